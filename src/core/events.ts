@@ -1,0 +1,172 @@
+/**
+ * What a run tells its face while it works and when it ends. One stream, two printers (text and NDJSON).
+ * Items come in batches: nothing here is made per file.
+ */
+import type { EntryBatch } from "./entry-batch.ts";
+import type { ExitCode } from "./exit-codes.ts";
+import type { CopyMethod } from "./options.ts";
+
+export type Phase = "scanning" | "copying" | "linking" | "deleting" | "finishing";
+
+/** What happened, or in a dry run what would happen, to an entry. */
+export type Action =
+  | "create" /* nothing was there */
+  | "update" /* content replaced */
+  | "repair" /* only metadata changed */
+  | "link" /* became another name of a file */
+  | "delete"
+  | "remove-source" /* unlinked after its move */
+  | "differ"; /* check: the two sides are not equal */
+
+export interface ItemsEvent {
+  readonly kind: "items";
+  readonly action: Action;
+  /** The directory's path relative to the root of the run; empty for the root. */
+  readonly directory: Uint8Array;
+  readonly batch: EntryBatch;
+  /** Row numbers; row `batch.self` is the directory itself. Valid only during the call. */
+  readonly rows: ArrayLike<number>;
+  /** Per row, why (check and --itemize): comma-separated words such as `size,mtime`; absent where not asked. */
+  readonly reasons?: readonly string[];
+}
+
+/** Deletions are known by name only. */
+export interface DeleteEvent {
+  readonly kind: "delete";
+  readonly path: Uint8Array;
+  readonly directory: boolean;
+}
+
+export type FailureCode =
+  | "permission"
+  | "not_found"
+  | "vanished"
+  | "changed_while_reading"
+  | "no_space"
+  | "read_only"
+  | "io"
+  | "exists"
+  | "not_empty"
+  | "loop"
+  | "name"
+  | "unsupported"
+  | "verify"
+  | "canceled"
+  | "limit"
+  | "other";
+
+export interface Failure {
+  readonly code: FailureCode;
+  readonly side: "source" | "target";
+  /** Relative to the root of the run. */
+  readonly path: Uint8Array;
+  /** What was being done: `open`, `read`, `create`, ... */
+  readonly operation: string;
+  /** Positive errno, 0 where none applies. */
+  readonly errno: number;
+  /** A sentence for people, without the path. */
+  readonly message: string;
+}
+
+export interface FailureEvent {
+  readonly kind: "failure";
+  readonly failure: Failure;
+}
+
+export interface NoticeEvent {
+  readonly kind: "notice";
+  readonly level: "info" | "warning";
+  /** A stable word for scripts, such as `deletions_disabled`. */
+  readonly code: string;
+  readonly message: string;
+}
+
+export interface PhaseEvent {
+  readonly kind: "phase";
+  readonly phase: Phase;
+}
+
+export type RunEvent = ItemsEvent | DeleteEvent | FailureEvent | NoticeEvent | PhaseEvent;
+
+/** Live counters; the session writes them, faces poll them. All numbers are exact at the end. */
+export interface Counters {
+  phase: Phase;
+  directoriesExamined: number;
+  /** Source entries of every type seen, directories included. */
+  entriesExamined: number;
+  /** Regular files and other non-directories of the source seen. */
+  filesExamined: number;
+  scanComplete: boolean;
+  /** Known so far to need content. */
+  filesToTransfer: number;
+  bytesToTransfer: number;
+  filesTransferred: number;
+  /** Payload bytes that moved. */
+  bytesTransferred: number;
+  /** Logical size of what was transferred (a clone moves 0 bytes but counts here). */
+  bytesLogical: number;
+  created: number;
+  updated: number;
+  repaired: number;
+  linked: number;
+  unchanged: number;
+  directoriesCreated: number;
+  deleted: number;
+  sourcesRemoved: number;
+  failed: number;
+  vanished: number;
+  attributeWarnings: number;
+}
+
+export interface DeletionPlan {
+  /** Entries that would be deleted, directories included. */
+  readonly entries: number;
+  /** Entries that the target has in all. */
+  readonly targetEntries: number;
+  /** Up to ten examples. */
+  readonly sample: readonly Uint8Array[];
+}
+
+export interface RunSummary {
+  readonly exitCode: ExitCode;
+  /** A stable word: `ok`, `partial`, `vanished`, `deletion_refused`, `interrupted`, `source_missing`, ... */
+  readonly exitReason: string;
+  /** A sentence for people when the exit code is not 0. */
+  readonly message: string | undefined;
+  readonly counters: Readonly<Counters>;
+  readonly durationMs: number;
+  /** Skipped entries by reason: `excluded`, `size`, `age`, `special`, `existing`, `newer`, `mount`, ... */
+  readonly skipped: Readonly<Record<string, number>>;
+  /** Files by the method that moved them. */
+  readonly methods: Readonly<Partial<Record<CopyMethod | "delta" | "rename", number>>>;
+  /** Fast methods that were refused: method, errno name, files. */
+  readonly refused: readonly { readonly method: CopyMethod; readonly reason: string; readonly files: number }[];
+  readonly plan: { readonly shards: number; readonly bundles: number; readonly large: number; readonly direct: number };
+  /** Attributes that could not be applied, grouped. */
+  readonly attributeWarnings: readonly {
+    readonly attribute: string;
+    readonly errno: number;
+    readonly entries: number;
+  }[];
+  /** The first failures in full; `counters.failed` has the number. */
+  readonly failures: readonly Failure[];
+  /** Filter patterns that matched nothing. */
+  readonly unmatchedPatterns: readonly string[];
+  readonly backend: "native" | "portable";
+  readonly workers: number;
+  readonly dryRun: boolean;
+}
+
+/** How the face of a run takes part in it. */
+export interface RunHooks {
+  readonly onEvent: (event: RunEvent) => void;
+  /** True when the printer wants `items` events (verbose, dry run, JSON, check). */
+  readonly wantsItems: boolean;
+  /**
+   * Asked once, before the first deletion, after the guards. `declined`: exit 25 and the run keeps everything;
+   * `unattended`: nobody can be asked and --yes is missing, same effect, other message.
+   */
+  readonly confirmDeletions: (plan: DeletionPlan) => Promise<"accepted" | "declined" | "unattended">;
+  /** Handed over before the first event. */
+  readonly onStart: (counters: Readonly<Counters>) => void;
+}
