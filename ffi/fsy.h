@@ -321,7 +321,7 @@ typedef struct fsy_probe {
   uint32_t source_fs_type;
   uint32_t target_dev;
   uint32_t source_dev;
-  uint32_t reserved[9];
+  uint32_t reserved[10];
 } fsy_probe;                  /* 128 bytes */
 
 /* ---- functions: all on the owner's thread, none blocks on I/O ---------------------------------------------- */

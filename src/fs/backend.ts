@@ -28,6 +28,11 @@ export interface WalkOptions {
   readonly writable: boolean;
   /** Only open it and fill the directory's own row. */
   readonly selfOnly: boolean;
+  /**
+   * With `xattrs`: also trusted.* and security.*. Default: when this process is root. Roles of one run must agree, or
+   * their digests differ.
+   */
+  readonly privileged?: boolean;
 }
 
 export type WriteMethod = CopyMethod | "delta" | "none";
@@ -107,6 +112,8 @@ export interface WriteSettings {
   readonly chownGid: number | undefined;
   readonly umask: number;
   readonly backupSuffix: Uint8Array;
+  /** See `WalkOptions.privileged`. */
+  readonly privileged?: boolean;
 }
 /** An opaque, backend-made form of `WriteSettings`. */
 export interface PreparedSettings {
@@ -206,7 +213,7 @@ export interface Backend {
   stat(
     parent: DirHandle,
     names: readonly Uint8Array[],
-    options: { xattrs: boolean; acls: boolean; follow: boolean },
+    options: { xattrs: boolean; acls: boolean; follow: boolean; privileged?: boolean },
   ): Promise<EntryBatch>;
   /** A handle, or a negative errno. Relative, component by component. `operator`: see ffi/fsy.h. */
   resolve(parent: DirHandle, path: Uint8Array, options: { create: boolean; operator: boolean }): Promise<number>;

@@ -1,0 +1,267 @@
+/* Extended attributes and ACLs: digest and copy.
+ *
+ * Names fall into classes: user.* (FSY_ATTR_XATTRS), trusted.* and security.* (also FSY_ATTR_PRIVILEGED), ACLs
+ * (FSY_ATTR_ACLS). An NFSv4 ACL is `late`: chmod would change it, so it is written after the mode; a POSIX ACL goes
+ * before it. The digest is XXH3-64 over (name length, value length, name, value) of all names in byte order.
+ */
+#include "internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/xattr.h>
+
+enum { NOT_WANTED = 0, WANTED = 1, WANTED_LATE = 2 };
+
+static bool starts(const char *name, const char *prefix) { return strncmp(name, prefix, strlen(prefix)) == 0; }
+
+static bool is_acl(const char *name) { return starts(name, "system."); }
+
+/* An NFSv4 ACL belongs to the filesystem's kind: it can be changed, not removed. */
+static bool is_intrinsic(const char *name) { return starts(name, "system.nfs4_acl"); }
+
+static int class_of(const char *name, uint32_t which) {
+  if (starts(name, "user.")) return (which & FSY_ATTR_XATTRS) ? WANTED : NOT_WANTED;
+  if (starts(name, "system.")) {
+    if (!(which & FSY_ATTR_ACLS)) return NOT_WANTED;
+    if (!strcmp(name, "system.posix_acl_access") || !strcmp(name, "system.posix_acl_default") ||
+        !strcmp(name, "system.richacl"))
+      return WANTED;
+    return !strcmp(name, "system.nfs4_acl") || !strcmp(name, "system.nfs4_acl_xdr") ? WANTED_LATE : NOT_WANTED;
+  }
+  if (starts(name, "trusted.") || starts(name, "security."))
+    return (which & FSY_ATTR_XATTRS) && (which & FSY_ATTR_PRIVILEGED) ? WANTED : NOT_WANTED;
+  return NOT_WANTED;
+}
+
+uint32_t fsy_attr_mask(uint32_t options) {
+  return ((options & FSY_OPT_XATTRS) ? FSY_ATTR_XATTRS : 0) | ((options & FSY_OPT_ACLS) ? FSY_ATTR_ACLS : 0) |
+         ((options & FSY_OPT_XATTR_PRIVILEGED) ? FSY_ATTR_PRIVILEGED : 0);
+}
+
+/* ---- one place to ask: a descriptor, an O_PATH descriptor, a name in a directory ----------------------------- */
+
+typedef struct place {
+  fsy_ring *ring;
+  fsy_by by;
+  bool follow; /* the path's last link */
+  int fd;
+  const char *name;
+  char path[FSY_PROC_PATH + FSY_NAME_MAX + 2];
+} place;
+
+static bool place_open(place *p, fsy_ring *ring, fsy_subject s, bool follow) {
+  p->ring = ring;
+  p->by = s.by;
+  p->fd = s.fd;
+  p->name = s.name;
+  p->follow = follow;
+  if (s.by == FSY_BY_FD) return true;
+  int length = s.by == FSY_BY_PATH_FD ? snprintf(p->path, sizeof(p->path), "/proc/self/fd/%d", s.fd)
+                                      : snprintf(p->path, sizeof(p->path), "/proc/self/fd/%d/%s", s.fd, s.name);
+  if (s.by == FSY_BY_PATH_FD) p->follow = true; /* the magic link leads to the inode itself, a symlink included */
+  return length > 0 && (size_t)length < sizeof(p->path);
+}
+
+static ssize_t place_list(const place *p, char *to, size_t room) {
+  if (p->by == FSY_BY_FD) return flistxattr(p->fd, to, room);
+  if (p->by == FSY_BY_NAME && !atomic_load_explicit(&p->ring->no_xattrat, memory_order_relaxed)) {
+    ssize_t got = fsy_sys_listxattrat(p->fd, p->name, p->follow ? 0 : AT_SYMLINK_NOFOLLOW, to, room);
+    if (got >= 0 || (errno != ENOSYS && errno != EPERM)) return got;
+    atomic_store_explicit(&p->ring->no_xattrat, true, memory_order_relaxed);
+  }
+  return p->follow ? listxattr(p->path, to, room) : llistxattr(p->path, to, room);
+}
+
+static ssize_t place_get(const place *p, const char *key, void *to, size_t room) {
+  if (p->by == FSY_BY_FD) return fgetxattr(p->fd, key, to, room);
+  if (p->by == FSY_BY_NAME && !atomic_load_explicit(&p->ring->no_xattrat, memory_order_relaxed)) {
+    ssize_t got = fsy_sys_getxattrat(p->fd, p->name, p->follow ? 0 : AT_SYMLINK_NOFOLLOW, key, to, room);
+    if (got >= 0 || (errno != ENOSYS && errno != EPERM)) return got;
+    atomic_store_explicit(&p->ring->no_xattrat, true, memory_order_relaxed);
+  }
+  return p->follow ? getxattr(p->path, key, to, room) : lgetxattr(p->path, key, to, room);
+}
+
+static int place_set(const place *p, const char *key, const void *value, size_t bytes) {
+  if (p->by == FSY_BY_FD) return fsetxattr(p->fd, key, value, bytes, 0);
+  return p->follow ? setxattr(p->path, key, value, bytes, 0) : lsetxattr(p->path, key, value, bytes, 0);
+}
+
+static int place_remove(const place *p, const char *key) {
+  if (p->by == FSY_BY_FD) return fremovexattr(p->fd, key);
+  return p->follow ? removexattr(p->path, key) : lremovexattr(p->path, key);
+}
+
+static bool unsupported_error(int error) { return error == ENOTSUP || error == EOPNOTSUPP || error == ENOSYS; }
+
+/* ---- reading ------------------------------------------------------------------------------------------------------ */
+
+/* The NUL-separated names of `p` into `buffer`; bytes, or -errno. */
+static ssize_t list_all(const place *p, fsy_buffer *buffer) {
+  if (!fsy_reserve(buffer, 4096)) return -ENOMEM;
+  for (;;) {
+    ssize_t got = place_list(p, (char *)buffer->at, buffer->room);
+    if (got >= 0) return got;
+    if (errno != ERANGE || buffer->room >= FSY_XATTR_LIST_CAP) return -errno;
+    if (!fsy_reserve(buffer, buffer->room * 2)) return -ENOMEM;
+  }
+}
+
+/* Value of `key` behind `used` bytes of `buffer`; its size, or -errno. */
+static ssize_t get_one(const place *p, const char *key, fsy_buffer *buffer, size_t used) {
+  for (size_t room = 1024;;) {
+    if (!fsy_reserve(buffer, used + room)) return -ENOMEM;
+    room = buffer->room - used;
+    ssize_t got = place_get(p, key, buffer->at + used, room);
+    if (got >= 0) return got;
+    if (errno != ERANGE || room > FSY_XATTR_VALUE_MAX) return -errno;
+    room = room * 2;
+  }
+}
+
+static int by_name(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
+
+/* Pointers to the wanted names of a list, sorted, behind the list itself in the same buffer. */
+static const char **wanted_names(fsy_buffer *buffer, size_t bytes, uint32_t which, uint32_t *count) {
+  size_t names = 0;
+  for (size_t i = 0; i < bytes; i++) names += buffer->at[i] == 0;
+  size_t from = (bytes + 15) & ~(size_t)15;
+  *count = 0;
+  if (!fsy_reserve(buffer, from + (names + 1) * sizeof(char *))) return NULL;
+  const char **list = (const char **)(void *)(buffer->at + from);
+  for (size_t at = 0; at < bytes;) {
+    const char *name = (const char *)buffer->at + at;
+    size_t length = strnlen(name, bytes - at);
+    if (length == bytes - at) break; /* not terminated: a broken filesystem */
+    if (class_of(name, which) != NOT_WANTED) list[(*count)++] = name;
+    at += length + 1;
+  }
+  qsort(list, *count, sizeof(char *), by_name);
+  return list;
+}
+
+static int digest_place(fsy_task *t, const place *p, uint32_t which, uint64_t *digest, bool *unsupported) {
+  fsy_worker *w = t->worker;
+  *digest = 0;
+  ssize_t bytes = list_all(p, &w->names);
+  if (bytes < 0 && unsupported_error((int)-bytes)) {
+    *unsupported = true;
+    return 0;
+  }
+  if (bytes <= 0) return (int)bytes;
+  uint32_t count = 0;
+  const char **names = wanted_names(&w->names, (size_t)bytes, which, &count);
+  if (!names) return -ENOMEM;
+  size_t used = 0;
+  for (uint32_t i = 0; i < count; i++) {
+    uint32_t head[2] = {(uint32_t)strlen(names[i]), 0};
+    size_t at = used;
+    used += sizeof(head) + head[0];
+    if (!fsy_reserve(&w->values, used)) return -ENOMEM;
+    ssize_t got = get_one(p, names[i], &w->values, used);
+    if (got == -ENODATA) { /* removed meanwhile, or listed but empty for us */
+      used = at;
+      continue;
+    }
+    if (got < 0) return (int)got;
+    head[1] = (uint32_t)got;
+    memcpy(w->values.at + at, head, sizeof(head));
+    memcpy(w->values.at + at + sizeof(head), names[i], head[0]);
+    used += (size_t)got;
+  }
+  if (used == 0) return 0;
+  *digest = fsy_xxh3(w->values.at, used);
+  if (*digest == 0) *digest = 1;
+  return 0;
+}
+
+int fsy_attrs_digest(fsy_task *t, int dir, const char *name, bool follow, uint32_t which, uint64_t *digest,
+                     bool *unsupported) {
+  place p;
+  int opened = -1;
+  fsy_subject s = {*name ? FSY_BY_NAME : FSY_BY_FD, dir, name};
+  if (s.by == FSY_BY_NAME && (dir == AT_FDCWD || strlen(name) > FSY_NAME_MAX)) {
+    /* an operator's path: /proc/self/fd/N/path would not hold it */
+    opened = openat(dir, name, O_PATH | O_CLOEXEC | (follow ? 0 : O_NOFOLLOW));
+    if (opened < 0) return -errno;
+    s = (fsy_subject){FSY_BY_PATH_FD, opened, ""};
+  }
+  int status = place_open(&p, t->ring, s, follow) ? digest_place(t, &p, which, digest, unsupported) : -ENAMETOOLONG;
+  if (opened >= 0) close(opened);
+  return status;
+}
+
+bool fsy_attrs_any(fsy_task *t, int fd, uint32_t which) {
+  place p;
+  if (!place_open(&p, t->ring, (fsy_subject){FSY_BY_FD, fd, ""}, false)) return false;
+  ssize_t bytes = list_all(&p, &t->worker->names);
+  if (bytes < 0) return !unsupported_error((int)-bytes);
+  uint32_t count = 0;
+  return bytes > 0 && wanted_names(&t->worker->names, (size_t)bytes, which, &count) && count > 0;
+}
+
+bool fsy_has_default_acl(int dir) { return fgetxattr(dir, "system.posix_acl_default", NULL, 0) > 0; }
+
+/* ---- copying --------------------------------------------------------------------------------------------------------- */
+
+static void warn_about(fsy_result *r, const char *name, int error) {
+  fsy_warn(r, is_acl(name) ? FSY_WARN_ACL : FSY_WARN_XATTR, error);
+}
+
+static bool contains(const char **names, uint32_t count, const char *name) {
+  return bsearch(&name, names, count, sizeof(char *), by_name) != NULL;
+}
+
+uint32_t fsy_attrs_sync(fsy_task *t, fsy_subject source, fsy_subject target, uint32_t which, bool target_bare,
+                        bool late, fsy_result *r) {
+  fsy_worker *w = t->worker;
+  place from, to;
+  uint32_t done = 0;
+  if (!place_open(&from, t->ring, source, false) || !place_open(&to, t->ring, target, false)) {
+    fsy_warn(r, FSY_WARN_XATTR, ENAMETOOLONG);
+    return 0;
+  }
+  ssize_t bytes = list_all(&from, &w->names);
+  if (bytes < 0 && !unsupported_error((int)-bytes)) {
+    fsy_warn(r, (which & FSY_ATTR_XATTRS) ? FSY_WARN_XATTR : FSY_WARN_ACL, (int)-bytes);
+    return 0;
+  }
+  uint32_t count = 0;
+  const char **names = wanted_names(&w->names, bytes > 0 ? (size_t)bytes : 0, which, &count);
+  if (!names) {
+    fsy_warn(r, FSY_WARN_XATTR, ENOMEM);
+    return 0;
+  }
+  for (uint32_t i = 0; i < count; i++) {
+    bool is_late = class_of(names[i], which) == WANTED_LATE;
+    if (is_late) done |= FSY_SYNC_HAS_LATE;
+    if (is_late != late) continue;
+    ssize_t size = get_one(&from, names[i], &w->values, 0);
+    if (size == -ENODATA) continue;
+    if (size < 0) {
+      warn_about(r, names[i], (int)-size);
+      continue;
+    }
+    if (!target_bare) { /* already so: leave its ctime alone */
+      ssize_t has = get_one(&to, names[i], &w->values, (size_t)size);
+      if (has == size && memcmp(w->values.at, w->values.at + size, (size_t)size) == 0) continue;
+    }
+    int error = FSY_FAULT("setxattr");
+    if (!error && place_set(&to, names[i], w->values.at, (size_t)size) < 0) error = errno;
+    if (error) warn_about(r, names[i], error);
+    else if (!strcmp(names[i], "system.posix_acl_access") || !strcmp(names[i], "system.richacl"))
+      done |= FSY_SYNC_SET_ACCESS;
+  }
+  if (target_bare || late) return done;
+  ssize_t extra = list_all(&to, &w->values);
+  for (ssize_t at = 0; at < extra;) {
+    const char *name = (const char *)w->values.at + at;
+    size_t length = strnlen(name, (size_t)(extra - at));
+    if ((ssize_t)length == extra - at) break;
+    at += (ssize_t)length + 1;
+    if (class_of(name, which) == NOT_WANTED || is_intrinsic(name) || contains(names, count, name)) continue;
+    if (place_remove(&to, name) < 0 && errno != ENODATA) warn_about(r, name, errno);
+    else if (is_acl(name)) done |= FSY_SYNC_SET_ACCESS;
+  }
+  return done;
+}

@@ -1,0 +1,484 @@
+/* One entry of a copy request: a regular file with its data, a symlink, or a special file.
+ *
+ *   regular   open source; small: read all at once, else create first and let the ladder move the data
+ *             fstat the source AFTER reading and compare with the row; differs: read once more between two fstats
+ *             (RETRIED, and metadata from the fresh stat); still moving: -EBUSY, nothing published (CHANGED)
+ *             write, verify, metadata, fsync, publish
+ *   in place  the same into the existing file, which keeps its inode
+ *   symlink   symlinkat under the name, or under a temp name and rename when something stands there
+ *   special   mknodat under a temp name, metadata, rename. A FIFO or device is never opened. */
+#include "internal.h"
+
+#include <stdlib.h>
+#include <sys/sysmacros.h>
+
+static const fsy_subject nowhere = {FSY_BY_FD, -1, ""};
+
+int fsy_open_source(fsy_job *j, const char *name, bool follow) {
+  fsy_worker *w = j->task->worker;
+  int flags = O_RDONLY | O_NONBLOCK | O_CLOEXEC | (follow ? 0 : O_NOFOLLOW);
+  int error = FSY_FAULT("open_source");
+  if (error) return -error;
+  if ((j->opt.flags & FSY_OPT_NOATIME) && !w->noatime_refused) {
+    int fd = openat(j->source_dir, name, flags | O_NOATIME);
+    if (fd >= 0) return fd;
+    if (errno != EPERM) return -errno;
+    fd = openat(j->source_dir, name, flags);
+    if (fd >= 0) w->noatime_refused = true;
+    return fd < 0 ? -errno : fd;
+  }
+  int fd = openat(j->source_dir, name, flags);
+  return fd < 0 ? -errno : fd;
+}
+
+/* The source as it is being read. */
+typedef struct reading {
+  int fd;
+  fsy_entry want; /* the row, or the fresh stat after a change */
+  bool retried;
+} reading;
+
+/* After a pass over the data: 0 the file is what `want` says, 1 read again, -errno. `whole`: the pass saw all of it. */
+static int check(fsy_job *j, reading *in, bool whole, fsy_result *r) {
+  struct stat st;
+  if (fstat(in->fd, &st) < 0) return fsy_fail(r, -errno, FSY_STAGE_READ);
+  int moved = FSY_FAULT("changed");
+  if (whole && !moved && fsy_entry_same(&in->want, &st)) {
+    if (in->retried) r->flags |= FSY_ITEM_RETRIED;
+    return 0;
+  }
+  if (in->retried || !S_ISREG(st.st_mode)) {
+    r->flags |= FSY_ITEM_CHANGED;
+    return fsy_fail(r, -EBUSY, FSY_STAGE_READ);
+  }
+  in->retried = true;
+  fsy_entry_from_stat(&in->want, &st);
+  if (fsy_attr_mask(j->opt.flags)) in->want.flags |= FSY_ROW_ATTR_FAILED; /* unknown by now: read them */
+  r->size = (double)in->want.size;
+  return 1;
+}
+
+/* What the old object under the name hands on to the new one. */
+static void inherit_old(fsy_job *j, const fsy_entry *entry, const char *name, bool exists, fsy_state *now) {
+  const uint32_t all = FSY_OPT_PERMS | FSY_OPT_OWNER | FSY_OPT_GROUP;
+  struct stat st;
+  if (!exists || (j->opt.flags & all) == all) return;
+  if (fstatat(j->target_dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0) return;
+  if ((st.st_mode & S_IFMT) != (entry->mode & S_IFMT)) return;
+  now->replaces = true;
+  now->old_mode = st.st_mode;
+  now->old_uid = st.st_uid;
+  now->old_gid = st.st_gid;
+}
+
+static int finish(fsy_job *j, reading *in, fsy_temp *temp, fsy_state *now, const char *name, bool exists,
+                  fsy_result *r) {
+  uint32_t flags = j->opt.flags;
+  int status = 0;
+  if (flags & (FSY_OPT_VERIFY | FSY_OPT_READBACK)) {
+    status = fsy_verify(j->task, in->fd, temp->fd, in->want.size, flags & FSY_OPT_READBACK);
+    if (status) fsy_fail(r, status, FSY_STAGE_VERIFY);
+  }
+  if (!status) {
+    inherit_old(j, &in->want, name, exists, now);
+    status = fsy_meta_apply(j, (fsy_subject){FSY_BY_FD, temp->fd, ""}, &in->want, now,
+                            (fsy_subject){FSY_BY_FD, in->fd, ""}, r);
+  }
+  if (!status && (flags & FSY_OPT_FSYNC)) {
+    int error = FSY_FAULT("fsync");
+    if (!error && fsync(temp->fd) < 0) error = errno;
+    if (error) status = fsy_fail(r, -error, FSY_STAGE_SYNC);
+  }
+  if (status) {
+    fsy_temp_drop(temp);
+    return status;
+  }
+  status = fsy_publish_temp(j, temp, &in->want, name, exists, r);
+  if (!status) __atomic_fetch_add(&j->task->ring->control->files_done, 1, __ATOMIC_RELAXED);
+  return status;
+}
+
+static void drop_mode_of(const fsy_job *j, const fsy_entry *want, uint32_t *mode) {
+  /* never more at creation than at the end */
+  *mode = fsy_new_mode(j, want) & 0777;
+}
+
+/* ---- small files: one read, one write ------------------------------------------------------------------------- */
+
+static int copy_small(fsy_job *j, reading *in, const char *name, bool exists, fsy_result *r) {
+  fsy_ring *ring = j->task->ring;
+  fsy_buffer *io = &j->task->worker->io;
+  int again;
+  do {
+    int64_t size = in->want.size;
+    if (size > FSY_SMALL_MAX) return fsy_fail(r, -EFBIG, FSY_STAGE_READ); /* grown beyond small: caller goes the long way */
+    if (!fsy_reserve(io, (size_t)size + 1)) return fsy_fail(r, -ENOMEM, FSY_STAGE_READ);
+    int64_t got = 0;
+    if (size > 0) {
+      int error = FSY_FAULT("read");
+      got = -error;
+      /* one byte more than expected shows growth without another call; a short read is the end of a regular file */
+      while (!error && got <= size) {
+        ssize_t more = pread(in->fd, io->at + got, (size_t)(size + 1 - got), got);
+        if (more < 0 && errno == EINTR) continue;
+        if (more < 0) got = -errno;
+        if (more <= 0) break;
+        got += more;
+        if (got == size) break;
+      }
+      if (got < 0) return fsy_fail(r, (int)got, FSY_STAGE_READ);
+    }
+    again = check(j, in, got == size, r);
+    if (again < 0) return again;
+  } while (again);
+  int64_t size = in->want.size;
+  int status = fsy_pace(ring, size);
+  if (status) return fsy_fail(r, status, FSY_STAGE_READ);
+  fsy_temp temp;
+  fsy_state now;
+  uint32_t mode;
+  drop_mode_of(j, &in->want, &mode);
+  status = fsy_temp_open(j, mode, &temp, &now);
+  if (status) return fsy_fail(r, status, FSY_STAGE_CREATE);
+  if (size > 0) {
+    int error = FSY_FAULT("write");
+    status = error ? -error : fsy_pwrite_full(temp.fd, io->at, size, 0);
+    if (status) {
+      fsy_temp_drop(&temp);
+      return fsy_fail(r, status, FSY_STAGE_WRITE);
+    }
+    r->method = FSY_METHOD_READ_WRITE;
+    r->bytes = (double)size;
+    __atomic_fetch_add(&ring->control->bytes_done, (uint64_t)size, __ATOMIC_RELAXED);
+  }
+  return finish(j, in, &temp, &now, name, exists, r);
+}
+
+/* ---- larger files: the ladder -------------------------------------------------------------------------------------- */
+
+/* Moves the whole content; `basis` says that target holds old content of that length (0: empty file). */
+static int move_data(fsy_job *j, reading *in, int target, int64_t basis, bool delta, fsy_result *r) {
+  for (;;) {
+    fsy_flow flow;
+    int64_t size = in->want.size;
+    fsy_flow_open(&flow, j, in->fd, target, in->want.dev, size);
+    flow.basis = basis > 0;
+    bool sparse = (j->opt.flags & FSY_OPT_SPARSE) && (in->want.flags & FSY_ROW_SPARSE);
+    int status = 1;
+    if (size > 0 && !delta) status = fsy_flow_clone(&flow, size);
+    if (status == 1) {
+      int64_t compared = delta ? (basis < size ? basis : size) : 0;
+      status = 0;
+      if (sparse) {
+        status = fsy_flow_sparse(&flow, 0, size, delta);
+      } else {
+        if (compared > 0) status = fsy_flow_delta(&flow, 0, compared);
+        if (!status && !flow.ended && compared < size) status = fsy_flow_range(&flow, compared, size - compared);
+      }
+    }
+    r->refused |= flow.refused;
+    if (flow.method) r->method = flow.method;
+    r->bytes += (double)flow.moved;
+    if (status) return fsy_fail(r, status, flow.stage);
+    int again = check(j, in, !flow.ended, r);
+    if (again < 0) return again;
+    if (!again) {
+      struct stat st;
+      if ((sparse || basis > size || flow.method == FSY_METHOD_CLONE) &&
+          (fstat(target, &st) < 0 || (st.st_size != size && ftruncate(target, size) < 0)))
+        return fsy_fail(r, -errno, FSY_STAGE_WRITE);
+      return 0;
+    }
+    if (ftruncate(target, 0) < 0) return fsy_fail(r, -errno, FSY_STAGE_WRITE);
+    basis = 0;
+    delta = false;
+  }
+}
+
+static int copy_large(fsy_job *j, reading *in, const char *name, bool exists, fsy_result *r) {
+  fsy_temp temp;
+  fsy_state now;
+  uint32_t mode;
+  drop_mode_of(j, &in->want, &mode);
+  int status = fsy_temp_open(j, mode, &temp, &now);
+  if (status) return fsy_fail(r, status, FSY_STAGE_CREATE);
+  int64_t basis = 0;
+  if (exists && (j->opt.flags & FSY_OPT_DELTA)) { /* start from a reflink of the old file */
+    int old = openat(j->target_dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    struct stat st;
+    if (old >= 0 && fstat(old, &st) == 0 && S_ISREG(st.st_mode) && fsy_method_clone(old, temp.fd) == 0)
+      basis = st.st_size;
+    if (old >= 0) close(old);
+  }
+  status = move_data(j, in, temp.fd, basis, basis > 0, r);
+  if (status) {
+    fsy_temp_drop(&temp);
+    return status;
+  }
+  return finish(j, in, &temp, &now, name, exists, r);
+}
+
+/* ---- in place -------------------------------------------------------------------------------------------------------- */
+
+/* Opens the existing regular file for writing. 0, 1 when there is none to write into, -errno. */
+static int open_in_place(fsy_job *j, const char *name, int *fd, struct stat *st, bool *made_writable) {
+  int flags = O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
+  *made_writable = false;
+  if (fstatat(j->target_dir, name, st, AT_SYMLINK_NOFOLLOW) < 0) return errno == ENOENT ? 1 : -errno;
+  if (!S_ISREG(st->st_mode)) return 1;
+  *fd = openat(j->target_dir, name, flags);
+  if (*fd < 0 && errno == EACCES && st->st_uid == j->euid && (st->st_mode & 0600) != 0600) {
+    int path = openat(j->target_dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    struct stat same;
+    char proc[FSY_PROC_PATH];
+    if (path < 0) return -errno;
+    fsy_proc_path(proc, path);
+    if (fstat(path, &same) == 0 && S_ISREG(same.st_mode) && chmod(proc, (same.st_mode & 07777) | 0600) == 0) {
+      *made_writable = true;
+      *fd = openat(j->target_dir, name, flags);
+      if (*fd < 0) (void)chmod(proc, same.st_mode & 07777);
+    }
+    close(path);
+  }
+  if (*fd < 0) return errno == ENOENT ? 1 : -errno;
+  if (fstat(*fd, st) < 0 || !S_ISREG(st->st_mode)) {
+    close(*fd);
+    return -ESTALE;
+  }
+  return 0;
+}
+
+static int copy_in_place(fsy_job *j, reading *in, const char *name, fsy_result *r) {
+  int fd = -1;
+  struct stat st;
+  bool made_writable;
+  int status = open_in_place(j, name, &fd, &st, &made_writable);
+  if (status) return status > 0 ? 1 : fsy_fail(r, status, FSY_STAGE_CREATE);
+  uint32_t mode = made_writable ? st.st_mode & ~0600u : st.st_mode;
+  struct stat source;
+  if (fstat(in->fd, &source) == 0 && source.st_dev == st.st_dev && source.st_ino == st.st_ino)
+    status = fsy_fail(r, -EINVAL, FSY_STAGE_CREATE); /* source and target are one file */
+  if (!status && j->backup_dir >= 0) status = fsy_backup(j, name, true, r);
+  if (!status) {
+    r->flags |= FSY_ITEM_REPLACED;
+    status = move_data(j, in, fd, st.st_size, j->opt.flags & FSY_OPT_DELTA, r);
+  }
+  if (!status && ftruncate(fd, in->want.size) < 0) status = fsy_fail(r, -errno, FSY_STAGE_WRITE);
+  if (!status && (j->opt.flags & (FSY_OPT_VERIFY | FSY_OPT_READBACK))) {
+    status = fsy_verify(j->task, in->fd, fd, in->want.size, j->opt.flags & FSY_OPT_READBACK);
+    if (status) fsy_fail(r, status, FSY_STAGE_VERIFY);
+  }
+  if (!status) {
+    fsy_state now;
+    memset(&now, 0, sizeof(now));
+    if (fstat(fd, &st) == 0) { /* writing cleared setid bits */
+      now.mode = st.st_mode;
+      now.mode_known = !made_writable;
+    }
+    now.uid = st.st_uid;
+    now.gid = st.st_gid;
+    now.attrs_possible = true;
+    now.in_place = true;
+    if (made_writable) now.mode = mode;
+    status = fsy_meta_apply(j, (fsy_subject){FSY_BY_FD, fd, ""}, &in->want, &now,
+                            (fsy_subject){FSY_BY_FD, in->fd, ""}, r);
+  } else if (made_writable) {
+    (void)fchmod(fd, mode & 07777);
+  }
+  if (!status && (j->opt.flags & FSY_OPT_FSYNC) && fsync(fd) < 0) status = fsy_fail(r, -errno, FSY_STAGE_SYNC);
+  close(fd);
+  if (!status) __atomic_fetch_add(&j->task->ring->control->files_done, 1, __ATOMIC_RELAXED);
+  return status;
+}
+
+/* ---- by type ----------------------------------------------------------------------------------------------------------- */
+
+static int copy_regular(fsy_job *j, const fsy_entry *entry, const char *name, bool exists, fsy_result *r) {
+  reading in;
+  in.want = *entry;
+  in.retried = false;
+  in.fd = fsy_open_source(j, entry->name, j->opt.flags & FSY_OPT_FOLLOW);
+  if (in.fd < 0) return fsy_fail(r, in.fd, FSY_STAGE_OPEN_SOURCE);
+  int status = 1;
+  if ((j->opt.flags & FSY_OPT_INPLACE) && exists) status = copy_in_place(j, &in, name, r);
+  if (status == 1) {
+    bool small = entry->size < (int64_t)j->opt.small_bytes && (j->opt.methods & (1u << FSY_METHOD_READ_WRITE));
+    if (entry->size == 0) small = true; /* no data: no method to choose */
+    status = small ? copy_small(j, &in, name, exists, r) : copy_large(j, &in, name, exists, r);
+    if (status == -EFBIG && small) { /* it grew out of being small while it was read */
+      in.retried = true;
+      r->status = 0;
+      r->stage = FSY_STAGE_NONE;
+      status = copy_large(j, &in, name, exists, r);
+    }
+  }
+  close(in.fd);
+  return status;
+}
+
+/* Attributes of an entry that is not opened: through O_PATH. -1 when there are none to read. */
+static int open_attrs(fsy_job *j, const fsy_entry *entry) {
+  if (!fsy_attr_mask(j->opt.flags) || (!entry->attrs && !(entry->flags & FSY_ROW_ATTR_FAILED))) return -1;
+  return openat(j->source_dir, entry->name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+}
+
+static int apply_to_symlink(fsy_job *j, const fsy_entry *entry, int dir, const char *name, fsy_state *now,
+                            fsy_result *r) {
+  struct stat st;
+  if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+    now->uid = st.st_uid;
+    now->gid = st.st_gid;
+    now->mode = st.st_mode;
+  }
+  int attrs = open_attrs(j, entry);
+  fsy_entry want = *entry;
+  if (attrs < 0) {
+    want.attrs = 0;
+    want.flags &= ~FSY_ROW_ATTR_FAILED;
+  }
+  int status = fsy_meta_apply(j, (fsy_subject){FSY_BY_NAME, dir, name}, &want, now,
+                              attrs < 0 ? nowhere : (fsy_subject){FSY_BY_PATH_FD, attrs, ""}, r);
+  if (attrs >= 0) close(attrs);
+  return status;
+}
+
+static int copy_symlink(fsy_job *j, const fsy_entry *entry, const char *name, bool exists, fsy_result *r) {
+  fsy_state now;
+  memset(&now, 0, sizeof(now));
+  if (!entry->link_len) return fsy_fail(r, entry->status ? entry->status : -EINVAL, FSY_STAGE_OPEN_SOURCE);
+  inherit_old(j, entry, name, exists, &now);
+  int status = FSY_FAULT("symlink");
+  if (status) return fsy_fail(r, -status, FSY_STAGE_CREATE);
+  if (!exists) {
+    if (symlinkat(entry->link, j->target_dir, name) == 0) {
+      status = apply_to_symlink(j, entry, j->target_dir, name, &now, r);
+      if (status) (void)unlinkat(j->target_dir, name, 0);
+      return status;
+    }
+    if (errno != EEXIST) return fsy_fail(r, -errno, FSY_STAGE_CREATE);
+  }
+  char temp[48]; /* in the target's directory: nothing to gain elsewhere */
+  do fsy_temp_name(j, temp);
+  while ((status = symlinkat(entry->link, j->target_dir, temp)) < 0 && errno == EEXIST);
+  if (status < 0) return fsy_fail(r, -errno, FSY_STAGE_CREATE);
+  status = apply_to_symlink(j, entry, j->target_dir, temp, &now, r);
+  if (!status) return fsy_publish_name(j, j->target_dir, temp, name, true, r);
+  (void)unlinkat(j->target_dir, temp, 0);
+  return status;
+}
+
+static int copy_special(fsy_job *j, const fsy_entry *entry, const char *name, bool exists, fsy_result *r) {
+  char temp[48];
+  int made;
+  dev_t rdev = makedev(entry->rdev >> 20, entry->rdev & 0xfffffu);
+  int status = FSY_FAULT("mknod");
+  if (status) return fsy_fail(r, -status, FSY_STAGE_CREATE);
+  do fsy_temp_name(j, temp);
+  while ((made = mknodat(j->target_dir, temp, (entry->mode & S_IFMT) | 0600, rdev)) < 0 && errno == EEXIST);
+  if (made < 0) return fsy_fail(r, -errno, FSY_STAGE_CREATE);
+  int fd = openat(j->target_dir, temp, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+  struct stat st;
+  if (fd < 0 || fstat(fd, &st) < 0) status = fsy_fail(r, -errno, FSY_STAGE_META);
+  else if ((st.st_mode & S_IFMT) != (entry->mode & S_IFMT)) status = fsy_fail(r, -ESTALE, FSY_STAGE_META);
+  if (!status) {
+    fsy_state now;
+    memset(&now, 0, sizeof(now));
+    now.mode = st.st_mode;
+    now.uid = st.st_uid;
+    now.gid = st.st_gid;
+    now.mode_known = true;
+    now.attrs_possible = true;
+    inherit_old(j, entry, name, exists, &now);
+    int attrs = open_attrs(j, entry);
+    if (attrs < 0) now.attrs_possible = false;
+    fsy_entry want = *entry;
+    if (attrs < 0) {
+      want.attrs = 0;
+      want.flags &= ~FSY_ROW_ATTR_FAILED;
+    }
+    status = fsy_meta_apply(j, (fsy_subject){FSY_BY_PATH_FD, fd, ""}, &want, &now,
+                            attrs < 0 ? nowhere : (fsy_subject){FSY_BY_PATH_FD, attrs, ""}, r);
+    if (attrs >= 0) close(attrs);
+  }
+  if (fd >= 0) close(fd);
+  if (!status) return fsy_publish_name(j, j->target_dir, temp, name, exists, r);
+  (void)unlinkat(j->target_dir, temp, 0);
+  return status;
+}
+
+int fsy_copy_entry(fsy_job *j, const fsy_entry *entry, const char *name, bool exists, fsy_result *r) {
+  uint64_t *files = &j->task->ring->control->files_done;
+  int status;
+  switch (entry->mode & S_IFMT) {
+    case S_IFREG:
+      status = copy_regular(j, entry, name, exists, r);
+      break;
+    case S_IFLNK:
+      status = copy_symlink(j, entry, name, exists, r);
+      if (!status) __atomic_fetch_add(files, 1, __ATOMIC_RELAXED);
+      break;
+    case S_IFIFO:
+    case S_IFSOCK:
+    case S_IFCHR:
+    case S_IFBLK:
+      status = copy_special(j, entry, name, exists, r);
+      if (!status) __atomic_fetch_add(files, 1, __ATOMIC_RELAXED);
+      break;
+    case S_IFDIR: status = fsy_fail(r, -EISDIR, FSY_STAGE_CREATE); break;
+    default: status = fsy_fail(r, entry->status ? entry->status : -EINVAL, FSY_STAGE_OPEN_SOURCE);
+  }
+  if (status) r->bytes = 0;
+  return status;
+}
+
+int fsy_op_copy(fsy_task *t) {
+  fsy_job job;
+  int status = fsy_job_open(&job, t);
+  return status ? status : fsy_for_rows(&job, false, fsy_copy_entry);
+}
+
+/* ---- repair: metadata only ------------------------------------------------------------------------------------------------ */
+
+static int repair_entry(fsy_job *j, const fsy_entry *entry, const char *name, bool exists, fsy_result *r) {
+  (void)exists;
+  bool self = !*name;
+  bool follow = j->opt.flags & FSY_OPT_FOLLOW;
+  fsy_subject target = {FSY_BY_FD, j->target_dir, ""};
+  struct stat st;
+  int status = 0;
+  if (!self) {
+    int error = FSY_FAULT("repair");
+    target.fd = error ? (errno = error, -1) : openat(j->target_dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (target.fd < 0) return fsy_fail(r, -errno, FSY_STAGE_META);
+    target.by = FSY_BY_PATH_FD;
+  }
+  if (fstat(target.fd, &st) < 0) status = -errno;
+  else if ((st.st_mode & S_IFMT) != (entry->mode & S_IFMT)) status = -ESTALE;
+  if (status) fsy_fail(r, status, FSY_STAGE_META);
+  fsy_subject source = {FSY_BY_FD, self ? j->source_dir : -1, ""};
+  if (!status && fsy_attr_mask(j->opt.flags) && !self) {
+    source.by = FSY_BY_PATH_FD;
+    source.fd = openat(j->source_dir, entry->name, O_PATH | O_CLOEXEC | (follow ? 0 : O_NOFOLLOW));
+    if (source.fd < 0) status = fsy_fail(r, -errno, FSY_STAGE_OPEN_SOURCE);
+  }
+  if (!status) {
+    fsy_state now;
+    memset(&now, 0, sizeof(now));
+    now.mode = st.st_mode;
+    now.uid = st.st_uid;
+    now.gid = st.st_gid;
+    now.mode_known = true;
+    now.attrs_possible = source.fd >= 0;
+    now.in_place = true;
+    status = fsy_meta_apply(j, target, entry, &now, source, r);
+  }
+  if (!self && source.fd >= 0) close(source.fd);
+  if (!self) close(target.fd);
+  return status;
+}
+
+int fsy_op_repair(fsy_task *t) {
+  fsy_job job;
+  int status = fsy_job_open(&job, t);
+  return status ? status : fsy_for_rows(&job, true, repair_entry);
+}

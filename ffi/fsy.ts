@@ -1,0 +1,209 @@
+/** The C ABI of `fsy.h` in TypeScript: constants, symbols, and the checks at load. See the header for what they mean. */
+import { dlopen, ptr, toArrayBuffer } from "bun:ffi";
+import { fingerprint } from "./layout.ts";
+
+export const ABI = 1;
+export const ARENA_BYTES = 2 ** 31;
+export const SQ_SIZE = 1024;
+export const CQ_SIZE = 1024;
+export const MAX_WORKERS = 64;
+export const NO_FD = -1;
+export const F64_COLUMN_COUNT = 2;
+export const U32_COLUMN_COUNT = 19;
+
+export const Op = {
+  nop: 0,
+  walk: 1,
+  stat: 2,
+  resolve: 3,
+  copy: 4,
+  repair: 5,
+  largeBegin: 6,
+  largeRange: 7,
+  largeCommit: 8,
+  largeAbort: 9,
+  delete: 10,
+  link: 11,
+  hash: 12,
+  rename: 13,
+  close: 14,
+  sync: 15,
+  probe: 16,
+  sweep: 17,
+} as const;
+export type Op = (typeof Op)[keyof typeof Op];
+const OP_COUNT = Object.keys(Op).length;
+
+export const Method = {
+  none: 0,
+  clone: 1,
+  copyFileRange: 2,
+  sendfile: 3,
+  mmap: 4,
+  readWrite: 5,
+  delta: 6,
+} as const;
+const METHOD_COUNT = Object.keys(Method).length;
+
+export const Stage = {
+  none: 0,
+  openSource: 1,
+  read: 2,
+  create: 3,
+  write: 4,
+  meta: 5,
+  verify: 6,
+  sync: 7,
+  backup: 8,
+  publish: 9,
+  delete: 10,
+} as const;
+
+export const Opt = {
+  perms: 1 << 0,
+  times: 1 << 1,
+  owner: 1 << 2,
+  group: 1 << 3,
+  xattrs: 1 << 4,
+  acls: 1 << 5,
+  sparse: 1 << 6,
+  inplace: 1 << 7,
+  fsync: 1 << 8,
+  verify: 1 << 9,
+  readback: 1 << 10,
+  noatime: 1 << 11,
+  follow: 1 << 12,
+  dirTimes: 1 << 13,
+  delta: 1 << 14,
+  linkTimes: 1 << 15,
+  xattrPrivileged: 1 << 16,
+} as const;
+
+export const Walk = {
+  xattrs: 1,
+  acls: 2,
+  follow: 4,
+  create: 8,
+  openFollow: 16,
+  writable: 32,
+  xattrPrivileged: 64,
+  selfOnly: 128,
+} as const;
+export const Resolve = { create: 1, operator: 2 } as const;
+export const Large = { compare: 1, keep: 2, resume: 4 } as const;
+export const DELETE_SAME = 1;
+export const Hash = { xxh3: 0, sha256: 1 } as const;
+export const DIGEST_BYTES = 32;
+export const CLOSE_QUIET = 1;
+export const SYNC_FILESYSTEM = 1;
+export const KEEP_ID = 0xffffffff;
+export const SMALL_BYTES = 64 * 1024;
+export const MMAP_BYTES = 256 * 1024;
+
+const SYMBOLS = {
+  fsy_abi: { args: [], returns: "u32" },
+  fsy_layout: { args: [], returns: "u32" },
+  fsy_open: { args: ["u32", "ptr"], returns: "ptr" },
+  fsy_arena: { args: ["ptr"], returns: "ptr" },
+  fsy_wake_fd: { args: ["ptr"], returns: "i32" },
+  fsy_set_workers: { args: ["ptr", "u32"], returns: "i32" },
+  fsy_submit: { args: ["ptr"], returns: "i32" },
+  fsy_reap: { args: ["ptr"], returns: "u32" },
+  fsy_alloc: { args: ["ptr", "u32"], returns: "u32" },
+  fsy_free: { args: ["ptr", "u32"], returns: "void" },
+  fsy_raise_nofile: { args: [], returns: "u32" },
+  fsy_close: { args: ["ptr"], returns: "void" },
+} as const;
+
+/** A loaded library that passed the checks. */
+export interface Library {
+  readonly path: string;
+  /** The limit on open files now in force. */
+  raiseOpenFiles(): number;
+  open(workers: number): Ring;
+}
+
+/** One `fsy_ring`. All calls are cheap and none blocks, except `close`, which waits for running requests. */
+export interface Ring {
+  /** The whole arena; detached by `close`, so that a late reader gets nothing instead of a fault. */
+  readonly arena: ArrayBuffer;
+  readonly wakeFd: number;
+  setWorkers(workers: number): void;
+  submit(): number;
+  reap(): number;
+  /** 0 when the arena is full. */
+  alloc(bytes: number): number;
+  free(block: number): void;
+  close(): void;
+}
+
+/** Loads and checks; throws with a reason that fits into one line. */
+export function loadLibrary(path: string, shownAs = path): Library {
+  const { symbols } = dlopen(path, SYMBOLS);
+  const abi = symbols.fsy_abi();
+  if (abi !== ABI) throw new Error(`ABI ${abi}, this program needs ${ABI}`);
+  const expected = fingerprint([F64_COLUMN_COUNT, U32_COLUMN_COUNT, OP_COUNT, METHOD_COUNT]);
+  const layout = symbols.fsy_layout();
+  if (layout !== expected) throw new Error(`struct layout ${layout.toString(16)}, this program has ${expected.toString(16)}`);
+  return {
+    path: shownAs,
+    raiseOpenFiles: () => symbols.fsy_raise_nofile(),
+    open(workers) {
+      checkWorkers(workers);
+      const error = new Int32Array(1);
+      const ring = symbols.fsy_open(workers, ptr(error));
+      if (ring === null) throw new Error(`fsy_open: errno ${-error[0]!}`);
+      return wrap(symbols, ring);
+    },
+  };
+}
+
+/** bun:ffi wraps numbers silently: `u32(-1)` and `u32(2 ** 32 + 5)` would arrive as something else. */
+function checkU32(value: number, what: string): void {
+  if (!(Number.isInteger(value) && value >= 0 && value <= 0xffffffff)) throw new RangeError(`${what}: ${value}`);
+}
+function checkWorkers(workers: number): void {
+  if (!(Number.isInteger(workers) && workers >= 1 && workers <= MAX_WORKERS)) throw new RangeError(`workers: ${workers}`);
+}
+
+type Symbols = ReturnType<typeof dlopen<typeof SYMBOLS>>["symbols"];
+
+type Handle = NonNullable<ReturnType<Symbols["fsy_open"]>>;
+
+function wrap(symbols: Symbols, ring: Handle): Ring {
+  const base = symbols.fsy_arena(ring);
+  if (base === null) throw new Error("fsy_arena: no memory");
+  const arena = toArrayBuffer(base, 0, ARENA_BYTES);
+  let isOpen = true;
+  const { fsy_submit, fsy_reap, fsy_alloc, fsy_free } = symbols;
+  // A call on a closed ring would use freed memory; the checks are a nanosecond each.
+  const alive = (): Handle => {
+    if (!isOpen) throw new Error("the native library was shut down");
+    return ring;
+  };
+  return {
+    arena,
+    wakeFd: symbols.fsy_wake_fd(ring),
+    setWorkers(workers) {
+      checkWorkers(workers);
+      const status = symbols.fsy_set_workers(alive(), workers);
+      if (status < 0) throw new Error(`fsy_set_workers: errno ${-status}`);
+    },
+    submit: () => fsy_submit(alive()),
+    reap: () => fsy_reap(alive()),
+    alloc(bytes) {
+      checkU32(bytes, "bytes");
+      return fsy_alloc(alive(), bytes);
+    },
+    free(block) {
+      checkU32(block, "block");
+      if (isOpen) fsy_free(ring, block);
+    },
+    close() {
+      if (!isOpen) return;
+      isOpen = false;
+      arena.transfer();
+      symbols.fsy_close(ring);
+    },
+  };
+}

@@ -1,0 +1,145 @@
+/**
+ * Finding the native library. Candidates in order, the first that loads and passes the checks wins:
+ *
+ *   1. $FASTSYNC_LIBRARY
+ *   2. libfsy.so beside the executable
+ *   3. build/libfsy.so beside this file: a checkout or an installed package
+ *   4. prebuilt/<platform>/libfsy.so beside this file: the packed npm tarball carries it, for machines without a compiler
+ *   5. the copy inside the compiled binary, through a memfd, else through a private directory where files may be
+ *      executed (Bun's own unpacking to TMPDIR fails when that is mounted noexec)
+ *
+ * Every candidate that failed is kept with its reason: `fastsync capabilities` shows them.
+ */
+import { dlopen, ptr } from "bun:ffi";
+import fs from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { embeddedLibrary } from "./embedded.ts";
+import { type Library, loadLibrary } from "./fsy.ts";
+
+export interface LibraryCandidate {
+  /** Where: a path, or `embedded (memfd)` and the like. */
+  readonly place: string;
+  /** `loaded`, or why not, in one line. */
+  readonly outcome: string;
+}
+
+export interface LibrarySearch {
+  readonly library: Library | undefined;
+  readonly candidates: readonly LibraryCandidate[];
+}
+
+const FILE_NAME =
+  process.platform === "win32" ? "fsy.dll" : process.platform === "darwin" ? "libfsy.dylib" : "libfsy.so";
+const MFD_CLOEXEC = 1;
+const MFD_EXEC = 0x10;
+
+export function findLibrary(): LibrarySearch {
+  const candidates: LibraryCandidate[] = [];
+  const attempt = (place: string, load: () => Library): Library | undefined => {
+    try {
+      const library = load();
+      candidates.push({ place, outcome: "loaded" });
+      return library;
+    } catch (error) {
+      candidates.push({ place, outcome: oneLine(error) });
+      return undefined;
+    }
+  };
+  for (const place of filePlaces()) {
+    const library = attempt(place, () => {
+      // Bun's dlopen error does not tell a missing file from a broken one.
+      if (!fs.existsSync(place)) throw new Error("no such file");
+      return loadLibrary(place);
+    });
+    if (library !== undefined) return { library, candidates };
+  }
+  const embedded: string | undefined = embeddedLibrary;
+  if (embedded === undefined) {
+    candidates.push({ place: "embedded", outcome: "not a compiled binary" });
+    return { library: undefined, candidates };
+  }
+  const library =
+    (process.platform === "linux" ? attempt("embedded (memfd)", () => loadThroughMemfd(embedded)) : undefined) ??
+    firstOf(unpackPlaces(), (directory) =>
+      attempt(`embedded (unpacked to ${directory})`, () => loadUnpacked(embedded, directory)),
+    );
+  return { library, candidates };
+}
+
+function filePlaces(): string[] {
+  const places: string[] = [];
+  const named = process.env["FASTSYNC_LIBRARY"];
+  if (named !== undefined && named !== "") places.push(path.resolve(named));
+  places.push(path.join(path.dirname(process.execPath), FILE_NAME));
+  // Inside a compiled binary modules live in a virtual directory that dlopen cannot see.
+  if (embeddedLibrary === undefined) {
+    places.push(path.join(import.meta.dir, "build", FILE_NAME));
+    // A glibc library on a musl system fails to load for want of libc.so.6, which is a clean refusal.
+    places.push(path.join(import.meta.dir, "prebuilt", `${process.platform}-${process.arch}-glibc`, FILE_NAME));
+  }
+  return places;
+}
+
+/** A file in memory belongs to no mount, so that `noexec` does not concern it, and leaves nothing behind. */
+function loadThroughMemfd(embedded: string): Library {
+  const libc = openLibc({ memfd_create: { args: ["ptr", "u32"], returns: "i32" } });
+  const name = Buffer.from("libfsy\0");
+  // MFD_EXEC (Linux 6.3) says what vm.memfd_noexec would otherwise deny; older kernels refuse the unknown flag.
+  let fd = libc.symbols.memfd_create(ptr(name), MFD_CLOEXEC | MFD_EXEC);
+  if (fd < 0) fd = libc.symbols.memfd_create(ptr(name), MFD_CLOEXEC);
+  if (fd < 0) throw new Error("memfd_create refused");
+  try {
+    writeAll(fd, fs.readFileSync(embedded));
+    return loadLibrary(`/proc/self/fd/${fd}`, "embedded (memfd)");
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
+function openLibc<const S extends Parameters<typeof dlopen>[1]>(symbols: S): ReturnType<typeof dlopen<S>> {
+  try {
+    return dlopen("libc.so.6", symbols);
+  } catch {
+    return dlopen(`libc.musl-${process.arch === "arm64" ? "aarch64" : "x86_64"}.so.1`, symbols);
+  }
+}
+
+function loadUnpacked(embedded: string, parent: string): Library {
+  fs.mkdirSync(parent, { recursive: true, mode: 0o700 });
+  // A fresh directory of mode 0700: nobody else can put another library under the name.
+  const directory = fs.mkdtempSync(path.join(parent, "fastsync-lib-"));
+  const file = path.join(directory, FILE_NAME);
+  try {
+    fs.writeFileSync(file, fs.readFileSync(embedded), { mode: 0o700, flag: "wx" });
+    return loadLibrary(file, `embedded (${parent})`);
+  } finally {
+    // The mapping outlives the name. Windows keeps loaded files; there the directory stays until the next cleaning.
+    fs.rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+function unpackPlaces(): string[] {
+  const runtime = process.env["XDG_RUNTIME_DIR"];
+  const cache = process.env["XDG_CACHE_HOME"] || path.join(os.homedir(), ".cache");
+  const places = [path.join(cache, "fastsync"), os.tmpdir(), path.dirname(process.execPath), "/dev/shm"];
+  if (runtime) places.unshift(runtime);
+  return places.filter((place) => path.isAbsolute(place));
+}
+
+function writeAll(fd: number, bytes: Uint8Array): void {
+  for (let at = 0; at < bytes.length; ) at += fs.writeSync(fd, bytes, at, bytes.length - at, at);
+}
+
+function firstOf<T, R>(items: readonly T[], use: (item: T) => R | undefined): R | undefined {
+  for (const item of items) {
+    const result = use(item);
+    if (result !== undefined) return result;
+  }
+  return undefined;
+}
+
+function oneLine(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return text.replace(/\s+/g, " ").trim().slice(0, 300);
+}

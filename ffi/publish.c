@@ -1,0 +1,347 @@
+/* Temporary files, and the one step that makes them visible.
+ *
+ *   new name:      linkat(temp fd -> name); EEXIST means somebody was faster: go on as for an existing name
+ *   existing name: keep a backup when asked; lock the fd, linkat to .fastsync.<16 hex>.tmp, rename over the name
+ *   no O_TMPFILE:  the temp has its name from the start (O_CREAT | O_EXCL, 0600, locked)
+ *   EXDEV (the temp directory is on another filesystem): copy into a temp of the target's directory, publish that
+ *
+ * The lock (flock) tells SWEEP that the run behind a temporary name is alive; it goes with the descriptor.
+ */
+#include "internal.h"
+
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/sysmacros.h>
+
+#define TRIES 100
+
+static uint64_t mix(uint64_t x) { /* splitmix64: a bijection, so that different counters give different names */
+  x += 0x9e3779b97f4a7c15ull;
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ull;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111ebull;
+  return x ^ (x >> 31);
+}
+
+void fsy_temp_name(fsy_job *j, char name[48]) {
+  uint64_t run = j->opt.run_id_lo | (uint64_t)j->opt.run_id_hi << 32;
+  uint64_t count = atomic_fetch_add_explicit(&j->task->ring->temp_counter, 1, memory_order_relaxed);
+  (void)snprintf(name, 48, ".fastsync.%016llx.tmp", (unsigned long long)mix(mix(run) + count));
+}
+
+/* 0 when `fd` is ours and still has a name; a sweeper may have been faster between creation and lock. */
+static int lock_named(int fd) {
+  if (flock(fd, LOCK_EX) < 0 && errno != ENOLCK && errno != EOPNOTSUPP && errno != ENOTSUP) return -errno;
+  struct stat st;
+  if (fstat(fd, &st) < 0) return -errno;
+  return st.st_nlink == 0 ? -EAGAIN : 0;
+}
+
+/* What a file created with `asked` looks like here: asked of the kernel once per mode and request, since umask,
+ * default ACLs and mount options all have a say. */
+static int learn(fsy_job *j, int fd, uint32_t asked, fsy_state *now) {
+  struct stat st;
+  if (fstat(fd, &st) < 0) return -errno;
+  now->mode = st.st_mode;
+  now->uid = j->new_uid = st.st_uid;
+  now->gid = j->new_gid = st.st_gid;
+  if (j->inherits < 0) {
+    uint32_t which = fsy_attr_mask(j->opt.flags);
+    j->inherits = which && fsy_attrs_any(j->task, fd, which);
+  }
+  for (size_t i = 0; i < sizeof(j->learnt) / sizeof(j->learnt[0]); i++) {
+    if (j->learnt[i].used) continue;
+    j->learnt[i].used = true;
+    j->learnt[i].asked = asked;
+    j->learnt[i].got = st.st_mode;
+    break;
+  }
+  return 0;
+}
+
+static bool recall(const fsy_job *j, uint32_t asked, fsy_state *now) {
+  for (size_t i = 0; i < sizeof(j->learnt) / sizeof(j->learnt[0]) && j->learnt[i].used; i++) {
+    if (j->learnt[i].asked != asked) continue;
+    now->mode = j->learnt[i].got;
+    now->uid = j->new_uid;
+    now->gid = j->new_gid;
+    return true;
+  }
+  return false;
+}
+
+static int open_named(fsy_job *j, fsy_temp *temp, fsy_state *now) {
+  for (int i = 0; i < TRIES; i++) {
+    fsy_temp_name(j, temp->name);
+    temp->fd = openat(j->temp_dir, temp->name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (temp->fd < 0 && errno == EEXIST) continue;
+    if (temp->fd < 0) return -errno;
+    temp->named = true;
+    temp->dir = j->temp_dir;
+    int status = lock_named(temp->fd);
+    struct stat st;
+    if (!status && fstat(temp->fd, &st) < 0) status = -errno;
+    if (!status) {
+      now->mode = st.st_mode;
+      now->uid = st.st_uid;
+      now->gid = st.st_gid;
+      if (j->inherits < 0) {
+        uint32_t which = fsy_attr_mask(j->opt.flags);
+        j->inherits = which && fsy_attrs_any(j->task, temp->fd, which);
+      }
+      return 0;
+    }
+    fsy_temp_drop(temp);
+    if (status != -EAGAIN) return status;
+  }
+  return -EEXIST;
+}
+
+int fsy_temp_open(fsy_job *j, uint32_t mode, fsy_temp *temp, fsy_state *now) {
+  memset(now, 0, sizeof(*now));
+  temp->fd = -1;
+  temp->named = false;
+  if (j->default_acl < 0) /* decides the mode of new files when modes are not preserved */
+    j->default_acl = (j->opt.flags & (FSY_OPT_PERMS | FSY_OPT_ACLS)) == 0 && fsy_has_default_acl(j->temp_dir);
+  int error = FSY_FAULT("create");
+  if (error) return -error;
+  now->mode_known = true;
+  uint32_t known = atomic_load_explicit(&j->target_pair->refused, memory_order_relaxed);
+  if (!(known & FSY_PAIR_NO_TMPFILE)) {
+    /* no name yet, so no stranger can open it: its permission bits may be there from the start */
+    uint32_t asked = mode & 0777;
+    temp->fd = openat(j->temp_dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, asked);
+    if (temp->fd >= 0) {
+      int status = recall(j, asked, now) ? 0 : learn(j, temp->fd, asked, now);
+      now->attrs_possible = j->inherits > 0;
+      if (status) fsy_temp_drop(temp);
+      return status;
+    }
+    if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL && errno != ENOENT && errno != ENOSYS) return -errno;
+    if (errno != ENOENT) atomic_fetch_or(&j->target_pair->refused, FSY_PAIR_NO_TMPFILE);
+  }
+  int status = open_named(j, temp, now);
+  now->attrs_possible = j->inherits > 0;
+  return status;
+}
+
+void fsy_temp_drop(fsy_temp *temp) {
+  if (temp->named) (void)unlinkat(temp->dir, temp->name, 0);
+  if (temp->fd >= 0) close(temp->fd);
+  temp->fd = -1;
+  temp->named = false;
+}
+
+int fsy_link_fd(fsy_ring *ring, int fd, int dir, const char *name) {
+  if (!atomic_load_explicit(&ring->link_by_proc, memory_order_relaxed)) {
+    if (linkat(fd, "", dir, name, AT_EMPTY_PATH) == 0) return 0;
+    if (errno != ENOENT && errno != EPERM && errno != EINVAL) return -errno;
+  }
+  /* without CAP_DAC_READ_SEARCH (kernel before 6.10) AT_EMPTY_PATH says ENOENT */
+  char path[FSY_PROC_PATH];
+  fsy_proc_path(path, fd);
+  if (linkat(AT_FDCWD, path, dir, name, AT_SYMLINK_FOLLOW) < 0) return -errno;
+  atomic_store_explicit(&ring->link_by_proc, true, memory_order_relaxed);
+  return 0;
+}
+
+int fsy_rename_new(int from_dir, const char *from, int to_dir, const char *to) {
+  if (fsy_sys_renameat2(from_dir, from, to_dir, to, FSY_RENAME_NOREPLACE) == 0) return 0;
+  if (errno != EINVAL && errno != ENOSYS) return -errno;
+  struct stat st;
+  if (fstatat(from_dir, from, &st, AT_SYMLINK_NOFOLLOW) < 0) return -errno;
+  if (!S_ISDIR(st.st_mode)) { /* a link fails when the name is taken, too */
+    if (linkat(from_dir, from, to_dir, to, 0) == 0) return unlinkat(from_dir, from, 0) < 0 ? -errno : 0;
+    if (errno != EPERM && errno != EOPNOTSUPP && errno != EMLINK) return -errno;
+  }
+  if (fstatat(to_dir, to, &st, AT_SYMLINK_NOFOLLOW) == 0) return -EEXIST;
+  return renameat(from_dir, from, to_dir, to) < 0 ? -errno : 0;
+}
+
+/* Renames over `name`, where anything but a non-empty directory may stand. */
+static int rename_over(int from_dir, const char *from, int to_dir, const char *to) {
+  int error = FSY_FAULT("rename");
+  if (error) return -error;
+  if (renameat(from_dir, from, to_dir, to) == 0) return 0;
+  if (errno != EISDIR && errno != EEXIST && errno != ENOTEMPTY) return -errno;
+  if (unlinkat(to_dir, to, AT_REMOVEDIR) < 0) return errno == EEXIST ? -ENOTEMPTY : -errno;
+  return renameat(from_dir, from, to_dir, to) < 0 ? -errno : 0;
+}
+
+/* ---- backups ---------------------------------------------------------------------------------------------------- */
+
+/* A copy of `name` with all its metadata under `backup` in the backup directory, atomically. */
+static int backup_by_copy(fsy_job *j, const char *name, const char *backup, const struct stat *st) {
+  fsy_job whole;
+  fsy_job_whole(&whole, j, j->target_dir, j->backup_dir);
+  fsy_entry entry;
+  memset(&entry, 0, sizeof(entry));
+  fsy_entry_from_stat(&entry, st);
+  entry.flags |= FSY_ROW_ATTR_FAILED; /* unknown: read them */
+  entry.name = name;
+  entry.name_len = (uint32_t)strlen(name);
+  char link[FSY_LINK_MAX + 1];
+  entry.link = "";
+  if (S_ISLNK(st->st_mode)) {
+    ssize_t length = readlinkat(j->target_dir, name, link, FSY_LINK_MAX);
+    if (length < 0) return -errno;
+    link[length] = 0;
+    entry.link = link;
+    entry.link_len = (uint32_t)length;
+  }
+  fsy_result ignored;
+  memset(&ignored, 0, sizeof(ignored));
+  struct stat older;
+  bool exists = fstatat(j->backup_dir, backup, &older, AT_SYMLINK_NOFOLLOW) == 0;
+  return fsy_copy_entry(&whole, &entry, backup, exists, &ignored);
+}
+
+int fsy_backup(fsy_job *j, const char *name, bool by_copy, fsy_result *r) {
+  char backup[2 * FSY_NAME_MAX + 2];
+  size_t length = strlen(name), more = strlen(j->suffix);
+  if (length + more > FSY_NAME_MAX) return fsy_fail(r, -ENAMETOOLONG, FSY_STAGE_BACKUP);
+  memcpy(backup, name, length);
+  memcpy(backup + length, j->suffix, more + 1);
+  struct stat st;
+  if (fstatat(j->target_dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+    return errno == ENOENT ? 0 : fsy_fail(r, -errno, FSY_STAGE_BACKUP);
+  if (S_ISDIR(st.st_mode)) return 0; /* only an empty one can be replaced: nothing to keep */
+  int status = FSY_FAULT("backup");
+  if (status) return fsy_fail(r, -status, FSY_STAGE_BACKUP);
+  bool copy = by_copy;
+  if (!copy && linkat(j->target_dir, name, j->backup_dir, backup, 0) < 0) {
+    if (errno == EEXIST) {
+      char temp[48];
+      fsy_temp_name(j, temp);
+      if (linkat(j->target_dir, name, j->backup_dir, temp, 0) < 0) {
+        copy = errno == EXDEV || errno == EPERM || errno == EMLINK || errno == EOPNOTSUPP;
+        if (!copy) status = -errno;
+      } else {
+        status = rename_over(j->backup_dir, temp, j->backup_dir, backup);
+        (void)unlinkat(j->backup_dir, temp, 0); /* renaming onto the same inode leaves both names */
+      }
+    } else {
+      copy = errno == EXDEV || errno == EPERM || errno == EMLINK || errno == EOPNOTSUPP;
+      if (!copy) status = -errno;
+    }
+  }
+  if (copy) status = backup_by_copy(j, name, backup, &st);
+  if (status) return fsy_fail(r, status, FSY_STAGE_BACKUP);
+  r->flags |= FSY_ITEM_BACKED_UP;
+  return 0;
+}
+
+/* ---- publishing -------------------------------------------------------------------------------------------------- */
+
+int fsy_publish_name(fsy_job *j, int temp_dir, const char *temp, const char *name, bool exists, fsy_result *r) {
+  int status = FSY_FAULT("publish");
+  if (status) status = -status;
+  if (!status && !exists) {
+    status = fsy_rename_new(temp_dir, temp, j->target_dir, name);
+    if (status != -EEXIST) exists = false;
+    else {
+      exists = true;
+      status = 0;
+    }
+    if (!exists && !status) return 0;
+  }
+  if (!status && exists && j->backup_dir >= 0 && !(r->flags & FSY_ITEM_BACKED_UP)) {
+    status = fsy_backup(j, name, false, r);
+    if (status) {
+      (void)unlinkat(temp_dir, temp, 0);
+      return status;
+    }
+  }
+  if (!status) status = rename_over(temp_dir, temp, j->target_dir, name);
+  if (!status) {
+    r->flags |= FSY_ITEM_REPLACED;
+    return 0;
+  }
+  if (status != -EXDEV) (void)unlinkat(temp_dir, temp, 0);
+  return fsy_fail(r, status, FSY_STAGE_PUBLISH);
+}
+
+/* The temp is complete but on another filesystem than the target: once more, over there. */
+static int publish_across(fsy_job *j, fsy_temp *temp, const char *name, bool exists, fsy_result *r) {
+  fsy_job there;
+  fsy_job_whole(&there, j, FSY_NO_FD, j->target_dir);
+  there.backup_dir = j->backup_dir;
+  there.suffix = j->suffix;
+  struct stat st;
+  if (fstat(temp->fd, &st) < 0) return fsy_fail(r, -errno, FSY_STAGE_PUBLISH);
+  fsy_entry entry;
+  memset(&entry, 0, sizeof(entry));
+  fsy_entry_from_stat(&entry, &st);
+  entry.flags |= FSY_ROW_ATTR_FAILED;
+  fsy_temp second;
+  fsy_state now;
+  int status = fsy_temp_open(&there, entry.mode & 0777, &second, &now);
+  if (status) return fsy_fail(r, status, FSY_STAGE_CREATE);
+  fsy_flow flow;
+  fsy_flow_open(&flow, &there, temp->fd, second.fd, entry.dev, st.st_size);
+  status = (entry.flags & FSY_ROW_SPARSE) ? fsy_flow_sparse(&flow, 0, st.st_size, false)
+                                          : fsy_flow_range(&flow, 0, st.st_size);
+  if (!status && flow.ended) status = -EIO; /* our own temp cannot shrink */
+  if (!status && (entry.flags & FSY_ROW_SPARSE) && ftruncate(second.fd, st.st_size) < 0) status = -errno;
+  if (status) {
+    fsy_temp_drop(&second);
+    return fsy_fail(r, status, FSY_STAGE_WRITE);
+  }
+  status = fsy_meta_apply(&there, (fsy_subject){FSY_BY_FD, second.fd, ""}, &entry, &now,
+                          (fsy_subject){FSY_BY_FD, temp->fd, ""}, r);
+  if (!status && (j->opt.flags & FSY_OPT_FSYNC) && fsync(second.fd) < 0)
+    status = fsy_fail(r, -errno, FSY_STAGE_SYNC);
+  if (!status) return fsy_publish_temp(&there, &second, &entry, name, exists, r);
+  fsy_temp_drop(&second);
+  return status;
+}
+
+int fsy_publish_temp(fsy_job *j, fsy_temp *temp, const fsy_entry *entry, const char *name, bool exists,
+                     fsy_result *r) {
+  int status = FSY_FAULT("publish");
+  if (status) {
+    fsy_temp_drop(temp);
+    return fsy_fail(r, -status, FSY_STAGE_PUBLISH);
+  }
+  if (!temp->named && !exists) {
+    status = fsy_link_fd(j->task->ring, temp->fd, j->target_dir, name);
+    if (status == -EEXIST) exists = true;
+    else if (status != -EXDEV) {
+      fsy_temp_drop(temp);
+      return status ? fsy_fail(r, status, FSY_STAGE_PUBLISH) : 0;
+    }
+  }
+  if (status != -EXDEV && !temp->named) {
+    /* the lock first, then the name: a sweeper never sees it unlocked */
+    (void)flock(temp->fd, LOCK_EX);
+    int into = j->target_dir;
+    for (int i = 0; i < TRIES; i++) {
+      fsy_temp_name(j, temp->name);
+      status = FSY_FAULT("link_temp");
+      status = status ? -status : fsy_link_fd(j->task->ring, temp->fd, into, temp->name);
+      if (status != -EEXIST) break;
+    }
+    if (status && status != -EXDEV) {
+      fsy_temp_drop(temp);
+      return fsy_fail(r, status, FSY_STAGE_PUBLISH);
+    }
+    if (!status) {
+      temp->named = true;
+      temp->dir = into;
+    }
+  }
+  if (status != -EXDEV) {
+    status = fsy_publish_name(j, temp->dir, temp->name, name, exists, r);
+    if (status != -EXDEV) {
+      temp->named = false; /* renamed or removed */
+      close(temp->fd);
+      temp->fd = -1;
+      return status;
+    }
+    r->status = 0;
+    r->stage = FSY_STAGE_NONE;
+  }
+  (void)entry;
+  status = publish_across(j, temp, name, exists, r);
+  fsy_temp_drop(temp);
+  return status;
+}

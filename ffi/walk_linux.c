@@ -1,0 +1,337 @@
+/* Listing directories and stating names.
+ *
+ *   open the directory (never through a symlink unless asked), make it or make it writable when asked
+ *   getdents64 into the worker's buffer; copy (d_type, name) records behind each other
+ *   sort by name: eight leading bytes as a big-endian number first, memcmp for ties
+ *   statx every name in that order, readlink the links, digest the attributes when asked
+ */
+#include "internal.h"
+
+#include <stdlib.h>
+#include <sys/statfs.h>
+
+#define DENTS_BYTES (256u << 10)
+#define TEXT_GUESS 32u /* bytes of an average link text */
+
+typedef struct found {
+  uint64_t key;    /* first eight bytes of the name, big-endian, zero-padded */
+  uint32_t at;     /* of the name in the names buffer */
+  uint16_t length;
+  uint8_t type;
+} found;
+
+static uint64_t key_of(const char *name, size_t length) {
+  uint64_t key = 0;
+  memcpy(&key, name, length < 8 ? length : 8);
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+  key = __builtin_bswap64(key);
+#endif
+  return key;
+}
+
+static inline bool before(const char *names, const found *a, const found *b) {
+  if (a->key != b->key) return a->key < b->key;
+  size_t shorter = a->length < b->length ? a->length : b->length;
+  int order = shorter > 8 ? memcmp(names + a->at + 8, names + b->at + 8, shorter - 8) : 0;
+  return order ? order < 0 : a->length < b->length;
+}
+
+/* Merge sort over runs of 16 made by insertion; `spare` has room for n. Returns the array that holds the result. */
+static found *sort(const char *names, found *list, found *spare, uint32_t n) {
+  for (uint32_t from = 0; from < n; from += 16) {
+    uint32_t to = from + 16 < n ? from + 16 : n;
+    for (uint32_t i = from + 1; i < to; i++) {
+      found moving = list[i];
+      uint32_t k = i;
+      for (; k > from && before(names, &moving, &list[k - 1]); k--) list[k] = list[k - 1];
+      list[k] = moving;
+    }
+  }
+  for (uint32_t width = 16; width < n; width *= 2) {
+    for (uint32_t from = 0; from < n; from += 2 * width) {
+      uint32_t middle = n - from > width ? from + width : n;
+      uint32_t to = n - from > 2 * width ? from + 2 * width : n;
+      uint32_t a = from, b = middle, out = from;
+      if (middle < to && !before(names, &list[middle], &list[middle - 1])) { /* in order already */
+        memcpy(spare + from, list + from, (to - from) * sizeof(found));
+        continue;
+      }
+      while (a < middle && b < to) spare[out++] = before(names, &list[b], &list[a]) ? list[b++] : list[a++];
+      while (a < middle) spare[out++] = list[a++];
+      while (b < to) spare[out++] = list[b++];
+    }
+    found *swap = list;
+    list = spare;
+    spare = swap;
+  }
+  return list;
+}
+
+typedef struct listing {
+  uint32_t count;
+  uint64_t text_bytes; /* names with their NULs, plus a guess for link texts */
+  int status;
+} listing;
+
+/* Reads all names into worker->scratch and a found[] into the first half of worker->order. */
+static listing list_names(fsy_task *t, int dir) {
+  fsy_worker *w = t->worker;
+  listing l = {0, 0, 0};
+  if (!fsy_reserve(&w->dents, DENTS_BYTES)) return (listing){0, 0, -ENOMEM};
+  size_t used = 0;
+  for (;;) {
+    if (fsy_cancelled(t->ring)) {
+      l.status = -ECANCELED;
+      return l;
+    }
+    long got = FSY_FAULT("getdents") ? (errno = EIO, -1) : fsy_sys_getdents(dir, w->dents.at, w->dents.room);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) l.status = -errno;
+    if (got <= 0) return l;
+    for (long at = 0; at < got;) {
+      const struct fsy_dirent *d = (const struct fsy_dirent *)(const void *)(w->dents.at + at);
+      if (d->d_reclen < sizeof(*d) || d->d_reclen > got - at) {
+        l.status = -EIO;
+        return l;
+      }
+      at += d->d_reclen;
+      size_t length = strnlen(d->d_name, d->d_reclen - offsetof(struct fsy_dirent, d_name));
+      if (d->d_name[0] == '.' && (length == 1 || (length == 2 && d->d_name[1] == '.'))) continue;
+      if (!fsy_name_ok(d->d_name, length)) { /* a broken or hostile filesystem (FUSE) */
+        l.status = -EIO;
+        continue;
+      }
+      if (l.count == FSY_MAX_ROWS || used > UINT32_MAX - 512u) {
+        l.status = -E2BIG;
+        return l;
+      }
+      if (!fsy_reserve(&w->scratch, used + length + 1) ||
+          !fsy_reserve(&w->order, ((size_t)l.count + 1) * 2 * sizeof(found))) {
+        l.status = -ENOMEM;
+        return l;
+      }
+      found *f = (found *)(void *)w->order.at + l.count++;
+      f->key = key_of(d->d_name, length);
+      f->at = (uint32_t)used;
+      f->length = (uint16_t)length;
+      f->type = d->d_type;
+      memcpy(w->scratch.at + used, d->d_name, length);
+      w->scratch.at[used + length] = 0;
+      used += length + 1;
+      l.text_bytes += length + 1;
+      if (d->d_type == 10 /* DT_LNK */) l.text_bytes += TEXT_GUESS;
+    }
+  }
+}
+
+static uint32_t attr_mask(uint32_t walk_flags) {
+  return ((walk_flags & FSY_WALK_XATTRS) ? FSY_ATTR_XATTRS : 0) | ((walk_flags & FSY_WALK_ACLS) ? FSY_ATTR_ACLS : 0) |
+         ((walk_flags & FSY_WALK_XATTR_PRIVILEGED) ? FSY_ATTR_PRIVILEGED : 0);
+}
+
+static int row_link(fsy_task *t, fsy_builder *b, uint32_t row, int dir, const char *name) {
+  if (!fsy_reserve(&t->worker->values, FSY_LINK_MAX + 1)) return -ENOMEM;
+  char *text = (char *)t->worker->values.at;
+  ssize_t length = readlinkat(dir, name, text, FSY_LINK_MAX);
+  if (length < 0) return -errno;
+  uint32_t at = fsy_builder_text(b, text, (uint32_t)length);
+  if (!at) return -ENOMEM;
+  fsy_u32(&b->view, FSY_U32_LINK_AT)[row] = at;
+  fsy_u32(&b->view, FSY_U32_LINK_LEN)[row] = (uint32_t)length;
+  return 0;
+}
+
+typedef struct asking {
+  int dir;
+  uint32_t flags; /* FSY_WALK_* */
+  bool no_attrs;  /* the filesystem knows none */
+  bool known_dev;
+  uint32_t dev;
+} asking;
+
+/* Fills one row by name. Errors go into the row's STATUS. */
+static void row_stat(fsy_task *t, fsy_builder *b, uint32_t row, asking *a, const char *name) {
+  struct fsy_statx st;
+  bool follow = a->flags & FSY_WALK_FOLLOW;
+  bool through = follow;
+  int flags = (*name ? AT_SYMLINK_NOFOLLOW : AT_EMPTY_PATH) | AT_NO_AUTOMOUNT;
+  int status = 0;
+  int error = FSY_FAULT("statx");
+  if (error) {
+    fsy_builder_fail(b, row, -error);
+    return;
+  }
+  if (follow && *name && fsy_sys_statx(a->dir, name, AT_NO_AUTOMOUNT, &st) < 0) {
+    status = -errno;
+    through = false; /* dangling or looping: the link itself, with the reason */
+  }
+  if ((!through || !*name) && fsy_sys_statx(a->dir, name, flags, &st) < 0) {
+    fsy_builder_fail(b, row, -errno);
+    return;
+  }
+  fsy_builder_stat(b, row, &st);
+  uint32_t *row_flags = &fsy_u32(&b->view, FSY_U32_FLAGS)[row];
+  if (a->known_dev && fsy_dev(st.stx_dev_major, st.stx_dev_minor) != a->dev) *row_flags |= FSY_ROW_MOUNT;
+  if (S_ISLNK(st.stx_mode)) {
+    int linked = row_link(t, b, row, a->dir, name);
+    if (!status) status = linked;
+  }
+  uint32_t which = attr_mask(a->flags);
+  if (which && !a->no_attrs) {
+    uint64_t digest = 0;
+    bool unsupported = false;
+    error = fsy_attrs_digest(t, a->dir, name, through, which, &digest, &unsupported);
+    if (unsupported && a->known_dev && !(*row_flags & FSY_ROW_MOUNT) && !through && !S_ISLNK(st.stx_mode)) a->no_attrs = true;
+    if (error) fsy_u32(&b->view, FSY_U32_FLAGS)[row] |= FSY_ROW_ATTR_FAILED;
+    fsy_u32(&b->view, FSY_U32_ATTR_LO)[row] = (uint32_t)digest;
+    fsy_u32(&b->view, FSY_U32_ATTR_HI)[row] = (uint32_t)(digest >> 32);
+  }
+  if (status) fsy_builder_fail(b, row, status);
+}
+
+static void row_name(fsy_builder *b, uint32_t row, uint32_t at, uint32_t length) {
+  fsy_u32(&b->view, FSY_U32_NAME_AT)[row] = at;
+  fsy_u32(&b->view, FSY_U32_NAME_LEN)[row] = length;
+}
+
+/* Adds u+rwx to a directory of ours that lacks it. Returns the mode it had in *mode. */
+static int make_writable(int base, const char *path, uint32_t *mode) {
+  int fd = openat(base, path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (fd < 0) return -errno;
+  struct stat st;
+  int status = fstat(fd, &st) < 0 ? -errno : 0;
+  if (!status && (st.st_uid != geteuid() || (st.st_mode & 0700) == 0700)) status = -EACCES;
+  if (!status) {
+    char proc[FSY_PROC_PATH];
+    fsy_proc_path(proc, fd);
+    *mode = st.st_mode;
+    if (chmod(proc, (st.st_mode & 07777) | 0700) < 0) status = -errno;
+  }
+  close(fd);
+  return status;
+}
+
+static int open_directory(fsy_task *t, const char *path, uint32_t *batch_flags, uint32_t *mode_before) {
+  const fsy_sqe *q = &t->sqe;
+  int base = q->fd0 == FSY_CWD ? AT_FDCWD : q->fd0;
+  int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK | ((q->flags & FSY_WALK_OPEN_FOLLOW) ? 0 : O_NOFOLLOW);
+  if (!*path) path = ".";
+  bool many = base != AT_FDCWD && strchr(path, '/');
+  bool dot = strcmp(path, ".") == 0;
+  if (base != AT_FDCWD && !many && !dot && !fsy_name_ok(path, strlen(path)))
+    return strlen(path) > FSY_NAME_MAX ? -ENAMETOOLONG : -EINVAL;
+  bool created = false;
+  int fd;
+  if (many) {
+    fd = fsy_open_beneath(t->ring, base, path, q->flags & FSY_WALK_CREATE, &created);
+  } else {
+    fd = openat(base, path, flags);
+    if (fd < 0 && errno == ENOENT && (q->flags & FSY_WALK_CREATE)) {
+      if (mkdirat(base, path, 0700) == 0) created = true;
+      else if (errno != EEXIST) return -errno;
+      fd = openat(base, path, flags);
+    }
+    if (fd < 0) fd = -errno;
+  }
+  if (created) *batch_flags |= FSY_BATCH_CREATED;
+  if (!(q->flags & FSY_WALK_WRITABLE) || many || geteuid() == 0) return fd;
+  struct stat st;
+  if (fd >= 0 && fstat(fd, &st) == 0 && (st.st_mode & 0700) == 0700) return fd;
+  if (fd < 0 && fd != -EACCES) return fd;
+  int status = make_writable(base, path, mode_before);
+  if (status < 0) return fd;
+  *batch_flags |= FSY_BATCH_MADE_WRITABLE;
+  if (fd >= 0) return fd;
+  fd = openat(base, path, flags);
+  return fd < 0 ? -errno : fd;
+}
+
+int fsy_op_walk(fsy_task *t) {
+  const fsy_sqe *q = &t->sqe;
+  const char *path = q->path ? fsy_string_at(t->ring, q->path, q->path_bytes) : "";
+  uint32_t batch_flags = 0, mode_before = 0;
+  int dir = !path ? -EINVAL : fsy_cancelled(t->ring) ? -ECANCELED : open_directory(t, path, &batch_flags, &mode_before);
+  listing l = {0, 0, dir < 0 ? dir : 0};
+  if (dir >= 0 && !(q->flags & FSY_WALK_SELF_ONLY)) l = list_names(t, dir);
+  if (l.status && dir >= 0) batch_flags |= FSY_BATCH_PARTIAL;
+
+  fsy_builder b;
+  int status = fsy_builder_open(&b, t->ring, l.count, l.text_bytes);
+  if (status) {
+    if (dir >= 0) close(dir);
+    return status;
+  }
+  if (dir >= 0) {
+    asking a = {dir, q->flags & ~FSY_WALK_FOLLOW, false, false, 0};
+    row_stat(t, &b, l.count, &a, "");
+    a.flags = q->flags;
+    a.dev = fsy_u32(&b.view, FSY_U32_DEV)[l.count];
+    a.known_dev = fsy_u32(&b.view, FSY_U32_STATUS)[l.count] == 0;
+    if (batch_flags & FSY_BATCH_MADE_WRITABLE) fsy_u32(&b.view, FSY_U32_MODE)[l.count] = mode_before;
+    struct statfs fs;
+    if (fstatfs(dir, &fs) == 0) b.view.batch->fs_type = (uint32_t)fs.f_type;
+
+    const char *names = (const char *)t->worker->scratch.at;
+    found *list = (found *)(void *)t->worker->order.at;
+    list = sort(names, list, list + l.count, l.count);
+    for (uint32_t row = 0; row < l.count; row++) {
+      if ((row & 255) == 255 && !l.status && fsy_cancelled(t->ring)) {
+        l.status = -ECANCELED;
+        batch_flags |= FSY_BATCH_PARTIAL;
+      }
+      uint32_t at = fsy_builder_text(&b, names + list[row].at, list[row].length);
+      if (!at) {
+        l.status = -ENOMEM;
+        break;
+      }
+      row_name(&b, row, at, list[row].length);
+      if (l.status == -ECANCELED) fsy_builder_fail(&b, row, -ECANCELED);
+      else row_stat(t, &b, row, &a, names + list[row].at);
+    }
+    if (l.status == -ENOMEM) { /* a half-filled listing must not look like a listing */
+      (void)fsy_heap_give(t->ring->heap, b.block);
+      close(dir);
+      return -ENOMEM;
+    }
+  }
+  b.view.batch->dirfd = dir < 0 ? FSY_NO_FD : dir;
+  b.view.batch->status = l.status;
+  b.view.batch->flags = batch_flags;
+  t->cqe.count = l.count;
+  t->cqe.block = fsy_builder_close(&b);
+  return l.status;
+}
+
+int fsy_op_stat(fsy_task *t) {
+  const fsy_sqe *q = &t->sqe;
+  const char *text = fsy_at(t->ring, q->path, q->path_bytes);
+  if (!text || q->count > FSY_MAX_ROWS || q->count > q->path_bytes) return -EINVAL;
+  fsy_builder b;
+  int status = fsy_builder_open(&b, t->ring, q->count, q->path_bytes);
+  if (status) return status;
+  asking a = {q->fd0 == FSY_CWD ? AT_FDCWD : q->fd0, q->flags, false, false, 0};
+  uint32_t at = 0;
+  for (uint32_t row = 0; row < q->count && !status; row++) {
+    size_t length = strnlen(text + at, q->path_bytes - at);
+    if (length == q->path_bytes - at) status = -EINVAL; /* not terminated */
+    else {
+      uint32_t name_at = fsy_builder_text(&b, text + at, (uint32_t)length);
+      if (!name_at) status = -ENOMEM;
+      else {
+        row_name(&b, row, name_at, (uint32_t)length);
+        if (fsy_cancelled(t->ring)) fsy_builder_fail(&b, row, -ECANCELED);
+        else if (length == 0 || (a.dir != AT_FDCWD && !fsy_name_ok(text + at, length)))
+          fsy_builder_fail(&b, row, length == 0 ? -ENOENT : length > FSY_NAME_MAX ? -ENAMETOOLONG : -EINVAL);
+        else row_stat(t, &b, row, &a, text + at);
+        at += (uint32_t)length + 1;
+      }
+    }
+  }
+  if (status) {
+    (void)fsy_heap_give(t->ring->heap, b.block);
+    return status;
+  }
+  t->cqe.count = q->count;
+  t->cqe.block = fsy_builder_close(&b);
+  return 0;
+}

@@ -1,0 +1,41 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+/** A C compiler that was seen to work, or the reason why there is none. */
+export type CompilerSearch =
+  | { readonly kind: "found"; readonly command: string }
+  | { readonly kind: "none"; readonly reason: string };
+
+// Needs the headers of libc and a linker, as the library does: a compiler alone (gcc without libc6-dev) is not enough.
+const trial = "#include <pthread.h>\n#include <sys/stat.h>\nint trial(void) { return (int)sizeof(pthread_t); }\n";
+
+/** Looks for `names` in order and takes the first that compiles and links a shared library. */
+export function findCompiler(names: readonly string[] = hostCompilers()): CompilerSearch {
+  const present = names.filter((name) => Bun.which(name) !== null);
+  if (present.length === 0) return { kind: "none", reason: `no C compiler found (looked for ${names.join(", ")})` };
+  for (const name of present) if (linksLibrary(name)) return { kind: "found", command: name };
+  return {
+    kind: "none",
+    reason: `${present.join(", ")} cannot build a shared library here (are libc's headers installed?)`,
+  };
+}
+
+function hostCompilers(): string[] {
+  const chosen = process.env["CC"];
+  return chosen ? [chosen] : ["cc", "gcc", "clang"];
+}
+
+function linksLibrary(command: string): boolean {
+  const folder = mkdtempSync(join(tmpdir(), "fastsync-build-"));
+  try {
+    const source = join(folder, "trial.c");
+    writeFileSync(source, trial);
+    const argv = [command, "-std=c11", "-shared", "-fPIC", "-pthread", "-o", join(folder, "trial.so"), source];
+    return Bun.spawnSync(argv, { stdin: "ignore", stdout: "ignore", stderr: "ignore" }).exitCode === 0;
+  } catch {
+    return false;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,32 @@
+/**
+ * Everything that `npm test` runs; each part is one command, and the last line of the output is the sum of them all.
+ *
+ *   npm test                  every part
+ *   npm test -- types native  only these
+ */
+
+import { testParts } from "./test/parts.ts";
+import { type PartResult, runPart } from "./test/run-part.ts";
+
+const parts = testParts();
+const wanted = process.argv.slice(2);
+const unknown = wanted.filter((name) => !parts.some((part) => part.name === name));
+if (unknown.length > 0) {
+  console.error(`no such part: ${unknown.join(", ")} (there are ${parts.map((part) => part.name).join(", ")})`);
+  process.exit(1);
+}
+
+const results: PartResult[] = [];
+for (const part of parts) {
+  if (wanted.length === 0 || wanted.includes(part.name)) results.push(await runPart(part));
+}
+
+const sum = (of: (result: PartResult) => number): number => results.reduce((total, result) => total + of(result), 0);
+console.log("");
+for (const { part, passed, failed, skipped, seconds, note } of results) {
+  const numbers = `${passed} passed, ${failed} failed, ${skipped} skipped`;
+  console.log(`  ${part.name.padEnd(12)} ${numbers}, ${seconds.toFixed(1)} s${note ? ` (${note})` : ""}`);
+}
+const failed = sum((result) => result.failed);
+console.log(`${sum((result) => result.passed)} passed, ${failed} failed, ${sum((result) => result.skipped)} skipped`);
+process.exit(failed === 0 ? 0 : 1);

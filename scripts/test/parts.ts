@@ -1,0 +1,57 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { findCompiler } from "../build/compiler.ts";
+import { root } from "../build/root.ts";
+import { bunCounts, plainCounts, wholeCounts } from "./counts.ts";
+import type { Part } from "./run-part.ts";
+
+const bun = process.execPath;
+const bunTest = [bun, "test", "--timeout=60000"];
+// Packing, installing and compiling has its own part at the end.
+const notPackage = "--path-ignore-patterns=test/package/**";
+
+/** Every part of `npm test`, in the order in which a failure is cheapest to learn. */
+export function testParts(): Part[] {
+  const compiler = findCompiler();
+  const skipNative = compiler.kind === "none" ? compiler.reason : undefined;
+  return [
+    { name: "types", command: ["node", bin("typescript/bin/tsc"), "-p", "tsconfig.json"], counts: wholeCounts },
+    {
+      name: "lint",
+      command: ["node", bin("@biomejs/biome/bin/biome"), "check", "--error-on-warnings", "."],
+      counts: wholeCounts,
+    },
+    { name: "build", command: [bun, "build.ts"], counts: wholeCounts },
+    ...cParts(skipNative),
+    {
+      name: "native",
+      command: [...bunTest, notPackage],
+      counts: bunCounts,
+      skip: skipNative && `${skipNative}; the portable part runs the same tests`,
+    },
+    {
+      name: "portable",
+      // Tests beside the code touch no backend: with the native part skipped they still have to run once.
+      command: [...bunTest, notPackage, ...(skipNative === undefined ? ["./test"] : [])],
+      counts: bunCounts,
+      env: { FASTSYNC_NATIVE: "off" },
+    },
+    { name: "package", command: [...bunTest, "./test/package"], counts: bunCounts },
+  ];
+}
+
+/** The C tests, once plain and once under each sanitizer that the compiler can link. */
+function cParts(skipNative: string | undefined): Part[] {
+  return ["release", "asan", "ubsan", "tsan"].map((flavour) => ({
+    name: `c-${flavour}`,
+    command: ["sh", "ffi/test/run.sh", flavour],
+    counts: plainCounts,
+    skip: skipNative,
+  }));
+}
+
+function bin(path: string): string {
+  const found = join(root, "node_modules", path);
+  if (!existsSync(found)) throw new Error(`${found} is missing: run \`npm ci\` first`);
+  return found;
+}

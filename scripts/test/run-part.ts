@@ -1,0 +1,68 @@
+import { root } from "../build/root.ts";
+import type { CountReader, Counts } from "./counts.ts";
+
+/** One command of the test run. */
+export type Part = {
+  readonly name: string;
+  readonly command: readonly string[];
+  readonly counts: CountReader;
+  readonly env?: Readonly<Record<string, string>>;
+  /** Why this machine cannot run the part; it then counts as one skipped. */
+  readonly skip?: string | undefined;
+};
+
+export type PartResult = Counts & { readonly part: Part; readonly seconds: number; readonly note: string };
+
+/** Far above what a part needs: a hang must end as a failure with a name, not as a killed job. */
+const partLimitMs = 20 * 60_000;
+/** The summary stands at the end of the output; this much of it is kept. */
+const keptChars = 64 * 1024;
+
+/** Runs the part with its output passed through, and never calls silence a success. */
+export async function runPart(part: Part): Promise<PartResult> {
+  console.log(`\n=== ${part.name}`);
+  if (part.skip !== undefined) {
+    console.log(`skipped: ${part.skip}`);
+    return { part, passed: 0, failed: 0, skipped: 1, seconds: 0, note: part.skip };
+  }
+  const started = performance.now();
+  const child = Bun.spawn([...part.command], {
+    cwd: root,
+    env: { ...process.env, ...part.env },
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+    timeout: partLimitMs,
+    killSignal: "SIGKILL",
+  });
+  const tail = new Tail();
+  await Promise.all([tail.passThrough(child.stdout, process.stdout), tail.passThrough(child.stderr, process.stderr)]);
+  const exitCode = await child.exited;
+  const seconds = (performance.now() - started) / 1000;
+  const ending = child.signalCode === null ? `exit ${exitCode}` : `killed by ${child.signalCode}`;
+  return { part, seconds, ...judge(part.counts(tail.text(), exitCode), exitCode, ending) };
+}
+
+function judge(counts: Counts | undefined, exitCode: number, ending: string): Counts & { note: string } {
+  if (counts === undefined) return { passed: 0, failed: 1, skipped: 0, note: `printed no summary, ${ending}` };
+  const note = exitCode === 0 ? "" : ending;
+  if (counts.passed + counts.failed === 0) return { ...counts, failed: 1, note: `ran no test, ${ending}` };
+  // A tool may report failure though each test it names passed.
+  return exitCode === 0 || counts.failed > 0 ? { ...counts, note } : { ...counts, failed: 1, note };
+}
+
+class Tail {
+  #text = "";
+
+  async passThrough(from: ReadableStream<Uint8Array>, to: NodeJS.WriteStream): Promise<void> {
+    const decoder = new TextDecoder();
+    for await (const chunk of from) {
+      to.write(chunk);
+      this.#text = (this.#text + decoder.decode(chunk, { stream: true })).slice(-keptChars);
+    }
+  }
+
+  text(): string {
+    return Bun.stripANSI(this.#text);
+  }
+}

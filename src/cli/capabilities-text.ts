@@ -1,0 +1,128 @@
+/** What `capabilities` found, as text and as JSON. */
+import type { CopyMethod } from "../core/options.ts";
+import type { BackendCapabilities, ProbeResult } from "../fs/backend.ts";
+import { errnoName } from "./errno-name.ts";
+import { filesystemName } from "./filesystem-names.ts";
+import { plural } from "./format.ts";
+import { plain } from "./text-printer.ts";
+
+export interface CapabilitiesReport {
+  readonly backend: "native" | "portable";
+  readonly reason: string;
+  readonly candidates: readonly { readonly place: string; readonly outcome: string }[];
+  readonly openFiles: number;
+  readonly workers: number;
+  readonly capabilities: BackendCapabilities;
+  /** The variable that turns kernel copies off, if one is set. */
+  readonly zeroCopyDisabledBy: string | undefined;
+  readonly pair: { readonly source: string; readonly target: string; readonly probe: ProbeResult } | undefined;
+}
+
+const COLUMN = 18;
+
+export function capabilitiesText(report: CapabilitiesReport): string {
+  const { capabilities, pair, zeroCopyDisabledBy } = report;
+  const lines = [row("Backend", `${report.backend}: ${plain(report.reason)}`)];
+  for (const { place, outcome } of report.candidates) lines.push(row("", `${plain(place)}: ${plain(outcome)}`));
+  lines.push(
+    row("Workers", `${plural(report.workers, "thread")} to begin with`),
+    row("Methods", capabilities.methods.join(", ")),
+    row("Zero-copy", zeroCopyDisabledBy === undefined ? "on" : `off: ${zeroCopyDisabledBy} is set`),
+    row("Can keep", keptText(capabilities)),
+    row("Open files", report.openFiles === 0 ? "limit unknown" : `at most ${report.openFiles}`),
+  );
+  if (pair !== undefined) lines.push("", ...pairLines(pair));
+  return `${lines.join("\n")}\n`;
+}
+
+function keptText(capabilities: BackendCapabilities): string {
+  const parts = [
+    ["extended attributes", capabilities.xattrs],
+    ["ACLs", capabilities.acls],
+    ["hard links", capabilities.hardLinks],
+    ["special files", capabilities.specials],
+    ["holes", capabilities.sparse],
+  ] as const;
+  const names = (wanted: boolean) => parts.filter(([, has]) => has === wanted).map(([name]) => name);
+  const missing = names(false);
+  return `${names(true).join(", ") || "data only"}${missing.length > 0 ? ` (not: ${missing.join(", ")})` : ""}`;
+}
+
+function pairLines({ source, target, probe }: NonNullable<CapabilitiesReport["pair"]>): string[] {
+  const place = (path: string, type: number, dev: number) =>
+    `${path} (${filesystemName(type)}, device ${dev >>> 20}:${dev & 0xfffff})`;
+  return [
+    row("Source", place(source, probe.sourceFilesystemType, probe.sourceDev)),
+    row("Target", place(target, probe.targetFilesystemType, probe.targetDev)),
+    row("Same filesystem", probe.sameFilesystem ? "yes" : "no"),
+    ...Object.entries(probe.methods).map(([name, status]) => row(name, statusText(status))),
+    row("O_TMPFILE", statusText(probe.tmpfile)),
+    row("xattrs", statusText(probe.xattrs)),
+    row("ACLs", statusText(probe.acls)),
+    row("hard links", statusText(probe.hardLinks)),
+    row("symbolic links", statusText(probe.symlinks)),
+    row("special files", statusText(probe.specials)),
+    row("holes", statusText(probe.sparse)),
+    row("Letter case", probe.caseInsensitive ? "ignored by the target" : "kept apart"),
+    row("Time steps", `${probe.timeGranularityNs} ns`),
+  ];
+}
+
+function row(label: string, text: string): string {
+  return `${label.padEnd(COLUMN)}${text}`;
+}
+
+/** 0: works; negative errno: why not; anything else: not tried. */
+function statusText(status: number): string {
+  if (status === 0) return "works";
+  return status < 0 ? `no: ${errnoName(status)}` : "not tried";
+}
+
+function statusJson(status: number): { works: boolean | null; errno: string | null } {
+  return { works: status === 0 ? true : status < 0 ? false : null, errno: status < 0 ? errnoName(status) : null };
+}
+
+export function capabilitiesJson(report: CapabilitiesReport): Readonly<Record<string, unknown>> {
+  const { capabilities, pair } = report;
+  return {
+    schema: 1,
+    backend: report.backend,
+    backend_reason: report.reason,
+    candidates: report.candidates,
+    workers: report.workers,
+    open_files: report.openFiles,
+    methods: capabilities.methods,
+    keeps: {
+      xattrs: capabilities.xattrs,
+      acls: capabilities.acls,
+      hard_links: capabilities.hardLinks,
+      specials: capabilities.specials,
+      sparse: capabilities.sparse,
+    },
+    zero_copy: { enabled: report.zeroCopyDisabledBy === undefined, disabled_by: report.zeroCopyDisabledBy ?? null },
+    ...(pair === undefined ? {} : { pair: pairJson(pair) }),
+  };
+}
+
+function pairJson({
+  source,
+  target,
+  probe,
+}: NonNullable<CapabilitiesReport["pair"]>): Readonly<Record<string, unknown>> {
+  const methods = Object.entries(probe.methods) as [CopyMethod, number][];
+  return {
+    source: { path: source, filesystem: filesystemName(probe.sourceFilesystemType) },
+    target: { path: target, filesystem: filesystemName(probe.targetFilesystemType) },
+    same_filesystem: probe.sameFilesystem,
+    methods: Object.fromEntries(methods.map(([name, status]) => [name, statusJson(status)])),
+    tmpfile: statusJson(probe.tmpfile),
+    xattrs: statusJson(probe.xattrs),
+    acls: statusJson(probe.acls),
+    hard_links: statusJson(probe.hardLinks),
+    symlinks: statusJson(probe.symlinks),
+    specials: statusJson(probe.specials),
+    sparse: statusJson(probe.sparse),
+    case_insensitive: probe.caseInsensitive,
+    time_granularity_ns: probe.timeGranularityNs,
+  };
+}

@@ -1,0 +1,148 @@
+/**
+ * The command line from its words to the exit of the process. Everything ends here: results, usage errors, crashes;
+ * with --json each of them as one summary.
+ *
+ * Exit codes are those of `core/exit-codes.ts`; an internal error exits with 12. Output whose reader left is dropped
+ * and changes no exit code (see `output.ts`).
+ */
+import { ExitCode } from "../core/exit-codes.ts";
+import type { CommandContext, Parts } from "./context.ts";
+import { JsonPrinter } from "./json-printer.ts";
+import { type Outputs, standardOutputs } from "./output.ts";
+import { asksForJson, type CommandLine, parseCommandLine } from "./parse-args.ts";
+import { bareSummary } from "./printer.ts";
+import type { Argument } from "./raw-args.ts";
+import type { Reporter } from "./reporter.ts";
+import { UsageError } from "./usage-error.ts";
+import { isVerb } from "./verbs.ts";
+
+const PARTS: Parts = {
+  startRun: () => import("../session/run.ts").then((module) => module.startRun),
+};
+
+export async function runCli(words: readonly Argument[], parts: Parts = PARTS): Promise<never> {
+  const outputs = standardOutputs();
+  const frame = new Frame(words, outputs);
+  process.on("uncaughtException", (error) => frame.crash(error));
+  process.on("unhandledRejection", (error) => frame.crash(error));
+  // Whoever ends the process in the middle of a run: the run still gets its summary, and the end does not look good.
+  process.on("exit", () => frame.lostRun());
+  try {
+    return frame.exit(await run(parseCommandLine(words), frame, parts));
+  } catch (error) {
+    if (error instanceof UsageError) return frame.usageError(error);
+    return frame.crash(error);
+  }
+}
+
+async function run(line: CommandLine, frame: Frame, parts: Parts): Promise<number> {
+  const { outputs } = frame;
+  switch (line.kind) {
+    case "nothing": {
+      const { shortUsage } = await import("./help.ts");
+      outputs.err.write(shortUsage());
+      return ExitCode.usage;
+    }
+    case "help": {
+      const { overviewHelp, verbHelp } = await import("./help.ts");
+      outputs.out.write(line.verb === undefined ? overviewHelp() : verbHelp(line.verb));
+      return ExitCode.ok;
+    }
+    case "version": {
+      const { writeVersion } = await import("./version-text.ts");
+      await writeVersion(outputs.out, line.json);
+      return ExitCode.ok;
+    }
+    case "run": {
+      const [{ runCommand }, { loadCommand }] = await Promise.all([import("citty"), import("./commands/index.ts")]);
+      const context: CommandContext = {
+        args: line.args,
+        outputs,
+        parts,
+        onReporter: (reporter) => {
+          frame.reporter = reporter;
+        },
+        exitCode: ExitCode.ok,
+      };
+      // The words were parsed by our own strict layer; citty only runs the command.
+      await runCommand(await loadCommand(line.args.verb), { rawArgs: [], data: context });
+      return context.exitCode;
+    }
+  }
+}
+
+/** The last resort around a command. */
+class Frame {
+  readonly outputs: Outputs;
+  reporter: Reporter | undefined;
+  readonly #json: boolean;
+  readonly #verb: string | undefined;
+  #exiting = false;
+
+  constructor(words: readonly Argument[], outputs: Outputs) {
+    this.outputs = outputs;
+    this.#json = asksForJson(words);
+    const first = words[0]?.text;
+    this.#verb = first !== undefined && isVerb(first) ? first : undefined;
+  }
+
+  exit(code: number): never {
+    this.#exiting = true;
+    this.outputs.out.flush();
+    this.outputs.err.flush();
+    process.exit(code);
+  }
+
+  usageError(error: UsageError): never {
+    const { err } = this.outputs;
+    const name = this.#verb === undefined ? "fastsync" : `fastsync ${this.#verb}`;
+    err.line(`${name}: ${error.message}`);
+    if (error.way !== undefined) err.line(`  ${error.way}`);
+    err.line(`  See: ${name} --help`);
+    if (this.#json) this.#bareJson(ExitCode.usage, "usage", error.message);
+    this.exit(ExitCode.usage);
+  }
+
+  crash(error: unknown): never {
+    if (!this.#exiting) {
+      this.#exiting = true;
+      try {
+        this.#reportCrash(error);
+      } catch (second) {
+        // The report itself is broken: the plainest way that is left.
+        console.error("fastsync: internal error:", error, second);
+      }
+    }
+    process.exit(ExitCode.stream);
+  }
+
+  lostRun(): void {
+    if (this.#exiting || this.reporter === undefined || this.reporter.ended !== undefined) return;
+    this.#exiting = true;
+    this.#reportCrash(new Error("the run stopped without an end"));
+    process.exitCode = ExitCode.stream;
+  }
+
+  #reportCrash(error: unknown): void {
+    const { out, err } = this.outputs;
+    const message = `internal error: ${error instanceof Error ? error.message : String(error)}`;
+    const { reporter } = this;
+    if (reporter !== undefined && reporter.ended === undefined) {
+      reporter.endAbruptly({ exitCode: ExitCode.stream, exitReason: "internal_error", message });
+    } else {
+      err.line(`fastsync: ${message}`);
+      if (this.#json && reporter === undefined) this.#bareJson(ExitCode.stream, "internal_error", message);
+    }
+    const stack = error instanceof Error && process.env["FASTSYNC_DEBUG"] === "1" ? error.stack : undefined;
+    err.line(stack ?? "  This is a mistake in fastsync. FASTSYNC_DEBUG=1 shows where it happened.");
+    out.flush();
+    err.flush();
+  }
+
+  /** The one summary of a command line that never became a run. */
+  #bareJson(exitCode: ExitCode, exitReason: string, message: string): void {
+    const printer = new JsonPrinter(this.outputs.out, undefined);
+    printer.error(exitReason, message);
+    printer.end(bareSummary({ exitCode, exitReason, message }));
+  }
+}

@@ -1,0 +1,100 @@
+/** `capabilities [SOURCE TARGET]`: which engine serves and why, and what works between two places. */
+import { constants } from "node:os";
+import { dirname } from "node:path";
+import { defineCommand } from "citty";
+import { ExitCode } from "../../core/exit-codes.ts";
+import type { CopyMethod } from "../../core/options.ts";
+import { printable } from "../../core/paths.ts";
+import { type Backend, type ProbeResult, WORKING_DIRECTORY } from "../../fs/backend.ts";
+import { type OpenedBackend, openBackendExplained } from "../../fs/open-backend.ts";
+import { type CapabilitiesReport, capabilitiesJson, capabilitiesText } from "../capabilities-text.ts";
+import type { CommandContext } from "../context.ts";
+import { errnoName } from "../errno-name.ts";
+import { COPY_METHODS } from "../flags.ts";
+import { quoted } from "../parse-args.ts";
+import { localPlace } from "../places.ts";
+import type { Argument } from "../raw-args.ts";
+import { zeroCopyDisabledBy } from "../resolve-options.ts";
+
+export const capabilitiesCommand = defineCommand({
+  async run({ data }: { data?: CommandContext }) {
+    const { args, outputs } = data!;
+    const places = args.places.map((word) => ({ word, ...localPlace(word) }));
+    const opened = openBackendExplained({ workers: 0 });
+    try {
+      const [source, target] = places;
+      const pair =
+        source === undefined || target === undefined ? undefined : await probePair(opened.backend, source, target);
+      if (pair !== undefined && "problem" in pair) {
+        outputs.err.line(`fastsync capabilities: ${pair.problem}`);
+        data!.exitCode = ExitCode.selecting;
+        return;
+      }
+      const report = reportOf(opened, pair);
+      outputs.out.write(args.has("json") ? `${JSON.stringify(capabilitiesJson(report))}\n` : capabilitiesText(report));
+    } finally {
+      await opened.backend.shutdown();
+    }
+  },
+});
+
+function reportOf(opened: OpenedBackend, pair: CapabilitiesReport["pair"]): CapabilitiesReport {
+  const { backend, candidates, openFiles } = opened;
+  return {
+    backend: backend.kind,
+    reason: backend.reason,
+    candidates,
+    openFiles,
+    workers: backend.workers,
+    capabilities: backend.capabilities,
+    zeroCopyDisabledBy: zeroCopyDisabledBy(process.env),
+    pair,
+  };
+}
+
+interface Place {
+  readonly word: Argument;
+  readonly path: Uint8Array;
+}
+
+async function probePair(
+  backend: Backend,
+  source: Place,
+  target: Place,
+): Promise<NonNullable<CapabilitiesReport["pair"]> | { problem: string }> {
+  const from = await nearestDirectory(backend, source, [-constants.errno.ENOTDIR]);
+  // A target need not exist yet.
+  const into = await nearestDirectory(backend, target, [-constants.errno.ENOTDIR, -constants.errno.ENOENT]);
+  try {
+    for (const [place, found] of [
+      [source, from],
+      [target, into],
+    ] as const) {
+      if (found.handle < 0) return { problem: `cannot open ${quoted(place.word)}: ${errnoName(found.handle)}` };
+    }
+    const probe: ProbeResult = await backend.probe(from.handle, into.handle);
+    const methods = Object.fromEntries(COPY_METHODS.map((name) => [name, probe.methods[name]])) as Record<
+      CopyMethod,
+      number
+    >;
+    return { source: printable(from.path), target: printable(into.path), probe: { ...probe, methods } };
+  } finally {
+    backend.close([from.handle, into.handle].filter((handle) => handle >= 0));
+  }
+}
+
+/** The directory itself, or the nearest one above while opening answers one of `climbOn`. */
+async function nearestDirectory(
+  backend: Backend,
+  { path }: Place,
+  climbOn: readonly number[],
+): Promise<{ handle: number; path: Uint8Array }> {
+  let here = path;
+  while (true) {
+    const handle = await backend.resolve(WORKING_DIRECTORY, here, { create: false, operator: true });
+    const text = Buffer.from(here).toString("latin1");
+    const above = dirname(text);
+    if (!climbOn.includes(handle) || above === text) return { handle, path: here };
+    here = Buffer.from(above, "latin1");
+  }
+}

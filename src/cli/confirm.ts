@@ -1,0 +1,45 @@
+/** Asks before the first deletion. Only a person at a terminal can be asked; anything but yes keeps everything. */
+import { read } from "node:fs";
+import type { DeletionPlan } from "../core/events.ts";
+import { printable } from "../core/paths.ts";
+import { formatCount, plural } from "./format.ts";
+import type { Output } from "./output.ts";
+
+export type Answer = "accepted" | "declined" | "unattended";
+
+export interface Asking {
+  /** --yes */
+  readonly yes: boolean;
+  readonly json: boolean;
+  readonly stdinIsTerminal: boolean;
+  readonly err: Output;
+  readonly readLine: (signal: AbortSignal) => Promise<string>;
+  readonly signal: AbortSignal;
+}
+
+export async function confirmDeletions(plan: DeletionPlan, asking: Asking): Promise<Answer> {
+  if (asking.yes) return "accepted";
+  if (asking.json || !asking.stdinIsTerminal || !asking.err.isTerminal) return "unattended";
+  asking.err.write(questionText(plan));
+  asking.err.flush();
+  const answer = await asking.readLine(asking.signal);
+  return /^\s*y(es)?\s*$/i.test(answer) ? "accepted" : "declined";
+}
+
+export function questionText({ entries, targetEntries, sample }: DeletionPlan): string {
+  const names = sample.map((path) => `  ${printable(path)}\n`).join("");
+  const more =
+    entries > sample.length && sample.length > 0 ? `  and ${formatCount(entries - sample.length)} more\n` : "";
+  return `${plural(entries, "entry", "entries")} of ${formatCount(targetEntries)} in the target will be deleted:\n${names}${more}Delete? [y/N] `;
+}
+
+/** One line of the terminal; empty at its end, or when the run is asked to stop. */
+export function readTerminalLine(signal: AbortSignal): Promise<string> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve("");
+    signal.addEventListener("abort", () => resolve(""), { once: true });
+    // A terminal hands over whole lines.
+    const buffer = Buffer.alloc(1024);
+    read(0, buffer, 0, buffer.length, null, (error, count) => resolve(error ? "" : buffer.toString("utf8", 0, count)));
+  });
+}

@@ -1,0 +1,20 @@
+/** What every command gets. */
+import type { StartRun } from "../session/api.ts";
+import type { Outputs } from "./output.ts";
+import type { ParsedArgs } from "./parse-args.ts";
+import type { Reporter } from "./reporter.ts";
+
+/** The rest of the program, loaded when a command needs it: help and usage errors stay instant. */
+export interface Parts {
+  readonly startRun: () => Promise<StartRun>;
+}
+
+export interface CommandContext {
+  readonly args: ParsedArgs;
+  readonly outputs: Outputs;
+  readonly parts: Parts;
+  /** Tells the outer frame which run is going on, so that a crash ends it with a summary. */
+  readonly onReporter: (reporter: Reporter) => void;
+  /** Set by the command. */
+  exitCode: number;
+}

@@ -1,0 +1,389 @@
+/**
+ * The flag table: the one place that knows which flags exist. The parser, the help (and what else is made from it, such
+ * as man page and completions) read it; `resolve-options.ts` gives the flags their meaning.
+ */
+import type { VerbName } from "./verbs.ts";
+
+export const GROUPS = [
+  "General",
+  "Output",
+  "Comparing",
+  "Selecting",
+  "Deleting",
+  "Writing",
+  "Attributes",
+  "Speed",
+] as const;
+
+export interface Flag {
+  readonly name: string;
+  readonly short?: string;
+  readonly verbs: readonly VerbName[];
+  /** Absent: the flag takes no value. */
+  readonly value?: {
+    readonly hint: string;
+    /** The value may be left out; it is then written only as --flag=value. */
+    readonly optional?: true;
+    readonly choices?: readonly string[];
+  };
+  readonly repeatable?: true;
+  readonly group: (typeof GROUPS)[number];
+  readonly help: string;
+  /** Flags that contradict this one. One direction is enough. */
+  readonly conflicts?: readonly string[];
+  /** One of these must be given too. */
+  readonly needs?: readonly string[];
+}
+
+const ALL = ["copy", "mirror", "move", "check", "capabilities", "version", "help"] as const;
+/** Verbs that walk trees. */
+const TREE = ["copy", "mirror", "move", "check"] as const;
+/** Verbs that write. */
+const WRITE = ["copy", "mirror", "move"] as const;
+const MIRROR = ["mirror"] as const;
+
+export const COPY_METHODS = ["clone", "copy_file_range", "sendfile", "mmap", "read_write"] as const;
+export const FSYNC_CHOICES = ["none", "file", "end"] as const;
+
+const TABLE = [
+  // General
+  { name: "dry-run", short: "n", verbs: WRITE, group: "General", help: "show what would happen; touch nothing" },
+  { name: "yes", short: "y", verbs: WRITE, group: "General", help: "delete without asking" },
+  {
+    name: "retry",
+    verbs: WRITE,
+    value: { hint: "N" },
+    group: "General",
+    help: "try a failed run again up to N times",
+  },
+  {
+    name: "wait",
+    verbs: WRITE,
+    value: { hint: "SECONDS" },
+    group: "General",
+    help: "pause before each --retry (default 1)",
+    needs: ["retry"],
+  },
+  { name: "help", short: "h", verbs: ALL, group: "General", help: "show this help" },
+  { name: "version", verbs: ALL, group: "General", help: "show the version" },
+
+  // Output
+  { name: "verbose", short: "v", verbs: TREE, group: "Output", help: "list every item, and more in the summary" },
+  {
+    name: "quiet",
+    short: "q",
+    verbs: TREE,
+    group: "Output",
+    help: "print nothing but errors",
+    conflicts: ["verbose", "progress", "itemize"],
+  },
+  {
+    name: "progress",
+    short: "p",
+    verbs: TREE,
+    group: "Output",
+    help: "show progress: a live line on a terminal (the default there), else a line each second on stderr",
+    conflicts: ["no-progress"],
+  },
+  { name: "no-progress", verbs: TREE, group: "Output", help: "show no progress" },
+  { name: "itemize", short: "i", verbs: TREE, group: "Output", help: "list every item with the reason why" },
+  {
+    name: "json",
+    verbs: [...TREE, "capabilities", "version"],
+    group: "Output",
+    help: "one JSON object a line on stdout; text for people goes to stderr",
+  },
+
+  // Comparing
+  {
+    name: "checksum",
+    short: "c",
+    verbs: TREE,
+    group: "Comparing",
+    help: "compare contents, not only size and time",
+    conflicts: ["size-only", "ignore-times"],
+  },
+  {
+    name: "size-only",
+    verbs: TREE,
+    group: "Comparing",
+    help: "files of equal size are equal",
+    conflicts: ["ignore-times"],
+  },
+  { name: "ignore-times", verbs: WRITE, group: "Comparing", help: "copy also what has equal size and time" },
+  {
+    name: "modify-window",
+    verbs: TREE,
+    value: { hint: "SECONDS" },
+    group: "Comparing",
+    help: "times that differ by no more are equal: 2, 0.5, 100ms, 1us, 10ns",
+  },
+  { name: "ignore-existing", verbs: WRITE, group: "Comparing", help: "leave alone what exists in the target" },
+  { name: "existing", verbs: WRITE, group: "Comparing", help: "create nothing new in the target" },
+  {
+    name: "update",
+    short: "u",
+    verbs: WRITE,
+    group: "Comparing",
+    help: "leave files alone that are newer in the target",
+  },
+
+  // Selecting
+  {
+    name: "exclude",
+    verbs: TREE,
+    value: { hint: "PATTERN" },
+    repeatable: true,
+    group: "Selecting",
+    help: "leave out what matches (rsync patterns; the first rule that matches decides)",
+  },
+  {
+    name: "include",
+    verbs: TREE,
+    value: { hint: "PATTERN" },
+    repeatable: true,
+    group: "Selecting",
+    help: "keep what matches, whatever later rules say",
+  },
+  {
+    name: "filter",
+    verbs: TREE,
+    value: { hint: "RULE" },
+    repeatable: true,
+    group: "Selecting",
+    help: "add an rsync filter rule, such as '- *.o'",
+  },
+  {
+    name: "exclude-from",
+    verbs: TREE,
+    value: { hint: "FILE" },
+    repeatable: true,
+    group: "Selecting",
+    help: "read exclude patterns from FILE, one a line (- is stdin)",
+  },
+  {
+    name: "include-from",
+    verbs: TREE,
+    value: { hint: "FILE" },
+    repeatable: true,
+    group: "Selecting",
+    help: "read include patterns from FILE, one a line (- is stdin)",
+  },
+  {
+    name: "files-from",
+    verbs: TREE,
+    value: { hint: "FILE" },
+    group: "Selecting",
+    help: "take only the paths listed in FILE, relative to SOURCE (- is stdin)",
+  },
+  {
+    name: "from0",
+    short: "0",
+    verbs: TREE,
+    group: "Selecting",
+    help: "entries of the --*-from files end with a NUL byte, not with a newline",
+    needs: ["files-from", "exclude-from", "include-from"],
+  },
+  { name: "gitignore", verbs: TREE, group: "Selecting", help: "leave out what .gitignore files leave out" },
+  {
+    name: "min-size",
+    verbs: TREE,
+    value: { hint: "SIZE" },
+    group: "Selecting",
+    help: "leave out smaller files: 100K, 1.5G",
+  },
+  { name: "max-size", verbs: TREE, value: { hint: "SIZE" }, group: "Selecting", help: "leave out larger files" },
+  {
+    name: "min-age",
+    verbs: TREE,
+    value: { hint: "AGE" },
+    group: "Selecting",
+    help: "leave out files modified more recently: 90s, 15m, 2h, 7d, 4w, 1y, or a date such as 2024-12-31",
+  },
+  {
+    name: "max-age",
+    verbs: TREE,
+    value: { hint: "AGE" },
+    group: "Selecting",
+    help: "leave out files modified longer ago",
+  },
+  {
+    name: "one-file-system",
+    short: "x",
+    verbs: TREE,
+    group: "Selecting",
+    help: "do not enter other mounted filesystems",
+  },
+  {
+    name: "copy-links",
+    short: "L",
+    verbs: TREE,
+    group: "Selecting",
+    help: "copy what symbolic links point at, not the links",
+  },
+  {
+    name: "safe-links",
+    verbs: TREE,
+    group: "Selecting",
+    help: "leave out symbolic links that are absolute or lead out of the tree",
+  },
+
+  // Deleting
+  {
+    name: "delete-excluded",
+    verbs: MIRROR,
+    group: "Deleting",
+    help: "also delete what the filters leave out",
+  },
+  {
+    name: "max-delete",
+    verbs: MIRROR,
+    value: { hint: "N|P%" },
+    group: "Deleting",
+    help: "delete nothing when it would be more than N entries, or P% of the target (default: over 100 and over half)",
+  },
+  {
+    name: "allow-empty-source",
+    verbs: MIRROR,
+    group: "Deleting",
+    help: "an empty source may empty the target",
+  },
+
+  // Writing
+  {
+    name: "inplace",
+    verbs: WRITE,
+    group: "Writing",
+    help: "write into existing files; an interruption leaves them half-written",
+    conflicts: ["temp-dir", "backup", "backup-dir"],
+  },
+  {
+    name: "temp-dir",
+    verbs: WRITE,
+    value: { hint: "DIR" },
+    group: "Writing",
+    help: "write temporary files in DIR, not beside the target",
+  },
+  {
+    name: "backup",
+    short: "b",
+    verbs: WRITE,
+    group: "Writing",
+    help: "keep what is replaced or deleted, under its name plus --suffix",
+  },
+  {
+    name: "backup-dir",
+    verbs: WRITE,
+    value: { hint: "DIR" },
+    group: "Writing",
+    help: "keep what is replaced or deleted below DIR (relative to TARGET)",
+  },
+  {
+    name: "suffix",
+    verbs: WRITE,
+    value: { hint: "TEXT" },
+    group: "Writing",
+    help: "what --backup adds to names (default ~, or nothing with --backup-dir)",
+    needs: ["backup", "backup-dir"],
+  },
+  {
+    name: "resume",
+    verbs: WRITE,
+    group: "Writing",
+    help: "use what the target already has of a differing file, after comparing it",
+  },
+  {
+    name: "fsync",
+    verbs: WRITE,
+    value: { hint: "WHEN", choices: FSYNC_CHOICES },
+    group: "Writing",
+    help: "wait until data is on disk: none, file (each file) or end (of the run); default none, for move end",
+  },
+  {
+    name: "verify",
+    verbs: WRITE,
+    value: { hint: "readback", optional: true, choices: ["readback"] },
+    group: "Writing",
+    help: "hash what was read and what landed, and compare; =readback reads it back from disk",
+  },
+
+  // Attributes
+  { name: "numeric-ids", verbs: TREE, group: "Attributes", help: "keep owner and group by number, not by name" },
+  {
+    name: "chown",
+    verbs: TREE,
+    value: { hint: "USER:GROUP" },
+    group: "Attributes",
+    help: "give everything this owner and group; either may be left out",
+  },
+  { name: "no-perms", verbs: TREE, group: "Attributes", help: "do not keep permissions" },
+  { name: "no-times", verbs: TREE, group: "Attributes", help: "do not keep modification times" },
+  { name: "no-owner", verbs: TREE, group: "Attributes", help: "do not keep owners" },
+  { name: "no-group", verbs: TREE, group: "Attributes", help: "do not keep groups" },
+  { name: "no-xattrs", verbs: TREE, group: "Attributes", help: "do not keep extended attributes" },
+  { name: "no-acls", verbs: TREE, group: "Attributes", help: "do not keep access control lists" },
+  { name: "no-hard-links", verbs: TREE, group: "Attributes", help: "copy each name of a hard-linked file on its own" },
+  { name: "no-specials", verbs: TREE, group: "Attributes", help: "leave out FIFOs, sockets and devices" },
+  { name: "no-sparse", verbs: WRITE, group: "Attributes", help: "write holes of sparse files as zeros" },
+  { name: "no-dir-times", verbs: TREE, group: "Attributes", help: "do not keep modification times of directories" },
+  {
+    name: "no-strict-attrs",
+    verbs: WRITE,
+    group: "Attributes",
+    help: "exit 0, not 23, when attributes could not be applied",
+  },
+
+  // Speed
+  {
+    name: "bwlimit",
+    verbs: WRITE,
+    value: { hint: "RATE" },
+    group: "Speed",
+    help: "move at most RATE bytes a second: 500K, 10M (0: no limit)",
+  },
+  {
+    name: "workers",
+    verbs: TREE,
+    value: { hint: "N" },
+    group: "Speed",
+    help: "threads that do the work (default: chosen by device and work)",
+  },
+  {
+    name: "copy-method",
+    verbs: WRITE,
+    value: { hint: "LIST" },
+    group: "Speed",
+    help: `use only these methods, comma-separated: ${COPY_METHODS.join(", ")}`,
+    conflicts: ["zero-copy", "no-zero-copy"],
+  },
+  {
+    name: "zero-copy",
+    verbs: WRITE,
+    group: "Speed",
+    help: "let the kernel copy (the default); overrides FASTSYNC_NO_ZERO_COPY",
+    conflicts: ["no-zero-copy"],
+  },
+  { name: "no-zero-copy", verbs: WRITE, group: "Speed", help: "copy only by read and write" },
+] as const satisfies readonly Flag[];
+
+export type FlagName = (typeof TABLE)[number]["name"];
+
+/** The table under its general type. */
+export const FLAGS: readonly (Flag & { readonly name: FlagName })[] = TABLE;
+
+const BY_NAME = new Map<string, (typeof FLAGS)[number]>(FLAGS.map((flag) => [flag.name, flag]));
+const BY_SHORT = new Map<string, (typeof FLAGS)[number]>(
+  FLAGS.flatMap((flag) => (flag.short === undefined ? [] : [[flag.short, flag] as const])),
+);
+
+export function flagNamed(name: string): (typeof FLAGS)[number] | undefined {
+  return BY_NAME.get(name);
+}
+
+export function flagOfLetter(letter: string): (typeof FLAGS)[number] | undefined {
+  return BY_SHORT.get(letter);
+}
+
+export function flagsOf(verb: VerbName): (typeof FLAGS)[number][] {
+  return FLAGS.filter((flag) => flag.verbs.includes(verb));
+}

@@ -1,0 +1,103 @@
+/**
+ * Flags that people bring from rsync, cp, rclone and robocopy and that do not exist here. Accepting them silently would
+ * promise what is not done, so each is answered with what to write instead.
+ */
+const DEFAULT = "is the default here; leave it out";
+
+const BY_LONG: Readonly<Record<string, string>> = {
+  archive: DEFAULT,
+  recursive: DEFAULT,
+  links: `${DEFAULT}; --copy-links copies what links point at`,
+  perms: `${DEFAULT}; --no-perms turns it off`,
+  times: `${DEFAULT}; --no-times turns it off`,
+  owner: `${DEFAULT}; --no-owner turns it off`,
+  group: `${DEFAULT}; --no-group turns it off`,
+  devices: `${DEFAULT}; --no-specials turns it off`,
+  specials: `${DEFAULT}; --no-specials turns it off`,
+  xattrs: `${DEFAULT}; --no-xattrs turns it off`,
+  acls: `${DEFAULT}; --no-acls turns it off`,
+  "hard-links": `${DEFAULT}; --no-hard-links turns it off`,
+  sparse: `${DEFAULT}; --no-sparse turns it off`,
+  partial: "is the default here: an interrupted large file goes on where it stopped; leave it out",
+  append: "is not here; use --resume",
+  "append-verify": "is not here; use --resume",
+  delete: "is not a flag here; use the verb mirror",
+  del: "is not a flag here; use the verb mirror",
+  "delete-before": "is not here; use the verb mirror, which deletes after everything arrived",
+  "delete-during": "is not here; use the verb mirror, which deletes after everything arrived",
+  "delete-delay": "is not here; use the verb mirror, which deletes after everything arrived",
+  "delete-after": "is not here; use the verb mirror, which deletes after everything arrived",
+  "remove-source-files": "is not a flag here; use the verb move",
+  mirror: "is a verb here: fastsync mirror SOURCE TARGET",
+  force: "is not here; leave it out",
+  stats: "is not needed: the summary always comes; --json gives it to scripts",
+  "human-readable": DEFAULT,
+  "whole-file": `${DEFAULT} on one machine`,
+  "no-whole-file": "is not here; --resume uses what the target already has",
+  compress: "is not here: nothing crosses a network, so there is nothing to gain",
+  rsh: "is not here: this build copies between local paths only",
+  relative: "is not here; --files-from takes paths relative to SOURCE",
+  parallel: "is called --workers N",
+  threads: "is called --workers N",
+  jobs: "is called --workers N",
+  transfers: "is called --workers N",
+  checkers: "is called --workers N",
+  "preserve-all": DEFAULT,
+  preserve: `${DEFAULT}; the flags --no-perms, --no-times and so on turn parts off`,
+  reflink: "is called --copy-method clone; clones are tried first anyway",
+  "link-dest": "is not here yet; on a filesystem with reflink, clones cost no space",
+  "compare-dest": "is not here yet",
+  "copy-dest": "is not here yet",
+  "partial-dir": "is not here; unfinished files are kept hidden and resumed by the next run",
+  "size-limit": "is called --max-size",
+  "no-acl": "is called --no-acls",
+  "no-xattr": "is called --no-xattrs",
+  "no-permissions": "is called --no-perms",
+  "no-mtime": "is called --no-times",
+  "omit-dir-times": "is called --no-dir-times",
+  "exclude-if-present": "is not here; write a .gitignore-like file and --filter ': NAME'",
+  "cvs-exclude": "is not here; use --gitignore, or --filter ':C'",
+  "itemize-changes": "is called --itemize",
+  interactive: "is not here; mirror asks on a terminal before it deletes",
+  silent: "is called --quiet",
+  "no-clobber": "is called --ignore-existing",
+  dereference: "is called --copy-links",
+};
+
+const BY_LETTER: Readonly<Record<string, string>> = {
+  a: "is the default here, with hard links, ACLs and extended attributes; leave it out",
+  r: "is the default here: trees are copied whole; leave it out",
+  R: "is the default here: trees are copied whole; leave it out",
+  l: BY_LONG["links"]!,
+  t: BY_LONG["times"]!,
+  o: BY_LONG["owner"]!,
+  g: BY_LONG["group"]!,
+  D: BY_LONG["specials"]!,
+  H: BY_LONG["hard-links"]!,
+  A: BY_LONG["acls"]!,
+  X: BY_LONG["xattrs"]!,
+  S: BY_LONG["sparse"]!,
+  P: "is not here; progress is -p or --progress, and interrupted large files go on by themselves",
+  z: BY_LONG["compress"]!,
+  e: BY_LONG["rsh"]!,
+  W: BY_LONG["whole-file"]!,
+  I: "is called --ignore-times",
+  C: BY_LONG["cvs-exclude"]!,
+  f: "is called --filter",
+  F: "is not here; use --filter ': /.rsync-filter'",
+  T: "is called --temp-dir",
+  O: "is called --no-dir-times",
+  d: "is not here: SOURCE and TARGET are written without flags",
+  j: BY_LONG["jobs"]!,
+  s: "is not here: SOURCE and TARGET are written without flags",
+  V: "is called --version",
+};
+
+/** What to write instead of `--name`, as the end of a sentence that begins with the flag. */
+export function foreignFlag(name: string): string | undefined {
+  return Object.hasOwn(BY_LONG, name) ? BY_LONG[name] : undefined;
+}
+
+export function foreignLetter(letter: string): string | undefined {
+  return Object.hasOwn(BY_LETTER, letter) ? BY_LETTER[letter] : undefined;
+}

@@ -1,0 +1,97 @@
+/** Help texts, made from the table of verbs and the table of flags. */
+import { FLAGS, type Flag, flagsOf, GROUPS } from "./flags.ts";
+import { VERB_NAMES, VERBS, type VerbInfo, type VerbName } from "./verbs.ts";
+
+const WIDTH = 80;
+const FLAG_COLUMN = 28;
+const VERB_COLUMN = 16;
+
+export function overviewHelp(): string {
+  return [
+    "fastsync copies, mirrors and moves file trees: complete, atomic and fast.",
+    "",
+    "Usage: fastsync VERB [flags] SOURCE... TARGET",
+    "",
+    ...VERB_NAMES.flatMap((verb) => entry(`  ${verb}`, VERBS[verb].summary, VERB_COLUMN)),
+    "",
+    "Examples",
+    "  fastsync mirror photos/ /mnt/backup/photos/      make the backup equal",
+    "  fastsync mirror -n photos/ /mnt/backup/photos/   only show what would happen",
+    "  fastsync copy *.iso /mnt/usb/                    copy some files",
+    "  fastsync move --verify camera/ archive/          remove what arrived safely",
+    "  fastsync check --checksum photos/ /mnt/backup/photos/",
+    "",
+    "fastsync help VERB lists the flags of a verb.",
+    "",
+  ].join("\n");
+}
+
+/** What `fastsync` alone prints. */
+export function shortUsage(): string {
+  return [
+    "Usage: fastsync VERB [flags] SOURCE... TARGET",
+    "",
+    ...VERB_NAMES.flatMap((verb) => entry(`  ${verb}`, VERBS[verb].summary, VERB_COLUMN)),
+    "",
+    "fastsync help VERB lists the flags of a verb.",
+    "",
+  ].join("\n");
+}
+
+export function verbHelp(verb: VerbName): string {
+  const info: VerbInfo = VERBS[verb];
+  const lines = [`fastsync ${verb}: ${info.summary}`, "", `Usage: ${info.usage}`];
+  for (const note of info.notes) lines.push("", ...wrap(note, WIDTH));
+  const flags = flagsOf(verb);
+  for (const group of GROUPS) {
+    const members = flags.filter((flag) => flag.group === group);
+    if (members.length === 0) continue;
+    lines.push("", group);
+    for (const flag of members) lines.push(...entry(`  ${flagSpelling(flag)}`, flag.help, FLAG_COLUMN));
+  }
+  if (verb === "check")
+    lines.push("", "Exit codes: 0 equal, 1 different (or wrong usage), 23 not all could be compared.");
+  else if (info.minPlaces > 1) {
+    lines.push(
+      "",
+      "Exit codes: 0 done, 1 wrong usage, 3 unusable source or target, 11 file I/O,",
+      "20 interrupted, 23 some failed, 24 some vanished, 25 deletions refused.",
+    );
+  }
+  return `${lines.join("\n")}\n`;
+}
+
+/** `-c, --checksum`, `    --max-size SIZE`, `    --verify[=readback]` */
+export function flagSpelling(flag: Flag): string {
+  const short = flag.short === undefined ? "    " : `-${flag.short}, `;
+  if (flag.value === undefined) return `${short}--${flag.name}`;
+  if (flag.value.optional) return `${short}--${flag.name}[=${flag.value.hint}]`;
+  return `${short}--${flag.name} ${flag.value.hint}`;
+}
+
+/** All flags, whatever their verb; for the man page and for completions. */
+export function allFlagSpellings(): string[] {
+  return FLAGS.map(flagSpelling);
+}
+
+/** A name with its text beside it, from `column` on. */
+function entry(name: string, text: string, column: number): string[] {
+  const [first = "", ...rest] = wrap(text, WIDTH - column);
+  const indent = " ".repeat(column);
+  const head = name.length + 2 > column ? [name, indent + first] : [name.padEnd(column) + first];
+  return [...head, ...rest.map((line) => indent + line)];
+}
+
+function wrap(text: string, width: number): string[] {
+  const lines: string[] = [];
+  let line = "";
+  for (const word of text.split(" ")) {
+    if (line !== "" && line.length + 1 + word.length > width) {
+      lines.push(line);
+      line = word;
+    } else {
+      line = line === "" ? word : `${line} ${word}`;
+    }
+  }
+  return [...lines, line];
+}

@@ -1,0 +1,339 @@
+/**
+ * The strict first step of a command line: words become a verb, flags and places, and whatever does not fit the flag
+ * table is a UsageError that names the nearest right word. It knows spelling, not meaning.
+ */
+import { lstatSync } from "node:fs";
+import { printable } from "../core/paths.ts";
+import { FLAGS, type Flag, type FlagName, flagNamed, flagOfLetter, flagsOf } from "./flags.ts";
+import { foreignFlag, foreignLetter } from "./foreign-flags.ts";
+import { nearest } from "./nearest.ts";
+import type { Argument } from "./raw-args.ts";
+import { UsageError } from "./usage-error.ts";
+import { FOREIGN_VERBS, isVerb, VERB_NAMES, VERBS, type VerbName } from "./verbs.ts";
+
+export interface Occurrence {
+  readonly flag: FlagName;
+  readonly value: Argument | undefined;
+}
+
+export class ParsedArgs {
+  readonly verb: VerbName;
+  /** In the order of the command line: filters depend on it. */
+  readonly occurrences: readonly Occurrence[];
+  readonly places: readonly Argument[];
+
+  constructor(verb: VerbName, occurrences: readonly Occurrence[], places: readonly Argument[]) {
+    this.verb = verb;
+    this.occurrences = occurrences;
+    this.places = places;
+  }
+  has(name: FlagName): boolean {
+    return this.occurrences.some((occurrence) => occurrence.flag === name);
+  }
+  value(name: FlagName): Argument | undefined {
+    return this.occurrences.find((occurrence) => occurrence.flag === name)?.value;
+  }
+}
+
+/** What is asked for: a verb with its flags, a help text, or the short usage that `fastsync` alone gives. */
+export type CommandLine =
+  | { readonly kind: "run"; readonly args: ParsedArgs }
+  | { readonly kind: "help"; readonly verb: VerbName | undefined }
+  | { readonly kind: "version"; readonly json: boolean }
+  | { readonly kind: "nothing" };
+
+/** True when `--json` was asked for, whatever else is wrong with the line. */
+export function asksForJson(words: readonly Argument[]): boolean {
+  for (const word of words) {
+    if (word.text === "--") return false;
+    if (word.text === "--json") return true;
+  }
+  return false;
+}
+
+export function parseCommandLine(words: readonly Argument[]): CommandLine {
+  const [first, ...rest] = words;
+  if (first === undefined) return { kind: "nothing" };
+  if (first.text === "--help" || first.text === "-h") return { kind: "help", verb: undefined };
+  if (first.text === "--version") return { kind: "version", json: asksForJson(rest) };
+  const verb = verbOf(first, rest);
+  const parser = new Parser(verb);
+  const special = parser.read(rest);
+  if (special === "help") return { kind: "help", verb };
+  if (special === "version") return { kind: "version", json: asksForJson(rest) };
+  parser.checkRelations();
+  parser.checkPlaces();
+  return { kind: "run", args: new ParsedArgs(verb, parser.occurrences, parser.places) };
+}
+
+function verbOf(first: Argument, rest: readonly Argument[]): VerbName {
+  if (isVerb(first.text)) return first.text;
+  const shown = quoted(first);
+  if (first.text.startsWith("-")) {
+    const verb = rest.find((word) => isVerb(word.text))?.text ?? "copy";
+    throw new UsageError(
+      `the verb comes first, before ${shown}`,
+      `Write: fastsync ${verb} ${first.text} ... (verbs: ${VERB_NAMES.join(", ")})`,
+    );
+  }
+  const meant = Object.hasOwn(FOREIGN_VERBS, first.text) ? FOREIGN_VERBS[first.text] : nearest(first.text, VERB_NAMES);
+  if (meant !== undefined) throw new UsageError(`unknown verb ${shown}; did you mean ${meant}?`);
+  const looksLikePlace = first.text.includes("/") || first.text.startsWith(".") || exists(first);
+  throw new UsageError(
+    `unknown verb ${shown}`,
+    looksLikePlace
+      ? "Put a verb before the places, such as: fastsync copy SOURCE TARGET"
+      : `The verbs are ${VERB_NAMES.join(", ")}.`,
+  );
+}
+
+class Parser {
+  readonly occurrences: Occurrence[] = [];
+  readonly places: Argument[] = [];
+  readonly #verb: VerbName;
+  /** `-p 8` and `-c 16M`: a switch followed by a number that is no file, seen while reading. */
+  #mistakenValue: UsageError | undefined;
+
+  constructor(verb: VerbName) {
+    this.#verb = verb;
+  }
+
+  /** Reads all words; stops at --help and --version, which outrank everything after them. */
+  read(words: readonly Argument[]): "help" | "version" | undefined {
+    for (let at = 0; at < words.length; at++) {
+      const word = words[at]!;
+      const text = word.text;
+      if (text === "--") {
+        this.places.push(...words.slice(at + 1));
+        return undefined;
+      }
+      if (text === "-" || !text.startsWith("-")) {
+        this.places.push(word);
+        continue;
+      }
+      const last = text.startsWith("--") ? this.#long(word) : this.#bundle(word);
+      if (last === "done") continue;
+      if (last.flag.name === "help" || last.flag.name === "version") return last.flag.name;
+      if (last.flag.value === undefined || last.flag.value.optional) {
+        this.#add(last.flag, undefined);
+        this.#noteMistakenValue(last.written, words[at + 1]);
+        continue;
+      }
+      at++;
+      this.#add(last.flag, valueAfter(last, words[at]));
+    }
+    return undefined;
+  }
+
+  /** `--name` or `--name=value`. */
+  #long(word: Argument): "done" | { flag: Named; written: string } {
+    const equals = word.text.indexOf("=");
+    const written = equals < 0 ? word.text : word.text.slice(0, equals);
+    const flag = this.#known(written.slice(2), written);
+    if (equals < 0) return { flag, written };
+    if (flag.value === undefined) {
+      throw new UsageError(`${written} takes no value`, `Leave ${quoted(text(word.text.slice(equals)))} out.`);
+    }
+    this.#add(flag, { text: word.text.slice(equals + 1), bytes: word.bytes.subarray(word.bytes.indexOf(0x3d) + 1) });
+    return "done";
+  }
+
+  /** `-nv`: all but the last letter must be switches. */
+  #bundle(word: Argument): "done" | { flag: Named; written: string } {
+    const letters = [...word.text.slice(1)];
+    for (const [index, letter] of letters.entries()) {
+      const written = `-${letter}`;
+      const rest = letters.slice(index + 1).join("");
+      const flag = flagOfLetter(letter);
+      if (flag === undefined) throw this.#unknownLetter(letter, word);
+      if (/^=?[0-9.]/.test(rest)) {
+        const mistake = mistakenValue(written, rest.replace(/^=/, ""));
+        if (mistake !== undefined) throw mistake;
+      }
+      if (rest.startsWith("="))
+        throw new UsageError(`${written} (--${flag.name}) takes no value`, `Leave ${quoted(text(rest))} out.`);
+      this.#belongs(flag, written);
+      if (rest === "" || flag.name === "help") return { flag, written };
+      this.#add(flag, undefined);
+    }
+    return "done";
+  }
+
+  #known(name: string, written: string): Named {
+    const flag = flagNamed(name);
+    if (flag !== undefined) {
+      this.#belongs(flag, written);
+      return flag;
+    }
+    const foreign = foreignFlag(name);
+    if (foreign !== undefined) throw new UsageError(`${written} ${foreign}`);
+    const here = flagsOf(this.#verb).map((known) => known.name);
+    const meant =
+      nearest(name, here) ??
+      nearest(
+        name,
+        FLAGS.map((known) => known.name),
+      );
+    throw new UsageError(
+      `unknown flag ${quoted(text(written))}${meant === undefined ? "" : `; did you mean --${meant}?`}`,
+      meant === undefined ? "A path that begins with - is written ./-NAME, or after --." : undefined,
+    );
+  }
+
+  #belongs(flag: Named, written: string): void {
+    if (flag.verbs.includes(this.#verb)) return;
+    const shown = written === `--${flag.name}` ? written : `${written} (--${flag.name})`;
+    const verbs = flag.verbs.filter((verb) => verb !== "help" && verb !== "version");
+    throw new UsageError(`${shown} belongs to ${listed(verbs, "and")}; ${this.#verb} has no use for it`);
+  }
+
+  #unknownLetter(letter: string, word: Argument): UsageError {
+    const shown = `-${letter}`;
+    const where = word.text.length > 2 ? ` (in ${quoted(word)})` : "";
+    const foreign = foreignLetter(letter);
+    if (foreign !== undefined) return new UsageError(`${shown}${where} ${foreign}`);
+    const meant =
+      word.text.length > 3
+        ? nearest(
+            word.text.slice(1),
+            flagsOf(this.#verb).map((known) => known.name),
+          )
+        : undefined;
+    return new UsageError(
+      `unknown flag ${quoted(text(shown))}${where}${meant === undefined ? "" : `; did you mean --${meant}?`}`,
+      meant === undefined ? "A path that begins with - is written ./-NAME, or after --." : undefined,
+    );
+  }
+
+  #add(flag: Named, value: Argument | undefined): void {
+    const choices = flag.value?.choices;
+    if (value !== undefined && choices !== undefined && !choices.includes(value.text)) {
+      const meant = nearest(value.text, choices);
+      throw new UsageError(
+        `--${flag.name} knows ${listed(choices, "and")}, not ${quoted(value)}${meant === undefined ? "" : `; did you mean ${meant}?`}`,
+      );
+    }
+    if (flag.value !== undefined && !flag.repeatable) {
+      const before = this.occurrences.find((occurrence) => occurrence.flag === flag.name);
+      if (before !== undefined) {
+        throw new UsageError(
+          `--${flag.name} is given twice (${shownValue(before.value)} and ${shownValue(value)}); keep one`,
+        );
+      }
+    }
+    this.occurrences.push({ flag: flag.name, value });
+  }
+
+  #noteMistakenValue(written: string, next: Argument | undefined): void {
+    if (next === undefined || this.#mistakenValue !== undefined || exists(next)) return;
+    this.#mistakenValue = mistakenValue(written, next.text);
+  }
+
+  checkRelations(): void {
+    const given = new Set<string>(this.occurrences.map((occurrence) => occurrence.flag));
+    for (const { flag: name } of this.occurrences) {
+      const flag: Flag = flagNamed(name)!;
+      for (const other of flag.conflicts ?? []) {
+        if (given.has(other)) throw new UsageError(`--${name} and --${other} contradict each other; leave one out`);
+      }
+      if (flag.needs !== undefined && !flag.needs.some((other) => given.has(other))) {
+        throw new UsageError(
+          `--${name} needs ${listed(
+            flag.needs.map((other) => `--${other}`),
+            "or",
+          )}`,
+        );
+      }
+    }
+  }
+
+  checkPlaces(): void {
+    const { minPlaces, maxPlaces, usage } = VERBS[this.#verb];
+    const count = this.places.length;
+    const wrongCount = count < minPlaces || count > maxPlaces;
+    // With a free number of sources, `-p 8 A B` would take 8 for a source.
+    if (this.#mistakenValue !== undefined) throw this.#mistakenValue;
+    for (const place of this.places) {
+      if (place.bytes.length === 0) throw new UsageError("an argument is empty; the current directory is written .");
+    }
+    if (!wrongCount && !(this.#verb === "capabilities" && count === 1)) return;
+    if (count > maxPlaces) {
+      const extra = quoted(this.places[maxPlaces]!);
+      const several =
+        this.#verb === "mirror" ? " Several sources: use copy, or mirror each into a target of its own." : "";
+      throw new UsageError(
+        maxPlaces === 0
+          ? `${this.#verb} takes no arguments; ${extra} is too many`
+          : `${extra} is one argument too many`,
+        `Usage: ${usage}.${several}`,
+      );
+    }
+    if (count === 0) throw new UsageError("SOURCE and TARGET are missing", `Usage: ${usage}`);
+    throw new UsageError(`TARGET is missing after ${quoted(this.places[0]!)}`, `Usage: ${usage}`);
+  }
+}
+
+type Named = (typeof FLAGS)[number];
+
+function valueAfter(from: { flag: Named; written: string }, next: Argument | undefined): Argument {
+  const { flag, written } = from;
+  const hint = flag.value!.choices?.join("|") ?? flag.value!.hint;
+  if (next === undefined) throw new UsageError(`${written} needs a value: --${flag.name}=${hint}`);
+  // A value may begin with a dash (`--filter '- *.o'`), but one that is a flag itself was more likely forgotten.
+  const name = next.text.startsWith("--") ? next.text.slice(2).split("=", 1)[0]! : undefined;
+  const isFlag =
+    name !== undefined
+      ? flagNamed(name) !== undefined
+      : /^-[A-Za-z0-9]$/.test(next.text) && flagOfLetter(next.text[1]!) !== undefined;
+  if (next.text === "--" || isFlag) {
+    throw new UsageError(
+      `${written} needs a value before ${next.text}`,
+      `If ${next.text} is the value, write --${flag.name}=${next.text}`,
+    );
+  }
+  return next;
+}
+
+/** The short flags that take a number in other tools. */
+function mistakenValue(written: string, value: string): UsageError | undefined {
+  if (written === "-p" && /^\d+$/.test(value)) {
+    return new UsageError(
+      `-p is --progress here and takes no value, so ${value} has no place`,
+      `For ${value} threads write --workers ${value}.`,
+    );
+  }
+  if (written === "-c" && /^\d+(\.\d+)?([kmgt](i?b)?|b)?$/i.test(value)) {
+    return new UsageError(
+      `-c is --checksum here and takes no value, so ${value} has no place`,
+      "Local copies have no chunk size to set; leave it out.",
+    );
+  }
+  return undefined;
+}
+
+function exists(word: Argument): boolean {
+  try {
+    lstatSync(Buffer.from(word.bytes));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function text(value: string): Argument {
+  return { text: value, bytes: Buffer.from(value) };
+}
+
+function shownValue(value: Argument | undefined): string {
+  return value === undefined ? "no value" : quoted(value);
+}
+
+/** For messages: safe on a terminal, in quotes. */
+export function quoted(word: Argument): string {
+  return `'${printable(word.bytes)}'`;
+}
+
+export function listed(words: readonly string[], joiner: "and" | "or"): string {
+  if (words.length < 2) return words[0] ?? "";
+  return `${words.slice(0, -1).join(", ")} ${joiner} ${words[words.length - 1]}`;
+}

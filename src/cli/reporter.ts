@@ -1,0 +1,96 @@
+/**
+ * Hands one run's events to its printers, keeps the clock of progress, and sees to it that the run ends with exactly
+ * one summary, however it ends.
+ */
+import type { Counters, RunEvent, RunSummary } from "../core/events.ts";
+import type { Placement } from "../session/api.ts";
+import type { Output } from "./output.ts";
+import { bareSummary, type Printer, zeroCounters } from "./printer.ts";
+import { ProgressMeter } from "./progress-meter.ts";
+
+const TICK_MS = 100;
+const HEARTBEAT_TICKS = 10;
+/** A run shorter than this shows no live line: it would only flicker. */
+const FIRST_DRAW_TICKS = 3;
+
+/** How often a printer hears of progress. */
+export type ProgressPace = "never" | "second" | "live";
+
+export interface PacedPrinter {
+  readonly printer: Printer;
+  readonly pace: ProgressPace;
+}
+
+export class Reporter {
+  readonly #printers: readonly PacedPrinter[];
+  readonly #outputs: readonly Output[];
+  readonly #startedMs = performance.now();
+  readonly #meter = new ProgressMeter();
+  #counters: Readonly<Counters> = zeroCounters();
+  #timer: NodeJS.Timeout | undefined;
+  #ticks = 0;
+  #paused = false;
+  #ended: RunSummary | undefined;
+
+  constructor(printers: readonly PacedPrinter[], outputs: readonly Output[]) {
+    this.#printers = printers;
+    this.#outputs = outputs;
+  }
+
+  /** The summary that was printed; undefined while the run goes on. */
+  get ended(): RunSummary | undefined {
+    return this.#ended;
+  }
+
+  begin(counters: Readonly<Counters>): void {
+    this.#counters = counters;
+    if (this.#timer !== undefined || this.#ended !== undefined) return;
+    this.#timer = setInterval(() => this.#tick(), TICK_MS);
+    this.#timer.unref();
+  }
+
+  placed(placement: Placement): void {
+    for (const { printer } of this.#printers) printer.start(placement);
+  }
+
+  event(event: RunEvent): void {
+    if (this.#ended !== undefined) return;
+    for (const { printer } of this.#printers) printer.event(event);
+  }
+
+  /** No progress is shown while a person reads a question. */
+  async whilePaused<T>(ask: () => Promise<T>): Promise<T> {
+    this.#paused = true;
+    for (const output of this.#outputs) output.flush();
+    try {
+      return await ask();
+    } finally {
+      this.#paused = false;
+    }
+  }
+
+  #tick(): void {
+    this.#ticks++;
+    if (this.#paused) return;
+    const heartbeat = this.#ticks % HEARTBEAT_TICKS === 0;
+    const progress = this.#meter.sample(this.#counters, performance.now() - this.#startedMs);
+    for (const { printer, pace } of this.#printers) {
+      const due = pace === "live" ? this.#ticks >= FIRST_DRAW_TICKS : pace === "second" && heartbeat;
+      if (due) printer.progress(progress, this.#counters);
+    }
+    for (const output of this.#outputs) if (heartbeat || output.isTerminal) output.flush();
+  }
+
+  end(summary: RunSummary): void {
+    if (this.#ended !== undefined) return;
+    this.#ended = summary;
+    clearInterval(this.#timer);
+    for (const { printer } of this.#printers) printer.end(summary);
+    for (const output of this.#outputs) output.flush();
+  }
+
+  /** Ends a run that cannot tell its own end, with the counters as they stand. */
+  endAbruptly(ending: Pick<RunSummary, "exitCode" | "exitReason" | "message">): void {
+    this.end(bareSummary(ending, this.#counters, performance.now() - this.#startedMs));
+  }
+}

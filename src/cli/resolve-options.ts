@@ -1,0 +1,327 @@
+/**
+ * The second step of a command line: parsed flags become RunOptions. Here flags get their meaning and defaults, files
+ * of rules are read, and names of accounts become numbers.
+ */
+
+import { type FilterRuleText, type FilterSpec, NO_FILTER } from "../core/filter-spec.ts";
+import type {
+  CompareOptions,
+  CopyMethod,
+  DeleteOptions,
+  PreserveOptions,
+  RunOptions,
+  Verb,
+  WriteOptions,
+} from "../core/options.ts";
+import { bytesOf, printable } from "../core/paths.ts";
+import { COPY_METHODS, type FlagName } from "./flags.ts";
+import { nearest } from "./nearest.ts";
+import { readOperatorFile } from "./operator-file.ts";
+import { type AccountFiles, parseOwner, SYSTEM_ACCOUNTS } from "./owners.ts";
+import { listed, type Occurrence, type ParsedArgs } from "./parse-args.ts";
+import { parseAge, parseCount, parseDeleteLimit, parseSeconds, parseSize, parseWindow } from "./sizes.ts";
+import { UsageError } from "./usage-error.ts";
+
+/** What the options depend on beside the command line; tests give their own. */
+export interface Surroundings {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly nowMs: number;
+  readonly readFile: (path: Uint8Array) => Uint8Array;
+  readonly readStdin: () => Promise<Uint8Array>;
+  readonly accounts: AccountFiles;
+}
+
+export function systemSurroundings(): Surroundings {
+  return {
+    env: process.env,
+    nowMs: Date.now(),
+    readFile: readOperatorFile,
+    readStdin: () => Bun.stdin.bytes(),
+    accounts: SYSTEM_ACCOUNTS,
+  };
+}
+
+/** How the run is shown; the session never sees it. */
+export interface FaceOptions {
+  readonly json: boolean;
+  readonly verbose: boolean;
+  readonly quiet: boolean;
+  readonly itemize: boolean;
+  readonly yes: boolean;
+  readonly progress: "automatic" | "on" | "off";
+  /** Decisions worth a line with --verbose. */
+  readonly notes: readonly string[];
+}
+
+export interface Resolved {
+  readonly options: RunOptions;
+  readonly face: FaceOptions;
+}
+
+export async function resolveOptions(args: ParsedArgs, around: Surroundings = systemSurroundings()): Promise<Resolved> {
+  const verb = args.verb as Verb;
+  const notes: string[] = [];
+  const options: RunOptions = {
+    verb,
+    dryRun: args.has("dry-run"),
+    compare: resolveCompare(args),
+    preserve: resolvePreserve(args, around),
+    delete: resolveDelete(args, verb),
+    write: resolveWrite(args, verb, around, notes),
+    filter: await resolveFilter(args, around),
+    oneFileSystem: args.has("one-file-system"),
+    copyLinks: args.has("copy-links"),
+    safeLinks: args.has("safe-links"),
+    strictAttrs: !args.has("no-strict-attrs"),
+    retry: {
+      attempts: parsed(args, "retry", (text) => parseCount(text, "retry", 0, 1_000_000)) ?? 0,
+      waitMs: parsed(args, "wait", (text) => parseSeconds(text, "wait")) ?? 1000,
+    },
+  };
+  const face: FaceOptions = {
+    json: args.has("json"),
+    verbose: args.has("verbose"),
+    quiet: args.has("quiet"),
+    itemize: args.has("itemize"),
+    yes: args.has("yes"),
+    progress: args.has("progress") ? "on" : args.has("no-progress") ? "off" : "automatic",
+    notes,
+  };
+  return { options, face };
+}
+
+function resolveCompare(args: ParsedArgs): CompareOptions {
+  return {
+    checksum: args.has("checksum"),
+    sizeOnly: args.has("size-only"),
+    ignoreTimes: args.has("ignore-times"),
+    modifyWindowNs: parsed(args, "modify-window", (text) => parseWindow(text, "modify-window")) ?? 0,
+    ignoreExisting: args.has("ignore-existing"),
+    existing: args.has("existing"),
+    update: args.has("update"),
+  };
+}
+
+function resolvePreserve(args: ParsedArgs, around: Surroundings): PreserveOptions {
+  const chown = args.value("chown");
+  const owner = chown === undefined ? { uid: undefined, gid: undefined } : parseOwner(chown.bytes, around.accounts);
+  if (owner.uid !== undefined && args.has("no-owner")) {
+    throw new UsageError("--chown with a user and --no-owner contradict each other; leave one out");
+  }
+  if (owner.gid !== undefined && args.has("no-group")) {
+    throw new UsageError("--chown with a group and --no-group contradict each other; leave one out");
+  }
+  return {
+    perms: !args.has("no-perms"),
+    times: !args.has("no-times"),
+    // A directory's time is a time: --no-times covers it.
+    dirTimes: !args.has("no-dir-times") && !args.has("no-times"),
+    owner: !args.has("no-owner"),
+    group: !args.has("no-group"),
+    xattrs: !args.has("no-xattrs"),
+    acls: !args.has("no-acls"),
+    hardLinks: !args.has("no-hard-links"),
+    specials: !args.has("no-specials"),
+    sparse: !args.has("no-sparse"),
+    numericIds: args.has("numeric-ids"),
+    chownUid: owner.uid,
+    chownGid: owner.gid,
+  };
+}
+
+function resolveDelete(args: ParsedArgs, verb: Verb): DeleteOptions {
+  return {
+    enabled: verb === "mirror",
+    excluded: args.has("delete-excluded"),
+    limit: parsed(args, "max-delete", (text) => parseDeleteLimit(text, "max-delete")) ?? { kind: "guard" },
+    allowEmptySource: args.has("allow-empty-source"),
+  };
+}
+
+function resolveWrite(args: ParsedArgs, verb: Verb, around: Surroundings, notes: string[]): WriteOptions {
+  const verify = args.occurrences.find((occurrence) => occurrence.flag === "verify");
+  const fsync = args.value("fsync")?.text as WriteOptions["fsync"] | undefined;
+  return {
+    inplace: args.has("inplace"),
+    tempDir: directoryValue(args, "temp-dir"),
+    backup: resolveBackup(args),
+    resume: args.has("resume"),
+    // A move removes its sources: what replaces them has to be on disk first.
+    fsync: fsync ?? (verb === "move" ? "end" : "none"),
+    verify: verify === undefined ? "none" : verify.value === undefined ? "compare" : "readback",
+    rateBytesPerSecond: parsed(args, "bwlimit", (text) => parseSize(text, "bwlimit")) ?? 0,
+    workers: parsed(args, "workers", (text) => parseCount(text, "workers", 1, 256)) ?? 0,
+    methods: resolveMethods(args, around, notes),
+  };
+}
+
+function resolveBackup(args: ParsedArgs): WriteOptions["backup"] {
+  const directory = directoryValue(args, "backup-dir");
+  if (!args.has("backup") && directory === undefined) return undefined;
+  const given = args.value("suffix")?.bytes;
+  const suffix = given ?? bytesOf(directory === undefined ? "~" : "");
+  if (suffix.includes(0x2f))
+    throw new UsageError("--suffix may not contain a slash", "Another directory is --backup-dir.");
+  if (suffix.length === 0 && directory === undefined) {
+    throw new UsageError(
+      "--suffix is empty, so a backup would have the name of its file",
+      "Give --backup-dir, or a suffix.",
+    );
+  }
+  return { suffix, directory };
+}
+
+function directoryValue(args: ParsedArgs, flag: FlagName): Uint8Array | undefined {
+  const bytes = args.value(flag)?.bytes;
+  if (bytes?.length === 0) throw new UsageError(`--${flag} is empty`, "The current directory is written .");
+  return bytes;
+}
+
+/** FASTSYNC_NO_ZERO_COPY, and its name in Orbit. Empty and 0 mean no. */
+export function zeroCopyDisabledBy(env: Surroundings["env"]): string | undefined {
+  return ["FASTSYNC_NO_ZERO_COPY", "ORBIT_NO_ZERO_COPY"].find((name) => !["", "0", undefined].includes(env[name]));
+}
+
+function resolveMethods(args: ParsedArgs, around: Surroundings, notes: string[]): readonly CopyMethod[] | undefined {
+  const list = args.value("copy-method")?.text;
+  if (list !== undefined) return parseMethods(list);
+  if (args.has("no-zero-copy")) {
+    notes.push("zero-copy: off (--no-zero-copy)");
+    return ["read_write"];
+  }
+  const disabledBy = zeroCopyDisabledBy(around.env);
+  if (args.has("zero-copy")) {
+    notes.push(disabledBy === undefined ? "zero-copy: on" : `zero-copy: on (--zero-copy overrides ${disabledBy})`);
+    return undefined;
+  }
+  if (disabledBy !== undefined) {
+    notes.push(`zero-copy: off (${disabledBy} is set)`);
+    return ["read_write"];
+  }
+  return undefined;
+}
+
+function parseMethods(list: string): CopyMethod[] {
+  const methods: CopyMethod[] = [];
+  for (const word of list.split(",")) {
+    const method = COPY_METHODS.find((known) => known === word);
+    if (method === undefined) {
+      const meant = nearest(word.replaceAll("-", "_"), COPY_METHODS);
+      throw new UsageError(
+        `--copy-method knows ${listed(COPY_METHODS, "and")}, not '${printable(bytesOf(word))}'${meant === undefined ? "" : `; did you mean ${meant}?`}`,
+      );
+    }
+    if (!methods.includes(method)) methods.push(method);
+  }
+  return methods;
+}
+
+async function resolveFilter(args: ParsedArgs, around: Surroundings): Promise<FilterSpec> {
+  const nowSeconds = around.nowMs / 1000;
+  const spec: FilterSpec = {
+    ...NO_FILTER,
+    ...(await resolveRules(args, around)),
+    gitignore: args.has("gitignore"),
+    minSize: parsed(args, "min-size", (text) => parseSize(text, "min-size")),
+    maxSize: parsed(args, "max-size", (text) => parseSize(text, "max-size")),
+    modifiedAfter: parsed(args, "max-age", (text) => parseAge(text, "max-age", nowSeconds)),
+    modifiedBefore: parsed(args, "min-age", (text) => parseAge(text, "min-age", nowSeconds)),
+  };
+  if (spec.minSize !== undefined && spec.maxSize !== undefined && spec.minSize > spec.maxSize) {
+    throw new UsageError("--min-size is larger than --max-size, so no file would be left");
+  }
+  if (
+    spec.modifiedAfter !== undefined &&
+    spec.modifiedBefore !== undefined &&
+    spec.modifiedAfter > spec.modifiedBefore
+  ) {
+    throw new UsageError("--min-age is older than --max-age, so no file would be left");
+  }
+  return spec;
+}
+
+const RULE_FLAGS: readonly FlagName[] = ["exclude", "include", "filter", "exclude-from", "include-from"];
+
+async function resolveRules(
+  args: ParsedArgs,
+  around: Surroundings,
+): Promise<{ rules: readonly FilterRuleText[]; filesFrom: readonly Uint8Array[] | undefined }> {
+  const ruled = args.occurrences.filter(({ flag }) => RULE_FLAGS.includes(flag));
+  const list = args.occurrences.find(({ flag }) => flag === "files-from");
+  if (ruled.length === 0 && list === undefined) return { rules: [], filesFrom: undefined };
+  // Most runs have no filters and need none of this code.
+  const [read, { parseFilesFrom }, { FilterError }] = await Promise.all([
+    import("../filter/read-rules.ts"),
+    import("../filter/files-from.ts"),
+    import("../filter/filter-error.ts"),
+  ]);
+  const nul = args.has("from0");
+  const readNamed = namedFileReader(around);
+  try {
+    const rules: FilterRuleText[] = [];
+    for (const occurrence of ruled) {
+      const bytes = occurrence.value!.bytes;
+      const origin = `--${occurrence.flag}`;
+      switch (occurrence.flag) {
+        case "exclude":
+        case "include":
+          rules.push(read.ruleFromPattern(bytes, occurrence.flag, origin));
+          break;
+        case "filter":
+          rules.push({ text: bytes, origin });
+          break;
+        default: {
+          const kind = occurrence.flag === "exclude-from" ? "exclude" : "include";
+          rules.push(...read.rulesFromExcludeFile(await readNamed(occurrence), printable(bytes), kind, nul));
+        }
+      }
+    }
+    const expanded = read.expandMerges(
+      rules,
+      (fileName, origin) => readOrExplain(() => around.readFile(fileName), origin, fileName),
+      nul,
+    );
+    return { rules: expanded, filesFrom: list === undefined ? undefined : parseFilesFrom(await readNamed(list), nul) };
+  } catch (error) {
+    if (error instanceof FilterError) throw new UsageError(error.message);
+    throw error;
+  }
+}
+
+/** Reads the file that a flag names; `-` is standard input, which can serve only one flag. */
+function namedFileReader(around: Surroundings): (occurrence: Occurrence) => Promise<Uint8Array> {
+  let stdinFor: string | undefined;
+  return async ({ flag, value }) => {
+    if (value!.text !== "-") return readOrExplain(() => around.readFile(value!.bytes), `--${flag}`, value!.bytes);
+    if (stdinFor !== undefined) {
+      throw new UsageError(`--${stdinFor} and --${flag} cannot both read standard input`, "Give one of them a file.");
+    }
+    stdinFor = flag;
+    return await around.readStdin();
+  };
+}
+
+function readOrExplain(read: () => Uint8Array, origin: string, path: Uint8Array): Uint8Array {
+  try {
+    return read();
+  } catch (error) {
+    throw new UsageError(`${origin}: cannot read '${printable(path)}': ${problemOf(error)}`);
+  }
+}
+
+function problemOf(error: unknown): string {
+  const { code, message } = error as NodeJS.ErrnoException;
+  const known: Readonly<Record<string, string>> = {
+    ENOENT: "no such file",
+    EACCES: "permission denied",
+    EISDIR: "it is a directory",
+    ENOTDIR: "a part of the path is not a directory",
+    ELOOP: "a symbolic link is in the way",
+  };
+  return (code === undefined ? undefined : known[code]) ?? message;
+}
+
+function parsed<T>(args: ParsedArgs, flag: FlagName, parse: (text: string) => T): T | undefined {
+  const value = args.value(flag);
+  return value === undefined ? undefined : parse(value.text);
+}

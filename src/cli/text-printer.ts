@@ -1,0 +1,165 @@
+/** The run as text for people: results on stdout, trouble and progress on stderr. */
+
+import { FileType } from "../core/entry-batch.ts";
+import type { Action, ItemsEvent, NoticeEvent, RunEvent, RunSummary } from "../core/events.ts";
+import { bytesOf, joinPath, printable } from "../core/paths.ts";
+import type { Placement } from "../session/api.ts";
+import { red } from "./format.ts";
+import { rootOr } from "./json-printer.ts";
+import type { Output } from "./output.ts";
+import type { Printer, RunFacts } from "./printer.ts";
+import type { LiveLine } from "./progress-line.ts";
+import { progressText } from "./progress-line.ts";
+import type { Progress } from "./progress-meter.ts";
+import { attributeLines, failureLine, failureLines, summaryLines } from "./summary-text.ts";
+
+export interface TextOptions {
+  readonly verbose: boolean;
+  readonly quiet: boolean;
+  /** List items. */
+  readonly items: boolean;
+  readonly reasons: boolean;
+  /** Shown with --verbose, below the banner. */
+  readonly notes: readonly string[];
+  /** On a terminal; absent: progress is a line each time. */
+  readonly live: LiveLine | undefined;
+}
+
+/** Fixed width, so that paths stand in a column. */
+const WORDS: Readonly<Record<Action, string>> = {
+  create: "create",
+  update: "update",
+  repair: "repair",
+  link: "link",
+  delete: "delete",
+  "remove-source": "remove",
+  differ: "differ",
+};
+const WORD_WIDTH = 6;
+
+export class TextPrinter implements Printer {
+  readonly #out: Output;
+  readonly #err: Output;
+  readonly #facts: RunFacts;
+  readonly #options: TextOptions;
+  #failuresShown = false;
+
+  constructor(out: Output, err: Output, facts: RunFacts, options: TextOptions) {
+    this.#out = out;
+    this.#err = err;
+    this.#facts = facts;
+    this.#options = options;
+  }
+
+  start(placement: Placement): void {
+    if (this.#options.quiet) return;
+    this.#out.line(bannerText(this.#facts, placement));
+    if (this.#options.verbose) for (const note of this.#options.notes) this.#out.line(note);
+    this.#out.flush();
+  }
+
+  event(event: RunEvent): void {
+    switch (event.kind) {
+      case "items":
+        if (this.#options.items) this.#items(event);
+        return;
+      case "delete":
+        if (this.#options.items) this.#item("delete", event.path, event.directory ? "/" : "", undefined);
+        return;
+      case "failure":
+        // Somebody is watching: say it at once. Logs get it once, in the block at the end.
+        if (!this.#err.isTerminal || this.#options.quiet) return;
+        this.#trouble(failureLine(event.failure));
+        return;
+      case "notice":
+        this.#notice(event);
+        return;
+      case "phase":
+        return;
+    }
+  }
+
+  #items({ action, directory, batch, rows, reasons }: ItemsEvent): void {
+    for (let index = 0; index < rows.length; index++) {
+      const row = rows[index]!;
+      const path = row === batch.self ? directory : joinPath(directory, batch.name(row));
+      const type = batch.type(row);
+      const tail =
+        type === FileType.directory
+          ? "/"
+          : type === FileType.symlink && action !== "delete"
+            ? ` -> ${printable(batch.linkText(row))}`
+            : "";
+      this.#item(action, path, tail, reasons?.[index]);
+    }
+  }
+
+  #item(action: Action, path: Uint8Array, tail: string, reasons: string | undefined): void {
+    const word = WORDS[action].padEnd(WORD_WIDTH);
+    const why = this.#options.reasons && reasons ? `  (${reasons.replaceAll(",", ", ")})` : "";
+    this.#out.write(`${this.#facts.dryRun ? "would " : ""}${word}  ${printable(rootOr(path))}${tail}${why}\n`);
+  }
+
+  #notice({ level, message }: NoticeEvent): void {
+    if (level === "warning") this.#trouble(`warning: ${plain(message)}`);
+    else if (this.#options.verbose) this.#out.line(plain(message));
+  }
+
+  #trouble(text: string): void {
+    // What was listed before comes before it on a terminal that shows both.
+    this.#out.flush();
+    this.#err.line(`fastsync: ${red(text, this.#err.colour)}`);
+    this.#err.flush();
+  }
+
+  progress(progress: Progress): void {
+    this.#out.flush();
+    if (this.#options.live !== undefined) this.#options.live.draw(progress);
+    else {
+      this.#err.line(progressText(progress));
+      this.#err.flush();
+    }
+  }
+
+  end(summary: RunSummary): void {
+    this.#options.live?.clear();
+    this.#failures(summary);
+    for (const pattern of summary.unmatchedPatterns) {
+      if (!this.#options.quiet) this.#trouble(`warning: pattern matched nothing: ${plain(pattern)}`);
+    }
+    if (!this.#options.quiet) {
+      for (const line of summaryLines(summary, this.#facts, this.#options.verbose)) this.#out.line(line);
+    }
+    this.#out.flush();
+    if (summary.message !== undefined && summary.exitCode !== 0) {
+      this.#err.line(`fastsync: ${red(plain(summary.message), this.#err.colour)} (exit ${summary.exitCode})`);
+    }
+    this.#err.flush();
+  }
+
+  #failures(summary: RunSummary): void {
+    if (this.#failuresShown) return;
+    this.#failuresShown = true;
+    const lines = [...failureLines(summary), ...attributeLines(summary)];
+    if (lines.length === 0) return;
+    this.#out.flush();
+    for (const line of lines) this.#err.line(red(line, this.#err.colour));
+    this.#err.flush();
+  }
+}
+
+/** `mirror photos/ -> /mnt/backup/photos/ (new)` */
+export function bannerText({ verb, dryRun }: RunFacts, placement: Placement): string {
+  const names = placement.sources.map(({ path, kind }) => {
+    const name = printable(path);
+    return kind === "contents" && !name.endsWith("/") ? `${name}/` : name;
+  });
+  const shown = names.length <= 3 ? names.join(", ") : `${names.slice(0, 2).join(", ")} and ${names.length - 2} more`;
+  const state = placement.targetExists ? "" : " (new)";
+  return `${dryRun ? "dry run: " : ""}${verb} ${shown} ${verb === "check" ? "against" : "->"} ${printable(placement.target)}${state}`;
+}
+
+/** Sentences may quote names; their control characters must not reach the terminal. */
+export function plain(text: string): string {
+  return printable(bytesOf(text));
+}

@@ -1,0 +1,96 @@
+/** The verbs, and what stands after them. */
+
+export interface VerbInfo {
+  readonly summary: string;
+  readonly usage: string;
+  readonly minPlaces: number;
+  readonly maxPlaces: number;
+  /** Paragraphs of the verb's help, above its flags. */
+  readonly notes: readonly string[];
+}
+
+const SLASH_NOTE =
+  "SOURCE/ with a slash at its end means what is inside it; SOURCE without one means the entry itself, which then appears under its own name in TARGET.";
+
+export const VERBS = {
+  copy: {
+    summary: "copy files and trees; deletes nothing",
+    usage: "fastsync copy [flags] SOURCE... TARGET",
+    minPlaces: 2,
+    maxPlaces: Number.POSITIVE_INFINITY,
+    notes: [
+      SLASH_NOTE,
+      "What is already equal in the target is left alone, so a second run finishes an interrupted one.",
+    ],
+  },
+  mirror: {
+    summary: "make the target equal to the source; deletes what the source does not have",
+    usage: "fastsync mirror [flags] SOURCE TARGET",
+    minPlaces: 2,
+    maxPlaces: 2,
+    notes: [
+      SLASH_NOTE,
+      "Deletions come last, only after the source was read completely. On a terminal you are asked first; elsewhere nothing is deleted without --yes.",
+    ],
+  },
+  move: {
+    summary: "copy, then remove each source that arrived safely",
+    usage: "fastsync move [flags] SOURCE... TARGET",
+    minPlaces: 2,
+    maxPlaces: Number.POSITIVE_INFINITY,
+    notes: [SLASH_NOTE, "A source is removed only after its own copy is on disk (--fsync is `end` by default here)."],
+  },
+  check: {
+    summary: "compare two trees and list what differs; exit 1 when they differ",
+    usage: "fastsync check [flags] SOURCE TARGET",
+    minPlaces: 2,
+    maxPlaces: 2,
+    notes: [SLASH_NOTE, "Changes nothing. Compares sizes, times and attributes; --checksum compares contents too."],
+  },
+  capabilities: {
+    summary: "show how files will be copied on this machine, and between two places",
+    usage: "fastsync capabilities [--json] [SOURCE TARGET]",
+    minPlaces: 0,
+    maxPlaces: 2,
+    notes: [
+      "With two directories it tries each copy method between them. TARGET must be writable: a small temporary file is made there and removed.",
+    ],
+  },
+  version: {
+    summary: "show the version",
+    usage: "fastsync version [--json]",
+    minPlaces: 0,
+    maxPlaces: 0,
+    notes: [],
+  },
+  help: {
+    summary: "show this help, or that of a verb",
+    usage: "fastsync help [VERB]",
+    minPlaces: 0,
+    maxPlaces: 1,
+    notes: [],
+  },
+} as const satisfies Readonly<Record<string, VerbInfo>>;
+
+export type VerbName = keyof typeof VERBS;
+export const VERB_NAMES = Object.keys(VERBS) as VerbName[];
+
+export function isVerb(word: string): word is VerbName {
+  return Object.hasOwn(VERBS, word);
+}
+
+/** Words that other tools use for our verbs. */
+export const FOREIGN_VERBS: Readonly<Record<string, VerbName>> = {
+  cp: "copy",
+  rsync: "copy",
+  sync: "mirror",
+  clone: "copy",
+  mv: "move",
+  rename: "move",
+  compare: "check",
+  diff: "check",
+  cmp: "check",
+  verify: "check",
+  caps: "capabilities",
+  features: "capabilities",
+};

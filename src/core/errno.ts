@@ -1,0 +1,80 @@
+/** Errnos as words: names for reports, classes for decisions, sentences for people. Linux numbers (asm-generic). */
+import type { FailureCode } from "./events.ts";
+
+interface Errno {
+  readonly name: string;
+  readonly code: FailureCode;
+  readonly text: string;
+}
+
+const ERRNOS: Readonly<Record<number, Errno>> = {
+  1: { name: "EPERM", code: "permission", text: "operation not permitted" },
+  2: { name: "ENOENT", code: "not_found", text: "no such file or directory" },
+  4: { name: "EINTR", code: "other", text: "interrupted system call" },
+  5: { name: "EIO", code: "io", text: "input/output error" },
+  6: { name: "ENXIO", code: "io", text: "no such device or address" },
+  9: { name: "EBADF", code: "other", text: "bad file descriptor" },
+  11: { name: "EAGAIN", code: "other", text: "held by another run" },
+  12: { name: "ENOMEM", code: "limit", text: "out of memory" },
+  13: { name: "EACCES", code: "permission", text: "permission denied" },
+  16: { name: "EBUSY", code: "other", text: "device or resource busy" },
+  17: { name: "EEXIST", code: "exists", text: "something of that name exists" },
+  18: { name: "EXDEV", code: "unsupported", text: "on another filesystem" },
+  20: { name: "ENOTDIR", code: "name", text: "not a directory" },
+  21: { name: "EISDIR", code: "name", text: "is a directory" },
+  22: { name: "EINVAL", code: "unsupported", text: "refused by the filesystem as invalid" },
+  23: { name: "ENFILE", code: "limit", text: "too many open files in the system" },
+  24: { name: "EMFILE", code: "limit", text: "too many open files (raise `ulimit -n`)" },
+  25: { name: "ENOTTY", code: "unsupported", text: "not supported by the filesystem" },
+  26: { name: "ETXTBSY", code: "other", text: "a program of that name is running" },
+  27: { name: "EFBIG", code: "limit", text: "larger than the target filesystem allows" },
+  28: { name: "ENOSPC", code: "no_space", text: "no space left on the target" },
+  30: { name: "EROFS", code: "read_only", text: "the filesystem is read-only" },
+  31: { name: "EMLINK", code: "limit", text: "too many hard links" },
+  36: { name: "ENAMETOOLONG", code: "name", text: "name too long for the target" },
+  38: { name: "ENOSYS", code: "unsupported", text: "not supported by this kernel" },
+  39: { name: "ENOTEMPTY", code: "not_empty", text: "a directory that is not empty stands there" },
+  40: { name: "ELOOP", code: "loop", text: "a symbolic link where none may be followed" },
+  61: { name: "ENODATA", code: "other", text: "no such attribute" },
+  74: { name: "EBADMSG", code: "verify", text: "what landed differs from what was read" },
+  75: { name: "EOVERFLOW", code: "limit", text: "value too large" },
+  84: { name: "EILSEQ", code: "name", text: "the target does not accept this name" },
+  95: { name: "EOPNOTSUPP", code: "unsupported", text: "not supported by the filesystem" },
+  110: { name: "ETIMEDOUT", code: "io", text: "timed out" },
+  116: { name: "ESTALE", code: "vanished", text: "it is no longer the entry that was seen" },
+  122: { name: "EDQUOT", code: "no_space", text: "disk quota exceeded" },
+  125: { name: "ECANCELED", code: "canceled", text: "stopped before it was done" },
+};
+
+/** Errno numbers used in decisions. */
+export const E = {
+  PERM: 1,
+  NOENT: 2,
+  IO: 5,
+  AGAIN: 11,
+  ACCES: 13,
+  BUSY: 16,
+  EXIST: 17,
+  XDEV: 18,
+  NOTDIR: 20,
+  NOSPC: 28,
+  ROFS: 30,
+  NOTEMPTY: 39,
+  LOOP: 40,
+  STALE: 116,
+  DQUOT: 122,
+  CANCELED: 125,
+} as const;
+
+export function errnoName(errno: number): string {
+  return ERRNOS[Math.abs(errno)]?.name ?? `errno ${Math.abs(errno)}`;
+}
+
+export function errnoText(errno: number): string {
+  const known = ERRNOS[Math.abs(errno)];
+  return known === undefined ? `error ${Math.abs(errno)}` : known.text;
+}
+
+export function failureCode(errno: number): FailureCode {
+  return ERRNOS[Math.abs(errno)]?.code ?? "other";
+}

@@ -1,0 +1,104 @@
+/**
+ * One large file, by several workers.
+ *
+ *     begin: open source and temporary file; a clone ends it here
+ *     split into ranges; keep `workers` of them in flight; ranges below the basis are compared before they are written
+ *     commit: check that the source did not change, metadata, publish
+ *     the source changed meanwhile: once more from the beginning, with what is there as basis
+ */
+import { E } from "../core/errno.ts";
+import { LIMITS } from "../core/limits.ts";
+import { type Backend, ItemFlag, type ItemResults, type LargeRequest, METHODS } from "../fs/backend.ts";
+
+
+/** `onBytes` hears of payload as it lands. Keeps the part for the next run when the file could not be finished. */
+export async function copyLargeFile(
+  backend: Backend,
+  request: LargeRequest,
+  onBytes: (bytes: number) => void,
+  signal: AbortSignal,
+): Promise<ItemResults> {
+  let attempt = await copyOnce(backend, request, onBytes, signal);
+  const changed = attempt.status(0) === -E.BUSY && (attempt.flags(0) & ItemFlag.changed) !== 0;
+  if (changed && !signal.aborted) {
+    attempt.release();
+    attempt = await copyOnce(backend, request, onBytes, signal);
+  }
+  return attempt;
+}
+
+async function copyOnce(backend: Backend, request: LargeRequest, onBytes: (bytes: number) => void, signal: AbortSignal): Promise<ItemResults> {
+  const file = await backend.largeBegin(request);
+  if (file.status !== 0) return failedItem(file.status, file.stage, file.refused);
+  if (file.cloned) return backend.largeCommit(file, request);
+  const ranges = splitRanges(file.size, backend.workers);
+  let next = 0;
+  let bytes = 0;
+  let method = 0;
+  let refused = file.refused;
+  let failure: { status: number; stage: number } | undefined;
+  const lane = async (): Promise<void> => {
+    while (failure === undefined && !signal.aborted) {
+      const range = ranges[next++];
+      if (range === undefined) return;
+      const result = await backend.largeRange(file, range.offset, range.length, range.offset < file.basisBytes, request.settings);
+      bytes += result.bytes;
+      refused |= result.refused;
+      if (result.method !== 0) method = result.method;
+      onBytes(result.bytes);
+      if (result.status !== 0) failure ??= { status: result.status, stage: result.stage };
+    }
+  };
+  await Promise.all(Array.from({ length: Math.max(1, Math.min(backend.workers, ranges.length)) }, lane));
+  if (signal.aborted) failure ??= { status: -E.CANCELED, stage: 4 };
+  if (failure !== undefined) {
+    await backend.largeAbort(file, request, true);
+    return failedItem(failure.status, failure.stage, refused);
+  }
+  return withTransfer(await backend.largeCommit(file, request), bytes, method, refused);
+}
+
+/** Even ranges, a multiple of 1 MiB long, at least two per worker where the file is long enough for that. */
+export function splitRanges(size: number, workers: number): { offset: number; length: number }[] {
+  const even = Math.ceil(size / Math.max(1, workers * 2) / (1 << 20)) * (1 << 20);
+  const length = Math.min(LIMITS.rangeBytes, Math.max(LIMITS.minRangeBytes, even));
+  const ranges: { offset: number; length: number }[] = [];
+  for (let offset = 0; offset < size; offset += length) ranges.push({ offset, length: Math.min(length, size - offset) });
+  return ranges;
+}
+
+/** The commit's result with what the ranges moved. */
+function withTransfer(committed: ItemResults, bytes: number, method: number, refused: number): ItemResults {
+  return {
+    count: 1,
+    status: (i) => committed.status(i),
+    stage: (i) => committed.stage(i),
+    method: (i) => (method !== 0 && METHODS[method] !== undefined ? method : committed.method(i)),
+    refused: (i) => committed.refused(i) | refused,
+    warnings: (i) => committed.warnings(i),
+    warningErrno: (i) => committed.warningErrno(i),
+    flags: (i) => committed.flags(i),
+    bytes: () => bytes,
+    size: (i) => committed.size(i),
+    digest: (i) => committed.digest(i),
+    release: () => committed.release(),
+  };
+}
+
+export function failedItem(status: number, stage: number, refused = 0, count = 1): ItemResults {
+  return {
+    count,
+    status: () => status,
+    stage: () => stage,
+    method: () => 0,
+    refused: () => refused,
+    warnings: () => 0,
+    warningErrno: () => 0,
+    flags: () => 0,
+    bytes: () => 0,
+    size: () => 0,
+    digest: () => new Uint8Array(0),
+    release: () => undefined,
+  };
+}
+

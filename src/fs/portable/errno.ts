@@ -1,0 +1,44 @@
+/** Errors of the system as the numbers that `Backend` answers: 0, or a negative errno. */
+import os from "node:os";
+
+export const E = os.constants.errno;
+
+/** An error of our own that answers with an errno, like those of node:fs. */
+export class StatusError extends Error {
+  /** Negative, as node:fs has it. */
+  readonly errno: number;
+  constructor(status: number) {
+    super(`errno ${-status}`);
+    this.errno = status;
+  }
+}
+
+/** The negative errno of a system error; anything else is a bug and goes on. */
+export function statusOf(error: unknown): number {
+  if (error instanceof Error && "errno" in error && typeof error.errno === "number" && error.errno !== 0) {
+    return error.errno < 0 ? error.errno : -error.errno;
+  }
+  throw error;
+}
+
+/** Runs it; 0 or a negative errno. */
+export function attempt(work: () => unknown): number {
+  try {
+    work();
+    return 0;
+  } catch (error) {
+    return statusOf(error);
+  }
+}
+
+/** Turns a negative answer into an error. */
+export function must(answer: number): number {
+  if (answer < 0) throw new StatusError(answer);
+  return answer;
+}
+
+const REFUSALS = new Set<number>([E.EPERM, E.EACCES, E.ENOTSUP, E.EOPNOTSUPP, E.ENOSYS, E.EINVAL, E.EROFS, E.ENOTTY]);
+/** Not permitted, or not known here: worth a warning, not a failure. */
+export function isRefusal(status: number): boolean {
+  return REFUSALS.has(-status);
+}

@@ -1,0 +1,153 @@
+/**
+ * Calls that node:fs does not have, straight from the C library that is there anyway: no compiler is needed. Linux
+ * only. Where it cannot be opened `libc` is undefined and `capabilities` says what is missing.
+ *
+ * Every function answers 0 (or a count), or a negative errno.
+ */
+import { dlopen, ptr, read } from "bun:ffi";
+
+const SYMBOLS = {
+  __errno_location: { args: [], returns: "ptr" },
+  utimensat: { args: ["i32", "ptr", "ptr", "i32"], returns: "i32" },
+  futimens: { args: ["i32", "ptr"], returns: "i32" },
+  mknod: { args: ["ptr", "u32", "u64"], returns: "i32" },
+  flock: { args: ["i32", "i32"], returns: "i32" },
+  syncfs: { args: ["i32"], returns: "i32" },
+  lseek: { args: ["i32", "i64", "i32"], returns: "i64_fast" },
+  fallocate: { args: ["i32", "i32", "i64", "i64"], returns: "i32" },
+  listxattr: { args: ["ptr", "ptr", "u64"], returns: "i64_fast" },
+  llistxattr: { args: ["ptr", "ptr", "u64"], returns: "i64_fast" },
+  getxattr: { args: ["ptr", "ptr", "ptr", "u64"], returns: "i64_fast" },
+  lgetxattr: { args: ["ptr", "ptr", "ptr", "u64"], returns: "i64_fast" },
+  setxattr: { args: ["ptr", "ptr", "ptr", "u64", "i32"], returns: "i32" },
+  lsetxattr: { args: ["ptr", "ptr", "ptr", "u64", "i32"], returns: "i32" },
+  removexattr: { args: ["ptr", "ptr"], returns: "i32" },
+  lremovexattr: { args: ["ptr", "ptr"], returns: "i32" },
+  syscall: { args: ["i64", "i64", "ptr", "i64", "ptr", "u64"], returns: "i64_fast" },
+  setrlimit: { args: ["i32", "ptr"], returns: "i32" },
+  getrlimit: { args: ["i32", "ptr"], returns: "i32" },
+} as const;
+
+const AT_FDCWD = -100;
+const AT_SYMLINK_NOFOLLOW = 0x100;
+const UTIME_OMIT = 0x3ffffffen;
+const LOCK_EX = 2;
+const LOCK_NB = 4;
+const SEEK_DATA = 3;
+const SEEK_HOLE = 4;
+const PUNCH_HOLE_KEEP_SIZE = 3;
+const RENAME_NOREPLACE = 1;
+const RENAMEAT2 = process.arch === "arm64" ? 276 : 316;
+const RLIMIT_NOFILE = 7;
+const ENOSYS = 38;
+const ENXIO = 6;
+const ERANGE = 34;
+const VALUE_MAX = 65536;
+
+export type Libc = NonNullable<ReturnType<typeof openLibc>>;
+/** undefined where the C library cannot be opened. */
+export const libc = openLibc();
+
+function openSymbols() {
+  if (process.platform !== "linux") return undefined;
+  const machine = process.arch === "arm64" ? "aarch64" : "x86_64";
+  for (const name of ["libc.so.6", `libc.musl-${machine}.so.1`]) {
+    try {
+      return dlopen(name, SYMBOLS).symbols;
+    } catch {
+      // The next name; glibc and musl are never both there.
+    }
+  }
+  return undefined;
+}
+
+function openLibc() {
+  const c = openSymbols();
+  if (c === undefined) return undefined;
+  // Nothing may run between a call and reading its errno, so the two stand next to each other.
+  const checked = (result: number | bigint): number => {
+    if (result >= 0) return Number(result);
+    const at = c.__errno_location();
+    return at === null ? -ENOSYS : -read.i32(at) || -ENOSYS;
+  };
+  const terminated = (bytes: Uint8Array): Uint8Array => {
+    const out = new Uint8Array(bytes.length + 1);
+    out.set(bytes);
+    return out;
+  };
+  const times = new BigInt64Array(4);
+  const scratch = new Uint8Array(VALUE_MAX);
+  /** A list or a value of unknown size. */
+  const grown = (get: (to: Uint8Array) => number): Uint8Array | number => {
+    let room = scratch;
+    for (;;) {
+      const got = get(room);
+      if (got >= 0) return room.slice(0, got);
+      if (got !== -ERANGE || room.length >= 1 << 20) return got;
+      room = new Uint8Array(room.length * 4);
+    }
+  };
+  return {
+    /** Sets the modification time only. */
+    setTimes(path: Uint8Array, follow: boolean, sec: number, nsec: number): number {
+      times.set([0n, UTIME_OMIT, BigInt(sec), BigInt(nsec)]);
+      const name = terminated(path);
+      return checked(c.utimensat(AT_FDCWD, ptr(name), ptr(times), follow ? 0 : AT_SYMLINK_NOFOLLOW));
+    },
+    setTimesOf(fd: number, sec: number, nsec: number): number {
+      times.set([0n, UTIME_OMIT, BigInt(sec), BigInt(nsec)]);
+      return checked(c.futimens(fd, ptr(times)));
+    },
+    mknod(path: Uint8Array, mode: number, major: number, minor: number): number {
+      const device =
+        (BigInt(minor) & 0xffn) |
+        ((BigInt(major) & 0xfffn) << 8n) |
+        ((BigInt(minor) & ~0xffn) << 12n) |
+        ((BigInt(major) & ~0xfffn) << 32n);
+      const name = terminated(path);
+      return checked(c.mknod(ptr(name), mode, device));
+    },
+    /** Exclusive and without waiting. */
+    lock: (fd: number): number => checked(c.flock(fd, LOCK_EX | LOCK_NB)),
+    syncFilesystem: (fd: number): number => checked(c.syncfs(fd)),
+    /** Offset of the next data from `offset` on; -ENXIO: only a hole follows. */
+    nextData: (fd: number, offset: number): number => checked(c.lseek(fd, offset, SEEK_DATA)),
+    nextHole: (fd: number, offset: number): number => checked(c.lseek(fd, offset, SEEK_HOLE)),
+    punchHole: (fd: number, offset: number, length: number): number =>
+      checked(c.fallocate(fd, PUNCH_HOLE_KEEP_SIZE, offset, length)),
+    /** NUL-terminated names, or a negative errno. */
+    listAttributes(path: Uint8Array, follow: boolean): Uint8Array | number {
+      const name = terminated(path);
+      const list = follow ? c.listxattr : c.llistxattr;
+      return grown((to) => checked(list(ptr(name), ptr(to), to.length)));
+    },
+    getAttribute(path: Uint8Array, follow: boolean, key: Uint8Array): Uint8Array | number {
+      const [name, attribute] = [terminated(path), terminated(key)];
+      const get = follow ? c.getxattr : c.lgetxattr;
+      return grown((to) => checked(get(ptr(name), ptr(attribute), ptr(to), to.length)));
+    },
+    setAttribute(path: Uint8Array, follow: boolean, key: Uint8Array, value: Uint8Array): number {
+      const [name, attribute, bytes] = [terminated(path), terminated(key), terminated(value)];
+      const set = follow ? c.setxattr : c.lsetxattr;
+      return checked(set(ptr(name), ptr(attribute), ptr(bytes), value.length, 0));
+    },
+    removeAttribute(path: Uint8Array, follow: boolean, key: Uint8Array): number {
+      const [name, attribute] = [terminated(path), terminated(key)];
+      return checked((follow ? c.removexattr : c.lremovexattr)(ptr(name), ptr(attribute)));
+    },
+    /** Fails with -EEXIST when the new name is taken. By number: musl came late to the wrapper. */
+    renameNew(from: Uint8Array, to: Uint8Array): number {
+      const [old, fresh] = [terminated(from), terminated(to)];
+      return checked(c.syscall(RENAMEAT2, AT_FDCWD, ptr(old), AT_FDCWD, ptr(fresh), RENAME_NOREPLACE));
+    },
+    /** Raises the soft limit of open files to the hard one; returns what is in force, 0 unknown. */
+    raiseOpenFiles(): number {
+      const limit = new BigUint64Array(2);
+      if (c.getrlimit(RLIMIT_NOFILE, ptr(limit)) < 0) return 0;
+      const raised = new BigUint64Array([limit[1]!, limit[1]!]);
+      if (limit[0]! < limit[1]! && c.setrlimit(RLIMIT_NOFILE, ptr(raised)) === 0) limit[0] = limit[1]!;
+      return Math.min(Number(limit[0]!), 0xffffffff);
+    },
+    isHoleAtEnd: (status: number): boolean => status === -ENXIO,
+  };
+}

@@ -1,0 +1,252 @@
+/**
+ * From the arguments of a command line to what is opened: rsync's rules, the same for every verb.
+ *
+ *     SRC/  SRC/.  .  ..  /     the contents of the directory land in the target
+ *     SRC                       the entry itself lands in the target, under its name
+ *     one file, target missing or a file, no trailing slash on the target:  the target is the new name
+ *     otherwise the target is a directory, made when missing, its parents too
+ */
+import { lstatSync, mkdirSync, realpathSync, statSync } from "node:fs";
+import { buildBatch, FileType } from "../core/entry-batch.ts";
+import { ExitCode } from "../core/exit-codes.ts";
+import { RunError } from "../core/run-error.ts";
+import type { RunOptions } from "../core/options.ts";
+import { equalBytes, joinPath, printable } from "../core/paths.ts";
+import { Decision, type DirectoryFilter } from "../filter/filter.ts";
+import type { LocalPlace, Placement } from "./api.ts";
+
+const SLASH = 0x2f;
+const DOT = 0x2e;
+const HERE = Uint8Array.of(DOT);
+
+export interface SourcePlace {
+  /** What is opened: the directory whose contents are meant, or the directory that holds the entry. */
+  readonly directory: Uint8Array;
+  readonly entry: Uint8Array | undefined;
+  readonly isDirectory: boolean;
+  readonly written: Uint8Array;
+}
+
+export interface Places {
+  readonly sources: readonly SourcePlace[];
+  /** The directory that becomes the target's root. */
+  readonly target: Uint8Array;
+  readonly targetExists: boolean;
+  readonly rename: { readonly from: Uint8Array; readonly to: Uint8Array } | undefined;
+}
+
+function bufferOf(path: Uint8Array): Buffer {
+  return Buffer.from(path.buffer, path.byteOffset, path.byteLength);
+}
+
+function isContents(path: Uint8Array): boolean {
+  const last = lastComponent(path);
+  return path[path.length - 1] === SLASH || (last.length === 1 && last[0] === DOT) || (last.length === 2 && last[0] === DOT && last[1] === DOT);
+}
+
+function withoutTrailingSlashes(path: Uint8Array): Uint8Array {
+  let end = path.length;
+  while (end > 1 && path[end - 1] === SLASH) end--;
+  return path.subarray(0, end);
+}
+
+function lastComponent(path: Uint8Array): Uint8Array {
+  const trimmed = withoutTrailingSlashes(path);
+  return trimmed.subarray(trimmed.lastIndexOf(SLASH) + 1);
+}
+
+function parentOf(path: Uint8Array): Uint8Array {
+  const trimmed = withoutTrailingSlashes(path);
+  const slash = trimmed.lastIndexOf(SLASH);
+  if (slash < 0) return HERE;
+  return slash === 0 ? trimmed.subarray(0, 1) : withoutTrailingSlashes(trimmed.subarray(0, slash));
+}
+
+function errnoCode(error: unknown): string {
+  return error instanceof Error && "code" in error ? String(error.code) : "";
+}
+
+function describe(error: unknown): string {
+  switch (errnoCode(error)) {
+    case "ENOENT":
+      return "it does not exist";
+    case "EACCES":
+      return "permission denied";
+    case "ENOTDIR":
+      return "a part of its path is not a directory";
+    case "ELOOP":
+      return "its symbolic links go in circles";
+    default:
+      return errnoCode(error) || String(error);
+  }
+}
+
+/** Throws RunError (exit 3) naming the argument that cannot be used. */
+export function resolvePlaces(sources: readonly LocalPlace[], target: LocalPlace): Places {
+  const resolved = distinct(sources.map((place) => resolveSource(place.path)));
+  const targetStat = statOrUndefined(target.path);
+  const targetIsDirectory = targetStat?.isDirectory() === true;
+  const only = resolved.length === 1 ? resolved[0] : undefined;
+  const targetNamesDirectory = isContents(target.path);
+  if (only !== undefined && only.entry !== undefined && !only.isDirectory && !targetIsDirectory && !targetNamesDirectory) {
+    const parent = parentOf(target.path);
+    const parentStat = statOrUndefined(parent);
+    if (parentStat !== undefined && !parentStat.isDirectory()) {
+      throw new RunError(ExitCode.selecting, "target_unusable", `target ${printable(parent)} is not a directory`);
+    }
+    return {
+      sources: resolved,
+      target: parent,
+      targetExists: parentStat !== undefined,
+      rename: { from: only.entry, to: lastComponent(target.path).slice() },
+    };
+  }
+  if (targetStat !== undefined && !targetIsDirectory) {
+    throw new RunError(ExitCode.selecting, "target_unusable", `target ${printable(target.path)} exists and is not a directory`);
+  }
+  return { sources: resolved, target: withoutTrailingSlashes(target.path), targetExists: targetIsDirectory, rename: undefined };
+}
+
+function resolveSource(path: Uint8Array): SourcePlace {
+  if (path.length === 0) throw new RunError(ExitCode.selecting, "source_missing", "a source argument is empty");
+  try {
+    if (isContents(path)) {
+      if (!statSync(bufferOf(path)).isDirectory()) {
+        throw new RunError(ExitCode.selecting, "source_unusable", `source ${printable(path)} is not a directory, but ends with a slash`);
+      }
+      return { directory: withoutTrailingSlashes(path), entry: undefined, isDirectory: true, written: path };
+    }
+    const isDirectory = lstatSync(bufferOf(path)).isDirectory();
+    return { directory: parentOf(path), entry: lastComponent(path).slice(), isDirectory, written: path };
+  } catch (error) {
+    if (error instanceof RunError) throw error;
+    throw new RunError(ExitCode.selecting, "source_missing", `source ${printable(path)} cannot be used: ${describe(error)}`);
+  }
+}
+
+/** The same argument given again says nothing new. */
+function distinct(sources: readonly SourcePlace[]): SourcePlace[] {
+  const kept: SourcePlace[] = [];
+  for (const source of sources) {
+    const known = kept.some(
+      (other) =>
+        equalBytes(other.directory, source.directory) &&
+        (other.entry === undefined ? source.entry === undefined : source.entry !== undefined && equalBytes(other.entry, source.entry)),
+    );
+    if (!known) kept.push(source);
+  }
+  return kept;
+}
+
+function statOrUndefined(path: Uint8Array) {
+  try {
+    return statSync(bufferOf(path.length === 0 ? HERE : path), { bigint: true });
+  } catch (error) {
+    if (errnoCode(error) === "ENOENT") return undefined;
+    throw new RunError(ExitCode.selecting, "target_unusable", `target ${printable(path)} cannot be used: ${describe(error)}`);
+  }
+}
+
+/** Makes the target directory and its parents with the modes that the umask gives. */
+export function makeTarget(path: Uint8Array): void {
+  try {
+    mkdirSync(bufferOf(path), { recursive: true });
+  } catch (error) {
+    throw new RunError(ExitCode.fileIo, "target_unusable", `target ${printable(path)} cannot be made: ${describe(error)}`);
+  }
+}
+
+export function placementOf(places: Places): Placement {
+  return {
+    sources: places.sources.map((source) => ({ path: source.written, kind: source.entry === undefined ? "contents" : "entry" })),
+    target: places.rename === undefined ? places.target : joinPath(places.target, places.rename.to),
+    targetExists: places.rename === undefined ? places.targetExists : statOrUndefined(joinPath(places.target, places.rename.to)) !== undefined,
+  };
+}
+
+/** The real path of the part of it that exists, and what is missing behind it. */
+function realPath(path: Uint8Array): Uint8Array {
+  let existing = path;
+  const missing: Uint8Array[] = [];
+  for (;;) {
+    try {
+      let real: Uint8Array = realpathSync(bufferOf(existing), { encoding: "buffer" });
+      for (const name of missing.reverse()) real = joinPath(real, name);
+      return real;
+    } catch {
+      const parent = parentOf(existing);
+      if (equalBytes(parent, existing)) return path;
+      missing.push(lastComponent(existing));
+      existing = parent;
+    }
+  }
+}
+
+/** Path of `inner` below `outer`; undefined when it is not below it; empty when they are equal. */
+function below(outer: Uint8Array, inner: Uint8Array): Uint8Array | undefined {
+  if (equalBytes(outer, inner)) return new Uint8Array(0);
+  const prefix = outer.length === 1 && outer[0] === SLASH ? 1 : outer.length + 1;
+  if (inner.length <= outer.length || inner[prefix - 1] !== SLASH) return undefined;
+  return equalBytes(outer, inner.subarray(0, outer.length)) ? inner.subarray(prefix) : undefined;
+}
+
+/**
+ * Refuses runs whose source and target overlap in a way that could destroy what they read. What is harmless goes on:
+ * a target inside the source that the filters leave out, a copy into a directory above.
+ */
+export function guardOverlap(places: Places, options: RunOptions, root: DirectoryFilter): void {
+  if (options.verb === "check") return;
+  const target = realPath(places.target);
+  for (const source of places.sources) {
+    const name = printable(source.written);
+    const real = source.entry === undefined ? realPath(source.directory) : joinPath(realPath(source.directory), source.entry);
+    const landing =
+      places.rename !== undefined ? joinPath(target, places.rename.to) : source.entry === undefined ? target : joinPath(target, source.entry);
+    if (equalBytes(real, landing)) {
+      throw new RunError(ExitCode.selecting, "same_place", `source ${name} and its place in the target are the same; nothing to do`);
+    }
+    if (!source.isDirectory) continue;
+    const targetBelow = below(real, landing);
+    if (targetBelow !== undefined && options.verb !== "copy" && !leavesOut(root, source, targetBelow, places, options)) {
+      throw new RunError(
+        ExitCode.selecting,
+        "target_inside_source",
+        `the target lies inside source ${name}; leave it out with --exclude '/${printable(source.entry === undefined ? targetBelow : joinPath(source.entry, targetBelow))}', or choose another target`,
+      );
+    }
+    if (below(landing, real) !== undefined && options.verb === "mirror") {
+      throw new RunError(
+        ExitCode.selecting,
+        "source_inside_target",
+        `source ${name} lies inside the target, and a mirror would delete it; choose another target, or use copy`,
+      );
+    }
+  }
+}
+
+/** Whether the walk of the source never comes to the target. */
+function leavesOut(root: DirectoryFilter, source: SourcePlace, path: Uint8Array, places: Places, options: RunOptions): boolean {
+  if (options.oneFileSystem && places.targetExists) {
+    const sourceDev = statSync(bufferOf(source.written)).dev;
+    if (statSync(bufferOf(places.target)).dev !== sourceDev) return true;
+  }
+  let filter = root;
+  const whole = source.entry === undefined ? path : joinPath(source.entry, path);
+  for (const name of components(whole)) {
+    const batch = buildBatch([{ name, mode: FileType.directory | 0o755 }, { name: HERE }]);
+    if (!filter.isEmpty && filter.decide(batch, 0, "source") !== Decision.include) return true;
+    filter = filter.enter(name);
+  }
+  return false;
+}
+
+function components(path: Uint8Array): Uint8Array[] {
+  const names: Uint8Array[] = [];
+  let start = 0;
+  for (let i = 0; i <= path.length; i++) {
+    if (i < path.length && path[i] !== SLASH) continue;
+    if (i > start) names.push(path.subarray(start, i));
+    start = i + 1;
+  }
+  return names;
+}

@@ -1,0 +1,311 @@
+/**
+ * One run on this machine: both roles here, joined by a loopback link.
+ *
+ *     resolve the arguments, refuse overlaps          (nothing touched yet)
+ *     open source and target by held descriptors
+ *     let the roles talk until the target has finished
+ *     some failures may pass: again, after a pause, as often as --retry says
+ *     summary and exit code
+ */
+import { closeSync } from "node:fs";
+import type { CompareRules } from "../compare/rules.ts";
+import { errnoText } from "../core/errno.ts";
+import type { Counters, RunSummary } from "../core/events.ts";
+import { ExitCode } from "../core/exit-codes.ts";
+import type { RunOptions } from "../core/options.ts";
+import { printable } from "../core/paths.ts";
+import { RunError } from "../core/run-error.ts";
+import { compileFilter } from "../filter/compile.ts";
+import type { CompiledFilter } from "../filter/filter.ts";
+import { type Backend, type DirHandle, NO_HANDLE, WORKING_DIRECTORY, type WriteSettings } from "../fs/backend.ts";
+import { timeGranularityNs } from "../fs/filesystems.ts";
+import { openBackend } from "../fs/open-backend.ts";
+import { loopback } from "../link/loopback.ts";
+import type { Run, RunRequest } from "./api.ts";
+import { automaticWorkers, isRotational } from "./device.ts";
+import type { SourceMessage, TargetMessage } from "./messages.ts";
+import { guardOverlap, makeTarget, type Places, placementOf, resolvePlaces } from "./places.ts";
+import { type SourceContext, type SourceRoot, SourceRunner } from "./source-runner.ts";
+import { summarize } from "./summary.ts";
+import { TargetRunner } from "./target-runner.ts";
+import { newCounters, type TargetState, targetState } from "./target-state.ts";
+
+/** Throws RunError before anything was touched; later failures are in the summary. */
+export async function startRun(request: RunRequest): Promise<Run> {
+  const places = resolvePlaces(request.sources, request.target);
+  const filter = compileFilter(request.options.filter, { deleteExcluded: request.options.delete.excluded });
+  guardOverlap(places, request.options, filter.root());
+  const placement = placementOf(places);
+  const counters = newCounters();
+  request.hooks.onStart(counters);
+  return { placement, summary: runToEnd(request, places, filter, counters) };
+}
+
+async function runToEnd(request: RunRequest, places: Places, filter: CompiledFilter, counters: Counters): Promise<RunSummary> {
+  const startedMs = performance.now();
+  const { options, signal } = request;
+  const backend = openBackend({ workers: options.write.workers > 0 ? options.write.workers : automaticWorkers(false) });
+  try {
+    for (let attempt = 0; ; attempt++) {
+      const state = await runOnce(request, places, filter, counters, backend);
+      const again = attempt < options.retry.attempts && mayPass(state) && !signal.aborted && !options.dryRun;
+      if (!again) return summarize(state, { backend, durationMs: performance.now() - startedMs, aborted: signal.aborted });
+      const message = `${state.counters.failed + state.counters.vanished} failed; trying again in ${options.retry.waitMs / 1000} s (${attempt + 1} of ${options.retry.attempts})`;
+      request.hooks.onEvent({ kind: "notice", level: "info", code: "retry", message });
+      await pause(options.retry.waitMs, signal);
+      if (signal.aborted) return summarize(state, { backend, durationMs: performance.now() - startedMs, aborted: true });
+      counters.failed = 0;
+      counters.vanished = 0;
+    }
+  } finally {
+    await backend.shutdown();
+  }
+}
+
+/** Failures of a kind that another try may not meet again. */
+function mayPass(state: TargetState): boolean {
+  const passing = new Set(["changed_while_reading", "vanished", "io", "other", "canceled"]);
+  return state.fatal === undefined && state.failures.length > 0 && state.failures.some((failure) => passing.has(failure.code));
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    signal.addEventListener("abort", () => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}
+
+async function runOnce(
+  request: RunRequest,
+  places: Places,
+  filter: CompiledFilter,
+  counters: Counters,
+  backend: Backend,
+): Promise<TargetState> {
+  const { options, hooks, signal } = request;
+  const opened = new OpenPlaces(backend);
+  const writes = !options.dryRun && options.verb !== "check";
+  try {
+    const roots = await opened.sources(places);
+    const target = await opened.target(places, writes);
+    const facts = await rootFacts(backend, roots, target);
+    const settings = backend.prepare(writeSettings(options));
+    const restamp = backend.prepare({ ...writeSettings(options), owner: false, group: false, xattrs: false, acls: false, perms: true, times: true });
+    backend.setRate(options.write.rateBytesPerSecond);
+    if (options.write.workers === 0) backend.setWorkers(automaticWorkers(isRotational(facts.sourceDev) || isRotational(facts.targetDev)));
+    const mayChown = process.geteuid?.() === 0;
+    const rules: CompareRules = {
+      options: options.compare,
+      preserve: options.preserve,
+      windowNs: Math.max(
+        options.compare.modifyWindowNs,
+        backend.capabilities.timeGranularityNs > 1 ? backend.capabilities.timeGranularityNs : 0,
+        coarse(facts.sourceType),
+        coarse(facts.targetType),
+      ),
+      mayChown,
+      groups: new Set(process.getgroups?.() ?? []),
+      deletes: options.delete.enabled,
+    };
+    const sourceContext: SourceContext = {
+      backend,
+      options,
+      roots,
+      filter,
+      settings,
+      mayMakeDevices: mayChown,
+      targetIdentity: facts.targetIdentity,
+      rootDev: facts.sourceDev,
+    };
+    const state = targetState({ options, rules, rootFilter: filter.root(), wantsItems: hooks.wantsItems, counters });
+    const backupRoot = await opened.auxiliary(options.write.backup?.directory, places.target, writes);
+    const temp = await opened.auxiliary(options.write.tempDir, places.target, writes);
+    await protect(state, backend, [backupRoot, temp]);
+    const link = loopback<SourceMessage, TargetMessage>();
+    const source = new SourceRunner(sourceContext, link.first);
+    const sink = new TargetRunner(
+      {
+        backend,
+        options,
+        hooks,
+        root: target.handle,
+        rootCreated: target.created,
+        rename: places.rename,
+        settings,
+        restamp,
+        temp,
+        backupRoot,
+        signal,
+      },
+      state,
+      link.second,
+    );
+    const stop = (): void => {
+      source.stop();
+      sink.stop();
+    };
+    signal.addEventListener("abort", stop, { once: true });
+    source.start();
+    sink.start();
+    if (signal.aborted) stop();
+    try {
+      await Promise.all([source.done, sink.done]);
+    } finally {
+      signal.removeEventListener("abort", stop);
+      source.dispose();
+      sink.dispose();
+    }
+    return state;
+  } finally {
+    opened.close();
+  }
+}
+
+function coarse(filesystemType: number): number {
+  const step = timeGranularityNs(filesystemType);
+  return step > 1 ? step : 0;
+}
+
+function writeSettings(options: RunOptions): WriteSettings {
+  const { preserve, write } = options;
+  return {
+    perms: preserve.perms,
+    times: preserve.times,
+    dirTimes: preserve.dirTimes,
+    linkTimes: preserve.times,
+    owner: preserve.owner,
+    group: preserve.group,
+    xattrs: preserve.xattrs,
+    acls: preserve.acls,
+    sparse: preserve.sparse,
+    inplace: write.inplace,
+    fsync: write.fsync === "file",
+    verify: write.verify,
+    noAtime: true,
+    follow: options.copyLinks,
+    delta: write.resume,
+    methods: write.methods,
+    chownUid: preserve.chownUid,
+    chownGid: preserve.chownGid,
+    umask: process.umask(),
+    backupSuffix: write.backup?.suffix ?? new Uint8Array(0),
+  };
+}
+
+interface OpenTarget {
+  readonly handle: DirHandle;
+  readonly created: boolean;
+}
+
+/** Opens the places of a run and closes them at its end. */
+class OpenPlaces {
+  private readonly backend: Backend;
+  private readonly handles: DirHandle[] = [];
+
+  constructor(backend: Backend) {
+    this.backend = backend;
+  }
+
+  async sources(places: Places): Promise<SourceRoot[]> {
+    const roots: SourceRoot[] = [];
+    for (const place of places.sources) {
+      const handle = await this.backend.resolve(WORKING_DIRECTORY, place.directory, { create: false, operator: true });
+      if (handle < 0) {
+        throw new RunError(ExitCode.selecting, "source_unreadable", `source ${printable(place.directory)} cannot be opened: ${errnoText(handle)}`);
+      }
+      // An entry's descriptor belongs to the source role from here on, a directory's is opened once more by its walk.
+      if (place.entry === undefined) this.handles.push(handle);
+      roots.push({ handle, entry: place.entry, follow: false });
+    }
+    return roots;
+  }
+
+  async target(places: Places, writes: boolean): Promise<OpenTarget> {
+    if (!places.targetExists) {
+      if (!writes) return { handle: NO_HANDLE, created: true };
+      makeTarget(places.target);
+    }
+    const handle = await this.backend.resolve(WORKING_DIRECTORY, places.target, { create: false, operator: true });
+    if (handle < 0) {
+      throw new RunError(ExitCode.selecting, "target_unusable", `target ${printable(places.target)} cannot be opened: ${errnoText(handle)}`);
+    }
+    this.handles.push(handle);
+    return { handle, created: !places.targetExists };
+  }
+
+  /** --backup-dir and --temp-dir; relative ones lie below the target. */
+  async auxiliary(path: Uint8Array | undefined, target: Uint8Array, writes: boolean): Promise<DirHandle> {
+    if (path === undefined || !writes) return NO_HANDLE;
+    const whole = path[0] === 0x2f ? path : Uint8Array.from([...target, 0x2f, ...path]);
+    makeTarget(whole);
+    const handle = await this.backend.resolve(WORKING_DIRECTORY, whole, { create: false, operator: true });
+    if (handle < 0) {
+      throw new RunError(ExitCode.selecting, "target_unusable", `directory ${printable(whole)} cannot be used: ${errnoText(handle)}`);
+    }
+    this.handles.push(handle);
+    return handle;
+  }
+
+  close(): void {
+    for (const handle of this.handles) {
+      try {
+        closeSync(handle);
+      } catch {
+        // closed by the role that used it
+      }
+    }
+  }
+}
+
+interface RootFacts {
+  readonly sourceDev: number;
+  readonly targetDev: number;
+  readonly sourceType: number;
+  readonly targetType: number;
+  readonly targetIdentity: SourceContext["targetIdentity"];
+}
+
+const LOOK = { xattrs: false, acls: false, follow: false, openFollow: false, create: false, writable: false, selfOnly: true };
+
+async function rootFacts(backend: Backend, roots: readonly SourceRoot[], target: OpenTarget): Promise<RootFacts> {
+  const look = async (handle: DirHandle) => {
+    const listing = await backend.walk(handle, Uint8Array.of(0x2e), LOOK);
+    const { self } = listing;
+    const facts = { dev: listing.dev(self), inoLow: listing.inoLow(self), inoHigh: listing.inoHigh(self), type: listing.filesystemType };
+    if (listing.dirfd >= 0) backend.close([listing.dirfd]);
+    backend.releaseBatch(listing);
+    return facts;
+  };
+  const first = roots[0]!;
+  const holder = await look(first.handle);
+  let source = holder;
+  if (first.entry !== undefined) {
+    // An entry may itself be a mount point: the filesystem of the run is the entry's.
+    const found = await backend.stat(first.handle, [first.entry], { xattrs: false, acls: false, follow: false });
+    if (found.rowStatus(0) === 0) source = { ...holder, dev: found.dev(0) };
+    backend.releaseBatch(found);
+  }
+  const sink = target.handle < 0 ? undefined : await look(target.handle);
+  return {
+    sourceDev: source.dev,
+    targetDev: sink?.dev ?? source.dev,
+    sourceType: source.type,
+    targetType: sink?.type ?? source.type,
+    targetIdentity: sink,
+  };
+}
+
+/** The run's own auxiliary directories are no extraneous entries of the target. */
+async function protect(state: TargetState, backend: Backend, handles: readonly DirHandle[]): Promise<void> {
+  for (const handle of handles) {
+    if (handle < 0) continue;
+    const listing = await backend.walk(handle, Uint8Array.of(0x2e), LOOK);
+    const { self } = listing;
+    state.keptInodes.add(`${listing.dev(self)}:${listing.inoHigh(self)}:${listing.inoLow(self)}`);
+    if (listing.dirfd >= 0) backend.close([listing.dirfd]);
+    backend.releaseBatch(listing);
+  }
+}

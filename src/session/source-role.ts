@@ -1,0 +1,268 @@
+/**
+ * The source role as a step function: (state, event) -> effects. It touches no file and no socket.
+ *
+ *     keep a stack of directories still to be offered, the next one on top (depth first: bounds what is open)
+ *     while fewer than the limit are unsettled: pop one, scan it
+ *     scanned: send its listing; push its subdirectories in reverse order
+ *     settled: room for another scan
+ *     released: close it
+ *     stack empty and nothing being scanned: say "scanned", with whether every listing was whole
+ */
+import { type EntryBatch, FileType, RowFlag } from "../core/entry-batch.ts";
+import { LIMITS } from "../core/limits.ts";
+import { type DirId, type MergeFile, type NeedId, PROTOCOL_VERSION, type SourceMessage, type TargetMessage } from "./messages.ts";
+
+/** What a scan found: made by the runner, kept by the state until the directory is released. */
+export interface ScannedDirectory<Handle> {
+  readonly listing: EntryBatch;
+  /** Access for the runner; the state only hands it back. */
+  readonly handle: Handle;
+  readonly entered: boolean;
+  readonly owned: boolean;
+  readonly mergeFiles: readonly MergeFile[];
+  readonly skipped: Readonly<Record<string, number>>;
+  /** Rows that could not be read at all: each was reported as a failure. */
+  readonly hidden: boolean;
+}
+
+interface OpenDirectory<Handle> {
+  readonly id: DirId;
+  readonly parent: DirId;
+  scanned: ScannedDirectory<Handle>;
+  settled: boolean;
+}
+
+interface PendingDirectory {
+  readonly id: DirId;
+  readonly parent: DirId;
+  readonly parentRow: number;
+}
+
+export interface SourceState<Handle> {
+  phase: "hello" | "offering" | "offered" | "closed" | "failed";
+  pass: number;
+  nextId: DirId;
+  rootId: DirId;
+  readonly stack: PendingDirectory[];
+  readonly open: Map<DirId, OpenDirectory<Handle>>;
+  scanning: number;
+  unsettledDirectories: number;
+  unsettledEntries: number;
+  complete: boolean;
+  entries: number;
+  /** Needs that the runner is answering. */
+  answering: number;
+  readonly removesSources: boolean;
+  removing: number;
+  sourcesRemoved: number;
+  finishing: boolean;
+}
+
+export type SourceEvent<Handle> =
+  | { readonly kind: "start" }
+  | { readonly kind: "message"; readonly message: TargetMessage }
+  | { readonly kind: "scanned"; readonly id: DirId; readonly parent: DirId; readonly parentRow: number; readonly directory: ScannedDirectory<Handle> }
+  | { readonly kind: "answered"; readonly message: SourceMessage }
+  | { readonly kind: "removed"; readonly count: number }
+  | { readonly kind: "stop" };
+
+export type SourceEffect<Handle> =
+  | { readonly kind: "send"; readonly message: SourceMessage }
+  | { readonly kind: "scan"; readonly id: DirId; readonly parentId: DirId; readonly parent: ScannedDirectory<Handle> | undefined; readonly parentRow: number }
+  | { readonly kind: "content"; readonly need: NeedId; readonly directory: ScannedDirectory<Handle>; readonly rows: Uint32Array }
+  | { readonly kind: "digest"; readonly need: NeedId; readonly directory: ScannedDirectory<Handle>; readonly rows: Uint32Array }
+  | { readonly kind: "remove"; readonly directory: ScannedDirectory<Handle>; readonly rows: Uint32Array }
+  /** The directory and all below it are finished: close it, and with `removeIfEmpty` remember it for removal. */
+  | { readonly kind: "release"; readonly id: DirId; readonly directory: ScannedDirectory<Handle> }
+  | { readonly kind: "describe-scan" }
+  | { readonly kind: "finish" }
+  | { readonly kind: "protocol-error"; readonly reason: string };
+
+export function sourceState<Handle>(options: { removesSources: boolean }): SourceState<Handle> {
+  return {
+    phase: "hello",
+    pass: 1,
+    nextId: 0,
+    rootId: 0,
+    stack: [],
+    open: new Map(),
+    scanning: 0,
+    unsettledDirectories: 0,
+    unsettledEntries: 0,
+    complete: true,
+    entries: 0,
+    answering: 0,
+    removesSources: options.removesSources,
+    removing: 0,
+    sourcesRemoved: 0,
+    finishing: false,
+  };
+}
+
+export function stepSource<Handle>(state: SourceState<Handle>, event: SourceEvent<Handle>): SourceEffect<Handle>[] {
+  if (state.phase === "failed" || state.phase === "closed") return [];
+  const effects: SourceEffect<Handle>[] = [];
+  switch (event.kind) {
+    case "start":
+      effects.push({ kind: "send", message: { kind: "hello", protocolMin: PROTOCOL_VERSION, protocolMax: PROTOCOL_VERSION } });
+      break;
+    case "message":
+      onMessage(state, event.message, effects);
+      break;
+    case "scanned":
+      onScanned(state, event, effects);
+      break;
+    case "answered":
+      state.answering--;
+      effects.push({ kind: "send", message: event.message });
+      break;
+    case "removed":
+      state.removing--;
+      state.sourcesRemoved += event.count;
+      break;
+    case "stop":
+      // What was offered is finished; nothing new is. An interrupted scan proves no absence.
+      state.stack.length = 0;
+      state.complete = false;
+      break;
+  }
+  pump(state, effects);
+  return effects;
+}
+
+function fail<Handle>(state: SourceState<Handle>, effects: SourceEffect<Handle>[], reason: string): void {
+  state.phase = "failed";
+  effects.push({ kind: "protocol-error", reason });
+}
+
+function onMessage<Handle>(state: SourceState<Handle>, message: TargetMessage, effects: SourceEffect<Handle>[]): void {
+  switch (message.kind) {
+    case "hello":
+      if (state.phase !== "hello") return fail(state, effects, "a second hello");
+      if (message.protocolMin > PROTOCOL_VERSION || message.protocolMax < PROTOCOL_VERSION) {
+        return fail(state, effects, `the target speaks protocol ${message.protocolMin}..${message.protocolMax}, this side ${PROTOCOL_VERSION}`);
+      }
+      beginPass(state);
+      return;
+    case "need": {
+      const directory = state.open.get(message.dir);
+      if (directory === undefined || directory.settled) return fail(state, effects, `a need in directory ${message.dir}, which is not open`);
+      const { listing } = directory.scanned;
+      for (const row of message.rows) {
+        if (row > listing.count) return fail(state, effects, `a need for row ${row} of ${listing.count}`);
+      }
+      state.answering++;
+      effects.push({
+        kind: message.purpose === "digest" ? "digest" : "content",
+        need: message.need,
+        directory: directory.scanned,
+        rows: message.rows,
+      });
+      return;
+    }
+    case "settled": {
+      const directory = state.open.get(message.dir);
+      if (directory === undefined || directory.settled) return fail(state, effects, `directory ${message.dir} settled twice`);
+      directory.settled = true;
+      state.unsettledDirectories--;
+      state.unsettledEntries -= directory.scanned.listing.count;
+      return;
+    }
+    case "receipts": {
+      const directory = state.open.get(message.dir);
+      if (directory === undefined || !state.removesSources) return fail(state, effects, `receipts for directory ${message.dir} out of turn`);
+      state.removing++;
+      effects.push({ kind: "remove", directory: directory.scanned, rows: message.rows });
+      return;
+    }
+    case "released": {
+      const directory = state.open.get(message.dir);
+      if (directory === undefined) return fail(state, effects, `directory ${message.dir} released twice`);
+      if (!directory.settled) {
+        state.unsettledDirectories--;
+        state.unsettledEntries -= directory.scanned.listing.count;
+      }
+      state.open.delete(message.dir);
+      effects.push({ kind: "release", id: message.dir, directory: directory.scanned });
+      return;
+    }
+    case "again":
+      if (state.phase !== "offered") return fail(state, effects, "another pass was asked for before this one ended");
+      state.pass++;
+      beginPass(state);
+      return;
+    case "finished":
+      // Ahead of time when the target had to stop: what is still open is closed by the runner's end.
+      state.finishing = true;
+      state.stack.length = 0;
+      return;
+  }
+}
+
+function beginPass<Handle>(state: SourceState<Handle>): void {
+  state.phase = "offering";
+  state.rootId = state.nextId++;
+  state.entries = 0;
+  state.stack.push({ id: state.rootId, parent: -1, parentRow: -1 });
+}
+
+function onScanned<Handle>(
+  state: SourceState<Handle>,
+  event: Extract<SourceEvent<Handle>, { kind: "scanned" }>,
+  effects: SourceEffect<Handle>[],
+): void {
+  const { directory, id } = event;
+  const { listing } = directory;
+  state.scanning--;
+  if (listing.status !== 0 || directory.hidden) state.complete = false;
+  state.entries += listing.count;
+  state.open.set(id, { id, parent: event.parent, scanned: directory, settled: false });
+  state.unsettledDirectories++;
+  state.unsettledEntries += listing.count;
+  effects.push({
+    kind: "send",
+    message: {
+      kind: "directory",
+      id,
+      parent: event.parent,
+      parentRow: event.parentRow,
+      listing,
+      entered: directory.entered,
+      owned: directory.owned,
+      mergeFiles: directory.mergeFiles,
+      skipped: directory.skipped,
+    },
+  });
+  for (let row = listing.count - 1; row >= 0; row--) {
+    if (isSubdirectory(listing, row)) state.stack.push({ id: state.nextId++, parent: id, parentRow: row });
+  }
+}
+
+/** Rows that follow as directories of their own; both roles must agree on this. */
+export function isSubdirectory(listing: EntryBatch, row: number): boolean {
+  return listing.type(row) === FileType.directory && listing.rowStatus(row) === 0 && (listing.rowFlags(row) & RowFlag.skip) === 0;
+}
+
+function pump<Handle>(state: SourceState<Handle>, effects: SourceEffect<Handle>[]): void {
+  if (state.phase === "offering") {
+    while (
+      state.stack.length > 0 &&
+      (state.unsettledDirectories + state.scanning === 0 ||
+        (state.unsettledDirectories + state.scanning < LIMITS.unsettledDirectories && state.unsettledEntries < LIMITS.unsettledEntries))
+    ) {
+      const next = state.stack.pop()!;
+      const parent = state.open.get(next.parent);
+      state.scanning++;
+      effects.push({ kind: "scan", id: next.id, parentId: next.parent, parent: parent?.scanned, parentRow: next.parentRow });
+    }
+    if (state.stack.length === 0 && state.scanning === 0) {
+      state.phase = "offered";
+      effects.push({ kind: "describe-scan" });
+    }
+  }
+  if (state.finishing && state.answering === 0 && state.removing === 0 && state.phase === "offered") {
+    state.phase = "closed";
+    effects.push({ kind: "finish" });
+  }
+}
+

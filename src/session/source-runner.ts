@@ -1,0 +1,437 @@
+/** Runs the source role: its step function decides, this does. Scans, answers needs, removes the sources of a move. */
+import { errnoText, E, failureCode } from "../core/errno.ts";
+import { compareNames, type EntryBatch, FileType, RowFlag, rowFields } from "../core/entry-batch.ts";
+import type { Failure } from "../core/events.ts";
+import { LIMITS } from "../core/limits.ts";
+import type { RunOptions } from "../core/options.ts";
+import { joinPath } from "../core/paths.ts";
+import { isTemporaryName } from "../core/temporary-names.ts";
+import type { CompiledFilter, DirectoryFilter } from "../filter/filter.ts";
+import type { Backend, DirHandle, PreparedSettings, WalkOptions } from "../fs/backend.ts";
+import { readSmallFile } from "../fs/read-small-file.ts";
+import type { LinkEnd } from "../link/loopback.ts";
+import { mergeListings } from "../scan/merge-listings.ts";
+import { type SelectionContext, selectRows } from "../scan/select-rows.ts";
+import { byOrigin, originsOf, type SourceDirectory } from "../scan/source-directory.ts";
+import type { MergeFile, SourceMessage, TargetMessage } from "./messages.ts";
+import { type ScannedDirectory, type SourceEffect, type SourceEvent, sourceState, stepSource } from "./source-role.ts";
+
+/** One source argument, opened: the contents of a directory, or one entry of it. */
+export interface SourceRoot {
+  readonly handle: DirHandle;
+  /** undefined: everything in the directory. */
+  readonly entry: Uint8Array | undefined;
+  readonly follow: boolean;
+}
+
+export interface SourceContext {
+  readonly backend: Backend;
+  readonly options: RunOptions;
+  readonly roots: readonly SourceRoot[];
+  readonly filter: CompiledFilter;
+  readonly settings: PreparedSettings;
+  readonly mayMakeDevices: boolean;
+  readonly targetIdentity: SelectionContext["targetIdentity"];
+  /** `dev` of the first root, for --one-file-system. */
+  readonly rootDev: number;
+}
+
+/** Where a directory stands in the run. */
+interface Place {
+  readonly path: Uint8Array;
+  readonly depth: number;
+  readonly parent: SourceDirectory | undefined;
+  readonly parentRow: number;
+  /** Its contents are offered as a whole: what else the target has there is extraneous. */
+  readonly owned: boolean;
+}
+
+const SELF_NAME = Uint8Array.of(0x2e);
+
+function identityOf(listing: EntryBatch, row: number): string {
+  return `${listing.dev(row)}:${listing.inoHigh(row)}:${listing.inoLow(row)}`;
+}
+
+/** Binary search in a sorted listing. */
+function findRow(listing: EntryBatch, name: Uint8Array): number {
+  let low = 0;
+  let high = listing.count - 1;
+  while (low <= high) {
+    const middle = (low + high) >> 1;
+    const order = compareNames(listing.bytes, listing.nameAt(middle), listing.nameLength(middle), name, 0, name.length);
+    if (order === 0) return middle;
+    if (order < 0) low = middle + 1;
+    else high = middle - 1;
+  }
+  return -1;
+}
+
+export class SourceRunner {
+  private readonly context: SourceContext;
+  private readonly link: LinkEnd<SourceMessage, TargetMessage>;
+  private readonly state;
+  private readonly open = new Set<SourceDirectory>();
+  private working = 0;
+  private finishing = false;
+  private resolveDone!: () => void;
+  private rejectDone!: (error: Error) => void;
+  readonly done: Promise<void>;
+
+  constructor(context: SourceContext, link: LinkEnd<SourceMessage, TargetMessage>) {
+    this.context = context;
+    this.link = link;
+    this.state = sourceState<SourceDirectory>({ removesSources: context.options.verb === "move" });
+    this.done = new Promise((resolve, reject) => {
+      this.resolveDone = resolve;
+      this.rejectDone = reject;
+    });
+  }
+
+  start(): void {
+    this.link.onMessage((message) => this.feed({ kind: "message", message }));
+    this.feed({ kind: "start" });
+  }
+
+  stop(): void {
+    this.feed({ kind: "stop" });
+  }
+
+  /** Closes what an early end left open. */
+  dispose(): void {
+    for (const directory of this.open) this.closeNow(directory);
+    this.open.clear();
+  }
+
+  private feed(event: SourceEvent<SourceDirectory>): void {
+    for (const effect of stepSource(this.state, event)) this.perform(effect);
+  }
+
+  private perform(effect: SourceEffect<SourceDirectory>): void {
+    switch (effect.kind) {
+      case "send":
+        this.link.send(effect.message);
+        return;
+      case "scan":
+        this.guard(this.scan(effect));
+        return;
+      case "content": {
+        const parts = byOrigin(effect.directory.handle, effect.rows);
+        this.feed({ kind: "answered", message: { kind: "content", need: effect.need, content: { kind: "open-directory", parts } } });
+        return;
+      }
+      case "digest":
+        this.guard(this.digest(effect));
+        return;
+      case "remove":
+        this.guard(this.remove(effect.directory.handle, effect.rows));
+        return;
+      case "release":
+        this.guard(this.release(effect.directory.handle));
+        return;
+      case "describe-scan": {
+        const { filter } = this.context;
+        for (const path of filter.isEmpty ? [] : filter.unseenFiles()) {
+          this.fail({ code: "not_found", side: "source", path, operation: "find", errno: E.NOENT, message: "listed in --files-from, but not in the source" }, false);
+        }
+        this.link.send({
+          kind: "scanned",
+          complete: this.state.complete,
+          entries: this.state.entries,
+          unmatchedPatterns: filter.isEmpty ? [] : filter.unmatchedPatterns(),
+        });
+        return;
+      }
+      case "finish":
+        this.finishing = true;
+        this.finishWhenIdle();
+        return;
+      case "protocol-error":
+        this.rejectDone(new Error(`protocol: ${effect.reason}`));
+        return;
+    }
+  }
+
+  private guard(work: Promise<void>): void {
+    this.working++;
+    work.then(
+      () => {
+        this.working--;
+        this.finishWhenIdle();
+      },
+      (error: unknown) => this.rejectDone(error instanceof Error ? error : new Error(String(error))),
+    );
+  }
+
+  /** The last directories of a move are removed while the session already ends: "closed" is said after that. */
+  private finishWhenIdle(): void {
+    if (!this.finishing || this.working > 0) return;
+    this.finishing = false;
+    this.link.send({ kind: "closed", sourcesRemoved: this.state.sourcesRemoved });
+    this.resolveDone();
+  }
+
+  private fail(failure: Failure, hidesEntries: boolean): void {
+    this.link.send({ kind: "failure", failure, hidesEntries });
+  }
+
+  private walkOptions(selfOnly: boolean, openFollow: boolean): WalkOptions {
+    const { options } = this.context;
+    return {
+      xattrs: options.preserve.xattrs,
+      acls: options.preserve.acls,
+      follow: options.copyLinks,
+      openFollow,
+      create: false,
+      writable: false,
+      selfOnly,
+    };
+  }
+
+  private async scan(effect: Extract<SourceEffect<SourceDirectory>, { kind: "scan" }>): Promise<void> {
+    const directory =
+      effect.parent === undefined ? await this.scanRoot() : await this.scanChild(effect.parent.handle, effect.parentRow);
+    this.open.add(directory.handle);
+    this.feed({ kind: "scanned", id: effect.id, parent: effect.parentId, parentRow: effect.parentRow, directory });
+  }
+
+  /** The root of the run: one directory's contents, or all source arguments offered as one directory. */
+  private async scanRoot(): Promise<ScannedDirectory<SourceDirectory>> {
+    const { backend, roots, filter, options } = this.context;
+    const { xattrs, acls } = options.preserve;
+    const handles: DirHandle[] = [];
+    const listings: EntryBatch[] = [];
+    let owned = false;
+    for (const root of roots) {
+      if (root.entry === undefined) {
+        const listing = await backend.walk(root.handle, SELF_NAME, this.walkOptions(false, false));
+        handles.push(listing.dirfd);
+        listings.push(listing);
+        owned = true;
+      } else {
+        handles.push(root.handle);
+        listings.push(await backend.stat(root.handle, [root.entry], { xattrs, acls, follow: root.follow || options.copyLinks }));
+      }
+    }
+    return this.offer(listings, handles, filter.root(), { path: new Uint8Array(0), depth: 0, parent: undefined, parentRow: -1, owned }, true);
+  }
+
+  private async scanChild(parent: SourceDirectory, row: number): Promise<ScannedDirectory<SourceDirectory>> {
+    const { backend, options, rootDev, roots } = this.context;
+    const name = parent.listing.name(row).slice();
+    const path = joinPath(parent.path, name);
+    const entered = !options.oneFileSystem || parent.listing.dev(row) === rootDev;
+    const filter = parent.filter.isEmpty ? parent.filter : parent.filter.enter(name);
+    const openFollow = options.copyLinks || (parent.parent === undefined && roots.some((root) => root.follow));
+    const handles: DirHandle[] = [];
+    const listings: EntryBatch[] = [];
+    for (const origin of originsOf(parent, row)) {
+      const listing = await backend.walk(parent.handles[origin]!, name, this.walkOptions(!entered, openFollow));
+      handles.push(listing.dirfd);
+      listings.push(listing);
+    }
+    return this.offer(listings, handles, filter, { path, depth: parent.depth + 1, parent, parentRow: row, owned: true }, entered);
+  }
+
+  /** Selects what is offered of the listings, names what could not be read, and merges several into one. */
+  private async offer(
+    raw: readonly EntryBatch[],
+    handles: readonly DirHandle[],
+    inherited: DirectoryFilter,
+    place: Place,
+    entered: boolean,
+  ): Promise<ScannedDirectory<SourceDirectory>> {
+    const { backend, options, mayMakeDevices, targetIdentity } = this.context;
+    const mergeFiles: MergeFile[] = [];
+    const filter = this.takeMergeFiles(raw, handles, inherited, mergeFiles);
+    const skipped: Record<string, number> = {};
+    let ancestry: Set<string> | undefined;
+    let hidden = false;
+    let status = 0;
+    if (options.copyLinks) {
+      ancestry = new Set(place.parent?.ancestry);
+      for (const listing of raw) ancestry.add(identityOf(listing, listing.self));
+    }
+    const listings = raw.map((listing) => {
+      if (listing.status !== 0) {
+        status = listing.status;
+        this.nameUnreadable(listing.status, place);
+      }
+      if (ancestry !== undefined) this.refuseLoops(listing, ancestry, place.path);
+      const selection = selectRows(listing, { options, filter, depth: place.depth, mayMakeDevices, targetIdentity, isTemporaryName });
+      for (const [reason, count] of Object.entries(selection.skipped)) skipped[reason] = (skipped[reason] ?? 0) + count;
+      if (this.nameFailedRows(selection.listing, place.path)) hidden = true;
+      return selection.listing;
+    });
+    let listing = listings[0]!;
+    let origins: Uint16Array | undefined;
+    let shared: Map<number, number[]> | undefined;
+    if (listings.length > 1) {
+      const whole = listings.find((part) => part.rowStatus(part.self) === 0);
+      const merged = mergeListings(listings, whole === undefined ? undefined : rowFields(whole, whole.self));
+      listing = backend.makeBatch(merged.entries, { status });
+      ({ origins, shared } = merged);
+      if (merged.shadowed > 0) skipped["named by an earlier source"] = merged.shadowed;
+      for (const part of listings) backend.releaseBatch(part);
+    }
+    const directory: SourceDirectory = {
+      handles,
+      origins,
+      shared,
+      listing,
+      filter,
+      path: place.path,
+      depth: place.depth,
+      ancestry,
+      parent: place.parent,
+      parentRow: place.parentRow,
+      removable: false,
+      holds: 0,
+      released: false,
+    };
+    return { listing, handle: directory, entered, owned: place.owned, mergeFiles, skipped, hidden };
+  }
+
+  private nameUnreadable(status: number, place: Place): void {
+    const vanished = status === -E.NOENT && place.parent !== undefined;
+    this.fail(
+      {
+        code: vanished ? "vanished" : failureCode(status),
+        side: "source",
+        path: place.path,
+        operation: "read directory",
+        errno: -status,
+        message: vanished ? "vanished before it was read" : errnoText(status),
+      },
+      true,
+    );
+  }
+
+  /** Reports rows that could not be read. True when one of them may hide entries: a directory, or a kind unknown. */
+  private nameFailedRows(listing: EntryBatch, directory: Uint8Array): boolean {
+    let hidden = false;
+    for (let row = 0; row < listing.count; row++) {
+      const status = listing.rowStatus(row);
+      if (status === 0 || status === -E.LOOP) continue;
+      const dangling = status === -E.NOENT && listing.type(row) === FileType.symlink;
+      const vanished = status === -E.NOENT && !dangling;
+      if (!vanished && !dangling) hidden = true;
+      this.fail(
+        {
+          code: vanished ? "vanished" : failureCode(status),
+          side: "source",
+          path: joinPath(directory, listing.name(row)),
+          operation: "stat",
+          errno: -status,
+          message: vanished ? "vanished before it was read" : dangling ? "the link points at nothing" : errnoText(status),
+        },
+        false,
+      );
+    }
+    return hidden;
+  }
+
+  /** Reads per-directory filter files that the listings have. */
+  private takeMergeFiles(
+    listings: readonly EntryBatch[],
+    handles: readonly DirHandle[],
+    inherited: DirectoryFilter,
+    taken: MergeFile[],
+  ): DirectoryFilter {
+    let filter = inherited;
+    if (filter.isEmpty) return filter;
+    const seen = new Set<string>();
+    for (;;) {
+      const name = filter.perDirectoryFiles().find((wanted) => !seen.has(wanted.join()));
+      if (name === undefined) return filter;
+      seen.add(name.join());
+      const origin = listings.findIndex((listing) => {
+        const row = findRow(listing, name);
+        return row >= 0 && listing.type(row) === FileType.regular;
+      });
+      if (origin < 0) continue;
+      const text = readSmallFile(handles[origin]!, name, LIMITS.filterFileBytes);
+      filter = filter.withMerged(name, text);
+      taken.push({ name: name.slice(), text });
+    }
+  }
+
+  private refuseLoops(listing: EntryBatch, ancestry: ReadonlySet<string>, path: Uint8Array): void {
+    for (let row = 0; row < listing.count; row++) {
+      if (listing.type(row) !== FileType.directory || !ancestry.has(identityOf(listing, row))) continue;
+      listing.setRowStatus(row, -E.LOOP);
+      listing.setRowFlags(row, listing.rowFlags(row) | RowFlag.skip);
+      this.fail(
+        { code: "loop", side: "source", path: joinPath(path, listing.name(row)), operation: "follow", errno: E.LOOP, message: "a link that leads back to a directory above it" },
+        false,
+      );
+    }
+  }
+
+  private async digest(effect: Extract<SourceEffect<SourceDirectory>, { kind: "digest" }>): Promise<void> {
+    const { backend, settings } = this.context;
+    const directory = effect.directory.handle;
+    const byRow = new Map<number, Uint8Array>();
+    for (const part of byOrigin(directory, effect.rows)) {
+      const results = await backend.hash(part.handle, directory.listing, part.rows, "xxh3-128", settings);
+      part.rows.forEach((row, i) => {
+        if (results.status(i) === 0) byRow.set(row, results.digest(i).slice());
+      });
+      results.release();
+    }
+    const digests = Array.from(effect.rows, (row) => byRow.get(row));
+    this.feed({ kind: "answered", message: { kind: "digests", need: effect.need, digests } });
+  }
+
+  private async remove(directory: SourceDirectory, rows: Uint32Array): Promise<void> {
+    const { backend } = this.context;
+    const { listing } = directory;
+    const entries = rows.filter((row) => row !== listing.self);
+    if (entries.length !== rows.length) directory.removable = true;
+    let removed = 0;
+    directory.holds++;
+    if (entries.length > 0) {
+      for (const part of byOrigin(directory, entries)) {
+        const results = await backend.remove(part.handle, listing, part.rows, { same: true });
+        for (let i = 0; i < part.rows.length; i++) {
+          const status = results.status(i);
+          if (status === 0) removed++;
+          else {
+            const message = status === -E.STALE ? "changed after it was copied; it stays" : errnoText(status);
+            const path = joinPath(directory.path, listing.name(part.rows[i]!));
+            this.fail({ code: failureCode(status), side: "source", path, operation: "remove", errno: -status, message }, false);
+          }
+        }
+        results.release();
+      }
+    }
+    directory.holds--;
+    this.feed({ kind: "removed", count: removed });
+    await this.closeIfIdle(directory);
+  }
+
+  private async release(directory: SourceDirectory): Promise<void> {
+    directory.released = true;
+    await this.closeIfIdle(directory);
+  }
+
+  /** Closes a released directory that nothing holds; the emptied directory of a move is removed from its parent. */
+  private async closeIfIdle(directory: SourceDirectory): Promise<void> {
+    if (!directory.released || directory.holds > 0 || !this.open.has(directory)) return;
+    this.open.delete(directory);
+    const { parent, parentRow, removable } = directory;
+    this.closeNow(directory);
+    if (parent === undefined || !removable) return;
+    parent.holds++;
+    for (const origin of originsOf(parent, parentRow)) {
+      const results = await this.context.backend.remove(parent.handles[origin]!, parent.listing, Uint32Array.of(parentRow), { same: false });
+      results.release(); // not empty: something in it stays, and was named
+    }
+    parent.holds--;
+    await this.closeIfIdle(parent);
+  }
+
+  private closeNow(directory: SourceDirectory): void {
+    this.context.backend.close(directory.handles.filter((handle) => handle >= 0));
+    this.context.backend.releaseBatch(directory.listing);
+  }
+}

@@ -1,0 +1,407 @@
+/** The target role's work on one directory: opening it, comparing it, asking for what is needed. */
+import { compareDirectory, RowState } from "../compare/compare-directory.ts";
+import { describeDifference, Difference, differenceWords, metadataDifference } from "../compare/rules.ts";
+import { BatchFlag, FileType, RowFlag } from "../core/entry-batch.ts";
+import { equalBytes } from "../core/paths.ts";
+import { isTemporaryName } from "../core/temporary-names.ts";
+import { Decision } from "../filter/filter.ts";
+import { ROW_EXISTS } from "../fs/backend.ts";
+import type { NeedPurpose } from "./messages.ts";
+import { isSubdirectory } from "./source-role.ts";
+import { countSkipped, finishIfIdle } from "./target-role.ts";
+import { joinHardLinks } from "./target-links.ts";
+import { recordTargetFailure, reportRows } from "./target-results.ts";
+import type { Collected, ExtraneousRecord } from "../engine/extraneous.ts";
+import { type DirectoryMessage, pathOf, type TargetDir, type TargetEffect, type TargetState, touchesNothing } from "./target-state.ts";
+import type { EntryBatch } from "../core/entry-batch.ts";
+import type { TaskKind } from "../plan/planner.ts";
+
+export function enterDirectory(state: TargetState, parent: TargetDir | undefined, message: DirectoryMessage, effects: TargetEffect[]): void {
+  const { listing, parentRow } = message;
+  const name = parent === undefined ? new Uint8Array(0) : parent.source.name(parentRow).slice();
+  let filter = parent === undefined ? state.rootFilter : parent.filter.isEmpty ? parent.filter : parent.filter.enter(name);
+  for (const file of message.mergeFiles) filter = filter.withMerged(file.name, file.text);
+  const dir: TargetDir = {
+    id: message.id,
+    parent,
+    parentRow,
+    name,
+    source: listing,
+    entered: message.entered,
+    owned: message.owned,
+    filter,
+    target: undefined,
+    handle: -1,
+    created: false,
+    difference: undefined,
+    discarded: false,
+    pending: 0,
+    children: 0,
+    waiting: [],
+    settled: false,
+    selfDifference: 0,
+    touched: false,
+    stamping: false,
+    selfContent: undefined,
+    receipts: [],
+    path: undefined,
+  };
+  state.dirs.set(dir.id, dir);
+  countDirectory(state, dir, message);
+  if (parent === undefined) {
+    dir.pending++;
+    effects.push({ kind: "open", dir, create: !touchesNothing(state), removeFirst: -1 });
+    return;
+  }
+  const verdict = parent.discarded ? RowState.skipped : parent.difference!.states[parentRow]!;
+  switch (verdict) {
+    case RowState.directoryExists:
+      dir.pending++;
+      effects.push({ kind: "open", dir, create: false, removeFirst: -1 });
+      return;
+    case RowState.directoryNew:
+    case RowState.directoryBlocked:
+      dir.created = true;
+      parent.touched = true;
+      if (touchesNothing(state) || parent.handle < 0) {
+        directoryReady(state, dir, undefined, effects);
+        return;
+      }
+      dir.pending++;
+      effects.push({
+        kind: "open",
+        dir,
+        create: true,
+        removeFirst: verdict === RowState.directoryBlocked ? parent.difference!.targetRows[parentRow]! : -1,
+      });
+      return;
+    default:
+      discard(state, dir, effects);
+  }
+}
+
+function countDirectory(state: TargetState, dir: TargetDir, message: DirectoryMessage): void {
+  if (state.pass > 1) return;
+  const { counters } = state;
+  counters.directoriesExamined++;
+  for (const [reason, count] of Object.entries(message.skipped)) countSkipped(state, reason, count);
+  const { source } = dir;
+  let directories = 0;
+  for (let row = 0; row < source.count; row++) if (source.type(row) === FileType.directory) directories++;
+  counters.entriesExamined += source.count;
+  counters.filesExamined += source.count - directories;
+}
+
+/** Nothing is done here and below, but what follows below still has to be received. */
+function discard(state: TargetState, dir: TargetDir, effects: TargetEffect[]): void {
+  dir.discarded = true;
+  for (let row = 0; row < dir.source.count; row++) if (isSubdirectory(dir.source, row)) dir.children++;
+  admitWaiting(state, dir, effects);
+  finishIfIdle(state, dir, effects);
+}
+
+function admitWaiting(state: TargetState, dir: TargetDir, effects: TargetEffect[]): void {
+  const { waiting } = dir;
+  dir.waiting = [];
+  for (const message of waiting) enterDirectory(state, dir, message, effects);
+}
+
+export function onOpened(state: TargetState, dir: TargetDir, batch: EntryBatch, effects: TargetEffect[]): void {
+  dir.pending--;
+  dir.target = batch;
+  dir.handle = batch.dirfd;
+  if (batch.dirfd < 0 && !(touchesNothing(state) && batch.status === 0)) {
+    recordTargetFailure(state, pathOf(dir), dir.created ? "make directory" : "open directory", batch.status, effects);
+    discard(state, dir, effects);
+    return;
+  }
+  if (batch.status !== 0) recordTargetFailure(state, pathOf(dir), "read directory", batch.status, effects);
+  dir.created = (batch.flags & BatchFlag.created) !== 0;
+  if ((batch.flags & BatchFlag.madeWritable) !== 0) dir.touched = true;
+  directoryReady(state, dir, dir.created ? undefined : batch, effects);
+}
+
+/** The counterpart is open, or known not to exist: compare, ask, admit the children. */
+function directoryReady(state: TargetState, dir: TargetDir, target: EntryBatch | undefined, effects: TargetEffect[]): void {
+  const { source } = dir;
+  // In a second pass the deletions are over: what still stands in the way is an error of its own.
+  const rules = state.pass > 1 ? { ...state.rules, deletes: false } : state.rules;
+  const difference = compareDirectory(rules, source, target ?? null);
+  dir.difference = difference;
+  dir.children = difference.subdirectories;
+  dir.pending++; // held until all needs of this directory are counted
+  if (target !== undefined && state.pass === 1) state.targetEntries += target.count;
+  if (state.pass === 1) {
+    countSkipped(state, "existing", difference.skippedExisting);
+    countSkipped(state, "newer", difference.skippedNewer);
+    countSkipped(state, "missing in target", difference.skippedMissing);
+  }
+  compareSelf(state, dir, target, effects);
+  askForRows(state, dir, effects);
+  if (target !== undefined) noteExtraneous(state, dir, target, effects);
+  admitWaiting(state, dir, effects);
+  dir.pending--;
+  finishIfIdle(state, dir, effects);
+}
+
+function compareSelf(state: TargetState, dir: TargetDir, target: EntryBatch | undefined, effects: TargetEffect[]): void {
+  const { source } = dir;
+  if (source.rowStatus(source.self) !== 0) return; // the root of a run with several sources has no metadata
+  const carriesAttributes = source.attrLow(source.self) !== 0 || source.attrHigh(source.self) !== 0;
+  if (dir.created || target === undefined) {
+    dir.created = true;
+    state.counters.directoriesCreated++;
+    reportRows(state, dir, state.options.verb === "check" ? "differ" : "create", [source.self], effects, ["missing"]);
+    if (dir.handle >= 0 && carriesAttributes) need(state, dir, Uint32Array.of(source.self), "attributes", "self", effects);
+    return;
+  }
+  const bits = metadataDifference(state.rules, source, source.self, target, target.self);
+  dir.selfDifference = bits;
+  if (bits === 0) return;
+  // A time that only moved because entries below change is restamped without being called a repair.
+  if (touchesNothing(state)) {
+    state.counters.repaired++;
+    reportRows(state, dir, state.options.verb === "check" ? "differ" : "repair", [source.self], effects, [differenceWords(bits)]);
+  } else if (carriesAttributes || (bits & Difference.attributes) !== 0) need(state, dir, Uint32Array.of(source.self), "attributes", "self", effects);
+}
+
+export function need(state: TargetState, dir: TargetDir, rows: Uint32Array, purpose: NeedPurpose, task: TaskKind | "self", effects: TargetEffect[]): void {
+  const id = state.nextNeed++;
+  dir.pending++;
+  state.needs.set(id, { dir, rows, purpose, task, own: undefined, theirs: undefined });
+  effects.push({ kind: "send", message: { kind: "need", need: id, dir: dir.id, rows, purpose } });
+  if (purpose === "digest") {
+    const targetRows = Uint32Array.from(rows, (row) => dir.difference!.targetRows[row]!);
+    effects.push({ kind: "digest", need: id, dir, rows: targetRows });
+  }
+}
+
+/** Sorts the rows by what has to happen and asks for it. */
+function askForRows(state: TargetState, dir: TargetDir, effects: TargetEffect[]): void {
+  const { source } = dir;
+  const { states, targetRows } = dir.difference!;
+  const content: number[] = [];
+  const repairs: number[] = [];
+  const digests: number[] = [];
+  let unchanged = 0;
+  for (let row = 0; row < source.count; row++) {
+    const isShared = state.options.preserve.hardLinks && source.nlink(row) > 1 && source.type(row) !== FileType.directory;
+    const verdict = states[row]!;
+    if (isShared && verdict <= RowState.repair && joinHardLinks(state, dir, row, verdict, effects)) continue;
+    switch (verdict) {
+      case RowState.create:
+      case RowState.update:
+        content.push(row);
+        break;
+      case RowState.repair:
+        repairs.push(row);
+        break;
+      case RowState.digest:
+        digests.push(row);
+        break;
+      case RowState.conflict:
+        state.conflicts++;
+        if (touchesNothing(state)) content.push(row);
+        break;
+      case RowState.unchanged:
+        unchanged++;
+        if (isSameInode(dir, row, targetRows[row]!)) {
+          if (state.options.verb === "move") recordTargetFailure(state, joinRow(dir, row), "move", -16, effects, "source and target are the same file");
+        } else dir.receipts.push(row);
+        break;
+      case RowState.failed:
+        state.sourceIncomplete = true;
+        break;
+      default:
+        break;
+    }
+  }
+  if (state.pass === 1) state.counters.unchanged += unchanged;
+  if (digests.length > 0) need(state, dir, Uint32Array.from(digests), "digest", "direct", effects);
+  transfer(state, dir, content, effects);
+  repair(state, dir, repairs, effects);
+}
+
+function joinRow(dir: TargetDir, row: number): Uint8Array {
+  const directory = pathOf(dir);
+  const name = dir.source.name(row);
+  const path = new Uint8Array(directory.length + (directory.length > 0 ? 1 : 0) + name.length);
+  path.set(directory);
+  if (directory.length > 0) path[directory.length] = 0x2f;
+  path.set(name, path.length - name.length);
+  return path;
+}
+
+/** One inode under both names: unlinking the source of a move would be unlinking the target. */
+function isSameInode(dir: TargetDir, row: number, targetRow: number): boolean {
+  const { source, target } = dir;
+  if (target === undefined || targetRow < 0) return false;
+  return (
+    source.dev(row) === target.dev(targetRow) &&
+    source.inoLow(row) === target.inoLow(targetRow) &&
+    source.inoHigh(row) === target.inoHigh(targetRow)
+  );
+}
+
+/** Content for these rows: plan tasks and ask for each. */
+export function transfer(state: TargetState, dir: TargetDir, rows: readonly number[], effects: TargetEffect[]): void {
+  if (rows.length === 0) return;
+  const { source, target } = dir;
+  const { states, targetRows } = dir.difference!;
+  const { counters } = state;
+  const usable: number[] = [];
+  for (const row of rows) {
+    if (target !== undefined && isSameInode(dir, row, targetRows[row]!) && !state.options.copyLinks) {
+      recordTargetFailure(state, joinRow(dir, row), "copy", -16, effects, "source and target are the same file");
+      continue;
+    }
+    usable.push(row);
+    counters.filesToTransfer++;
+    if (source.type(row) === FileType.regular) counters.bytesToTransfer += source.size(row);
+  }
+  if (touchesNothing(state)) {
+    previewTransfer(state, dir, usable, effects);
+    return;
+  }
+  const flagged = Uint32Array.from(usable, (row) => (targetRows[row]! >= 0 || states[row] === RowState.conflict ? (row | ROW_EXISTS) >>> 0 : row));
+  for (const task of state.planner.plan(source, flagged)) {
+    need(state, dir, task.rows.map((row) => row & 0x7fffffff), "content", task.kind, effects);
+  }
+}
+
+function previewTransfer(state: TargetState, dir: TargetDir, rows: readonly number[], effects: TargetEffect[]): void {
+  const { source, target } = dir;
+  const { targetRows } = dir.difference!;
+  const created = rows.filter((row) => targetRows[row]! < 0);
+  const updated = rows.filter((row) => targetRows[row]! >= 0);
+  const { counters } = state;
+  const isCheck = state.options.verb === "check";
+  if (!isCheck) {
+    counters.created += created.length;
+    counters.updated += updated.length;
+    counters.filesTransferred += rows.length;
+    for (const row of rows) if (source.type(row) === FileType.regular) counters.bytesLogical += source.size(row);
+  } else counters.updated += rows.length;
+  reportRows(state, dir, isCheck ? "differ" : "create", created, effects, created.map(() => "missing"));
+  reportRows(
+    state,
+    dir,
+    isCheck ? "differ" : "update",
+    updated,
+    effects,
+    updated.map((row) => differenceWords(target === undefined ? 0 : describeDifference(state.rules, source, row, target, targetRows[row]!)) || "content"),
+  );
+}
+
+export function repair(state: TargetState, dir: TargetDir, rows: readonly number[], effects: TargetEffect[]): void {
+  if (rows.length === 0) return;
+  if (!touchesNothing(state)) {
+    for (let from = 0; from < rows.length; from += 512) need(state, dir, Uint32Array.from(rows.slice(from, from + 512)), "attributes", "direct", effects);
+    return;
+  }
+  const { source, target } = dir;
+  state.counters.repaired += rows.length;
+  reportRows(
+    state,
+    dir,
+    state.options.verb === "check" ? "differ" : "repair",
+    rows,
+    effects,
+    rows.map((row) => differenceWords(describeDifference(state.rules, source, row, target!, dir.difference!.targetRows[row]!))),
+  );
+}
+
+/** Names that only the target has: swept, protected, or noted for the deletion at the end. */
+function noteExtraneous(state: TargetState, dir: TargetDir, target: EntryBatch, effects: TargetEffect[]): void {
+  const { extraneous, states, targetRows } = dir.difference!;
+  // A directory where a file belongs has to go like an extraneous one.
+  if (state.conflicts > 0) for (let row = 0; row < states.length; row++) if (states[row] === RowState.conflict) extraneous.push(targetRows[row]!);
+  if (extraneous.length === 0) return;
+  const sweep: number[] = [];
+  const directories: number[] = [];
+  const gone: number[] = [];
+  const isCheck = state.options.verb === "check";
+  const applies = (state.options.delete.enabled || isCheck) && dir.owned && dir.entered && dir.source.status === 0 && target.status === 0;
+  let mounts = 0;
+  let kept = 0;
+  for (const row of extraneous) {
+    if (isTemporaryName(target, row)) {
+      sweep.push(row);
+      continue;
+    }
+    if (!applies || state.pass > 1) continue;
+    if (!dir.filter.isEmpty && dir.filter.decide(target, row, "target") !== Decision.include) {
+      kept++;
+      continue;
+    }
+    if ((target.rowFlags(row) & RowFlag.mount) !== 0) {
+      mounts++;
+      continue;
+    }
+    if (isKept(state, target, row)) continue;
+    if (target.type(row) === FileType.directory && !isCheck) directories.push(row);
+    else gone.push(row);
+  }
+  countSkipped(state, "protected", kept);
+  countSkipped(state, "mount in target", mounts);
+  state.targetEntries -= sweep.length;
+  if (isCheck) {
+    if (gone.length > 0) {
+      state.counters.deleted += gone.length;
+      if (state.wantsItems) {
+        effects.push({
+          kind: "report",
+          event: { kind: "items", action: "differ", directory: pathOf(dir), batch: target, rows: gone, reasons: gone.map(() => "extra") },
+        });
+      }
+    }
+    return;
+  }
+  if (sweep.length > 0 && !touchesNothing(state)) {
+    dir.pending++;
+    effects.push({ kind: "sweep", dir, rows: sweep });
+  }
+  if (directories.length > 0) {
+    dir.pending++;
+    effects.push({ kind: "collect", dir, rows: directories });
+  }
+  noteRecord(state, dir, target, gone);
+}
+
+/** What the run itself keeps in the target: its backups, its temporary directory. */
+export function isKept(state: TargetState, listing: EntryBatch, row: number): boolean {
+  const { backup } = state.options.write;
+  if (backup !== undefined && backup.directory === undefined && backup.suffix.length > 0) {
+    const name = listing.name(row);
+    if (name.length > backup.suffix.length && equalBytes(name.subarray(name.length - backup.suffix.length), backup.suffix)) return true;
+  }
+  return state.keptInodes.size > 0 && state.keptInodes.has(`${listing.dev(row)}:${listing.inoHigh(row)}:${listing.inoLow(row)}`);
+}
+
+function noteRecord(state: TargetState, dir: TargetDir, target: EntryBatch, rows: readonly number[]): void {
+  if (rows.length === 0) return;
+  const { source } = dir;
+  const known = source.rowStatus(source.self) === 0 && state.options.preserve.times && state.options.preserve.dirTimes;
+  const record: ExtraneousRecord = {
+    path: pathOf(dir),
+    names: rows.map((row) => target.name(row).slice()),
+    directories: rows.map((row) => target.type(row) === FileType.directory),
+    restore: known
+      ? { mtimeSec: source.mtimeSec(source.self), mtimeNsec: source.mtimeNsec(source.self) }
+      : undefined,
+  };
+  state.extraneous.push(record);
+  state.extraneousEntries += rows.length;
+}
+
+export function onCollected(state: TargetState, dir: TargetDir, collected: Collected, effects: TargetEffect[]): void {
+  dir.pending--;
+  state.extraneous.push(...collected.records);
+  state.extraneousEntries += collected.entries;
+  state.targetEntries += collected.entries + collected.protectedEntries;
+  countSkipped(state, "protected", collected.protectedEntries);
+  countSkipped(state, "mount in target", collected.mounts);
+  for (const failure of collected.failures) recordTargetFailure(state, failure.path, failure.operation, -failure.errno, effects);
+  if (dir.target !== undefined) noteRecord(state, dir, dir.target, collected.deletable);
+  finishIfIdle(state, dir, effects);
+}

@@ -1,0 +1,93 @@
+/**
+ * Hard links. The first name of an inode that is seen is handled like any file and becomes the leader; every further
+ * name waits until the leader is right and is then linked to it. A leader that fails hands over to the next name.
+ *
+ *     key = device and inode of the source
+ *     first name:   unchanged -> group is done at once; otherwise it is done when its copy or repair is
+ *     other names:  leader unchanged and already the same target inode -> nothing to do
+ *                   otherwise link, now or when the leader is done
+ */
+import { RowState } from "../compare/compare-directory.ts";
+import { FileType } from "../core/entry-batch.ts";
+import { repair, transfer } from "./target-directory.ts";
+import { finishIfIdle } from "./target-role.ts";
+import { reportRows } from "./target-results.ts";
+import { type HardLinkGroup, rowPath, type TargetDir, type TargetEffect, type TargetState, touchesNothing } from "./target-state.ts";
+
+function keyOf(dir: TargetDir, row: number): string {
+  const { source } = dir;
+  return `${source.dev(row)}:${source.inoHigh(row)}:${source.inoLow(row)}`;
+}
+
+/** True when the row is taken care of as a further name; false when it is the leader and goes its usual way. */
+export function joinHardLinks(state: TargetState, dir: TargetDir, row: number, verdict: number, effects: TargetEffect[]): boolean {
+  const key = keyOf(dir, row);
+  const { target } = dir;
+  const targetRow = dir.difference!.targetRows[row]!;
+  const group = state.links.get(key);
+  if (group === undefined) {
+    const unchanged = verdict === RowState.unchanged && target !== undefined;
+    state.links.set(key, {
+      state: unchanged || touchesNothing(state) ? "done" : "pending",
+      leaderPath: rowPath(dir, row),
+      targetDev: verdict !== RowState.create && verdict !== RowState.update && target !== undefined ? target.dev(targetRow) : -1,
+      targetInoLow: target !== undefined && targetRow >= 0 ? target.inoLow(targetRow) : 0,
+      targetInoHigh: target !== undefined && targetRow >= 0 ? target.inoHigh(targetRow) : 0,
+      waiting: [],
+    });
+    return false;
+  }
+  if (isAlreadyLinked(group, dir, targetRow)) {
+    // The leader's repair, if any, serves this name too.
+    state.counters.unchanged++;
+    dir.receipts.push(row);
+    return true;
+  }
+  if (touchesNothing(state)) {
+    const isCheck = state.options.verb === "check";
+    state.counters.linked++;
+    reportRows(state, dir, isCheck ? "differ" : "link", [row], effects, ["link"]);
+    return true;
+  }
+  dir.pending++;
+  if (group.state === "done") effects.push({ kind: "link", dir, row, leader: group.leaderPath });
+  else group.waiting.push({ dir, row });
+  return true;
+}
+
+function isAlreadyLinked(group: HardLinkGroup, dir: TargetDir, targetRow: number): boolean {
+  const { target } = dir;
+  if (target === undefined || targetRow < 0 || group.targetDev < 0) return false;
+  return (
+    target.dev(targetRow) === group.targetDev &&
+    target.inoLow(targetRow) === group.targetInoLow &&
+    target.inoHigh(targetRow) === group.targetInoHigh
+  );
+}
+
+/** Tells the group that its leader's copy or repair has ended. */
+export function leaderEnded(state: TargetState, dir: TargetDir, row: number, succeeded: boolean, effects: TargetEffect[]): void {
+  const { source } = dir;
+  if (!state.options.preserve.hardLinks || source.nlink(row) < 2 || source.type(row) === FileType.directory) return;
+  const group = state.links.get(keyOf(dir, row));
+  if (group === undefined || group.state === "done") return;
+  const { waiting } = group;
+  if (succeeded) {
+    group.state = "done";
+    group.waiting = [];
+    for (const follower of waiting) effects.push({ kind: "link", dir: follower.dir, row: follower.row, leader: group.leaderPath });
+    return;
+  }
+  const next = waiting.shift();
+  if (next === undefined) {
+    state.links.delete(keyOf(dir, row));
+    return;
+  }
+  group.leaderPath = rowPath(next.dir, next.row);
+  group.targetDev = -1;
+  next.dir.pending--;
+  const verdict = next.dir.difference!.states[next.row]!;
+  if (verdict === RowState.repair) repair(state, next.dir, [next.row], effects);
+  else transfer(state, next.dir, [next.row], effects);
+  finishIfIdle(state, next.dir, effects);
+}

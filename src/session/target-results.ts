@@ -1,0 +1,262 @@
+/** What comes back from the work: counted, reported, and turned into the next step. */
+import { RowState } from "../compare/compare-directory.ts";
+import { metadataDifference } from "../compare/rules.ts";
+import { E, errnoName, errnoText, failureCode } from "../core/errno.ts";
+import { FileType } from "../core/entry-batch.ts";
+import type { Action, Failure } from "../core/events.ts";
+import { ExitCode } from "../core/exit-codes.ts";
+import { LIMITS } from "../core/limits.ts";
+import { equalBytes } from "../core/paths.ts";
+import { ItemFlag, type ItemResults, METHODS, STAGES, Warning } from "../fs/backend.ts";
+import type { Content } from "./messages.ts";
+import { repair, transfer } from "./target-directory.ts";
+import { leaderEnded } from "./target-links.ts";
+import { finishIfIdle, protocolError } from "./target-role.ts";
+import { addTo, rowPath, type TargetDir, type TargetEffect, type TargetEvent, type TargetState } from "./target-state.ts";
+
+const SOURCE_STAGES: ReadonlySet<string> = new Set(["open", "read"]);
+
+export function onContent(state: TargetState, id: number, content: Content, effects: TargetEffect[]): void {
+  const need = state.needs.get(id);
+  if (need === undefined) return protocolError(state, effects, `content for need ${id}, which is not open`);
+  const { dir } = need;
+  if (need.task === "self") {
+    state.needs.delete(id);
+    dir.selfContent = content;
+    dir.pending--;
+    finishIfIdle(state, dir, effects);
+    return;
+  }
+  state.needs.delete(id);
+  dir.pending += content.parts.length - 1;
+  for (const part of content.parts) {
+    if (need.purpose === "attributes") effects.push({ kind: "repair", dir, source: part.handle, rows: part.rows });
+    else effects.push({ kind: "copy", dir, source: part.handle, rows: part.rows, task: need.task });
+  }
+}
+
+export function onCopied(state: TargetState, event: Extract<TargetEvent, { kind: "copied" }>, effects: TargetEffect[]): void {
+  const { dir, rows, results } = event;
+  const { source } = dir;
+  const { targetRows } = dir.difference!;
+  const { counters } = state;
+  const created: number[] = [];
+  const updated: number[] = [];
+  for (let i = 0; i < rows.length; i++) {
+    const row = rows[i]!;
+    const status = results.status(i);
+    noteRefused(state, results, i);
+    if (status !== 0) {
+      itemFailed(state, dir, row, results, i, effects);
+      leaderEnded(state, dir, row, false, effects);
+      continue;
+    }
+    counters.filesTransferred++;
+    if (source.type(row) === FileType.regular) {
+      addTo(state.methods, METHODS[results.method(i)] ?? "none", 1);
+      counters.bytesLogical += results.size(i);
+      // A large file's bytes were counted range by range as they landed.
+      if (event.task !== "large") counters.bytesTransferred += results.bytes(i);
+    }
+    noteWarnings(state, results, i);
+    dir.receipts.push(row);
+    if (targetRows[row]! >= 0 || (results.flags(i) & ItemFlag.replaced) !== 0) updated.push(row);
+    else created.push(row);
+    leaderEnded(state, dir, row, true, effects);
+  }
+  if (created.length + updated.length > 0) dir.touched = true;
+  counters.created += created.length;
+  counters.updated += updated.length;
+  reportRows(state, dir, "create", created, effects);
+  reportRows(state, dir, "update", updated, effects);
+  results.release();
+  dir.pending--;
+  finishIfIdle(state, dir, effects);
+}
+
+export function onRepaired(state: TargetState, event: Extract<TargetEvent, { kind: "repaired" }>, effects: TargetEffect[]): void {
+  const { dir, rows, results } = event;
+  const repaired: number[] = [];
+  const self = dir.source.self;
+  for (let i = 0; i < rows.length; i++) {
+    const row = rows[i]!;
+    if (results.status(i) !== 0) {
+      itemFailed(state, dir, row, results, i, effects);
+      if (row !== self) leaderEnded(state, dir, row, false, effects);
+      continue;
+    }
+    noteWarnings(state, results, i);
+    if (row === self) {
+      if (!dir.created && dir.selfDifference !== 0 && !dir.touched) repaired.push(row);
+      continue;
+    }
+    repaired.push(row);
+    dir.receipts.push(row);
+    leaderEnded(state, dir, row, true, effects);
+  }
+  state.counters.repaired += repaired.length;
+  reportRows(state, dir, "repair", repaired, effects);
+  results.release();
+  if (rows[0] !== self) {
+    dir.pending--;
+    finishIfIdle(state, dir, effects);
+  }
+}
+
+export function onLinked(state: TargetState, event: Extract<TargetEvent, { kind: "linked" }>, effects: TargetEffect[]): void {
+  const { dir, row, status } = event;
+  if (status === 0) {
+    state.counters.linked++;
+    dir.touched = true;
+    dir.receipts.push(row);
+    reportRows(state, dir, "link", [row], effects);
+  } else if (status === -E.XDEV || status === -1 /* EPERM */ || status === -95 || status === -31) {
+    // This filesystem cannot link (or no further): a copy of its own keeps the data.
+    dir.difference!.states[row] = RowState.update;
+    addTo(state.skipped, "hard link copied", 1);
+    transfer(state, dir, [row], effects);
+  } else {
+    recordTargetFailure(state, rowPath(dir, row), "link", status, effects);
+  }
+  dir.pending--;
+  finishIfIdle(state, dir, effects);
+}
+
+export function onDigested(
+  state: TargetState,
+  id: number,
+  digests: readonly (Uint8Array | undefined)[],
+  side: "own" | "theirs",
+  effects: TargetEffect[],
+): void {
+  const need = state.needs.get(id);
+  if (need === undefined || digests.length !== need.rows.length) {
+    return protocolError(state, effects, `digests for need ${id} do not answer it`);
+  }
+  if (side === "own") need.own = [...digests];
+  else need.theirs = digests;
+  if (need.own === undefined || need.theirs === undefined) return;
+  state.needs.delete(id);
+  const { dir } = need;
+  const content: number[] = [];
+  const repairs: number[] = [];
+  for (let i = 0; i < need.rows.length; i++) {
+    const row = need.rows[i]!;
+    const own = need.own[i];
+    const theirs = need.theirs[i];
+    if (own === undefined || theirs === undefined || !equalBytes(own, theirs)) {
+      content.push(row);
+      continue;
+    }
+    const bits = metadataDifference(state.rules, dir.source, row, dir.target!, dir.difference!.targetRows[row]!);
+    if (bits !== 0) repairs.push(row);
+    else {
+      state.counters.unchanged++;
+      dir.receipts.push(row);
+    }
+  }
+  for (const row of content) dir.difference!.states[row] = RowState.update;
+  transfer(state, dir, content, effects);
+  repair(state, dir, repairs, effects);
+  dir.pending--;
+  finishIfIdle(state, dir, effects);
+}
+
+function itemFailed(state: TargetState, dir: TargetDir, row: number, results: ItemResults, i: number, effects: TargetEffect[]): void {
+  const stage = STAGES[results.stage(i)] ?? "";
+  const status = results.status(i);
+  const side = SOURCE_STAGES.has(stage) ? "source" : "target";
+  const path = rowPath(dir, row);
+  if (side === "source" && status === -E.NOENT) {
+    recordFailure(state, { code: "vanished", side, path, operation: stage, errno: E.NOENT, message: "vanished before it was copied" }, effects);
+    return;
+  }
+  const changed = (results.flags(i) & ItemFlag.changed) !== 0;
+  recordFailure(
+    state,
+    {
+      code: changed ? "changed_while_reading" : failureCode(status),
+      side,
+      path,
+      operation: stage === "" ? "copy" : stage,
+      errno: -status,
+      message: changed ? "changed while it was read, twice; nothing was put in its place" : errnoText(status),
+    },
+    effects,
+  );
+}
+
+export function recordTargetFailure(
+  state: TargetState,
+  path: Uint8Array,
+  operation: string,
+  status: number,
+  effects: TargetEffect[],
+  message?: string,
+): void {
+  recordFailure(
+    state,
+    { code: failureCode(status), side: "target", path, operation, errno: Math.abs(status), message: message ?? errnoText(status) },
+    effects,
+  );
+}
+
+/** Counts, keeps and reports a failure. A full or read-only target ends the run: nothing further can succeed. */
+export function recordFailure(state: TargetState, failure: Failure, effects: TargetEffect[]): void {
+  if (failure.code === "canceled" && state.stopped) return;
+  if (failure.code === "vanished") state.counters.vanished++;
+  else state.counters.failed++;
+  if (state.failures.length < LIMITS.failuresKept) state.failures.push({ ...failure, path: failure.path.slice() });
+  effects.push({ kind: "report", event: { kind: "failure", failure } });
+  const wholeTarget = failure.side === "target" && (failure.code === "no_space" || failure.code === "read_only");
+  if (wholeTarget && state.fatal === undefined) {
+    state.fatal = {
+      exitCode: ExitCode.fileIo,
+      reason: failure.code,
+      message: `${failure.message}: the run stopped; what is there is whole`,
+    };
+    state.stopped = true;
+  }
+}
+
+function noteRefused(state: TargetState, results: ItemResults, i: number): void {
+  const refused = results.refused(i);
+  if (refused === 0) return;
+  for (let method = 1; method < METHODS.length; method++) if ((refused & (1 << method)) !== 0) addTo(state.refused, METHODS[method]!, 1);
+}
+
+const WARNING_WORDS = Object.entries(Warning);
+
+function noteWarnings(state: TargetState, results: ItemResults, i: number): void {
+  const bits = results.warnings(i);
+  if (bits === 0) return;
+  state.counters.attributeWarnings++;
+  const errno = results.warningErrno(i);
+  for (const [attribute, bit] of WARNING_WORDS) {
+    if ((bits & bit) === 0) continue;
+    const key = `${attribute} ${errnoName(errno)}`;
+    const known = state.warnings.get(key);
+    if (known === undefined) state.warnings.set(key, { attribute, errno, entries: 1 });
+    else known.entries++;
+  }
+}
+
+export function reportRows(
+  state: TargetState,
+  dir: TargetDir,
+  action: Action,
+  rows: readonly number[],
+  effects: TargetEffect[],
+  reasons?: readonly string[],
+): void {
+  if (!state.wantsItems || rows.length === 0) return;
+  const directory = directoryPath(dir);
+  effects.push({
+    kind: "report",
+    event: { kind: "items", action, directory, batch: dir.source, rows, ...(reasons === undefined ? {} : { reasons }) },
+  });
+}
+
+function directoryPath(dir: TargetDir): Uint8Array {
+  return rowPath(dir, dir.source.self);
+}

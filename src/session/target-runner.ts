@@ -1,0 +1,311 @@
+/** Runs the target role: its step function decides, this does. */
+import { BatchFlag, type EntryBatch, rowFields } from "../core/entry-batch.ts";
+import type { RunHooks } from "../core/events.ts";
+import { LIMITS } from "../core/limits.ts";
+import type { RunOptions } from "../core/options.ts";
+import { Semaphore } from "../core/semaphore.ts";
+import { deleteRecords } from "../engine/deletion.ts";
+import { ExtraneousWalker } from "../engine/extraneous.ts";
+import { copyLargeFile, failedItem } from "../engine/large-file.ts";
+import { type Backend, type CopyRequest, type DirHandle, NO_HANDLE, type PreparedSettings, type WalkOptions } from "../fs/backend.ts";
+import type { LinkEnd } from "../link/loopback.ts";
+import type { SourceMessage, TargetMessage } from "./messages.ts";
+import { isKept } from "./target-directory.ts";
+import { stepTarget } from "./target-role.ts";
+import { pathOf, type TargetDir, type TargetEffect, type TargetEvent, type TargetState, touchesNothing } from "./target-state.ts";
+
+export interface TargetContext {
+  readonly backend: Backend;
+  readonly options: RunOptions;
+  readonly hooks: RunHooks;
+  /** The target's root; NO_HANDLE in a dry run of a target that does not exist. */
+  readonly root: DirHandle;
+  readonly rootCreated: boolean;
+  /** A single file copied to a new name: the source's name and the target's. */
+  readonly rename: { readonly from: Uint8Array; readonly to: Uint8Array } | undefined;
+  readonly settings: PreparedSettings;
+  readonly restamp: PreparedSettings;
+  readonly temp: DirHandle;
+  /** The root of --backup-dir, NO_HANDLE: backups stand beside the originals. */
+  readonly backupRoot: DirHandle;
+  readonly signal: AbortSignal;
+}
+
+const SELF_NAME = Uint8Array.of(0x2e);
+
+export class TargetRunner {
+  private readonly context: TargetContext;
+  private readonly link: LinkEnd<TargetMessage, SourceMessage>;
+  private readonly state: TargetState;
+  private readonly copies: Semaphore;
+  private readonly extraneous: ExtraneousWalker;
+  /** Backup directories of directories that need one, open until the directory is. */
+  private readonly backups = new Map<TargetDir, Promise<DirHandle>>();
+  private resolveDone!: () => void;
+  private rejectDone!: (error: Error) => void;
+  readonly done: Promise<void>;
+
+  constructor(context: TargetContext, state: TargetState, link: LinkEnd<TargetMessage, SourceMessage>) {
+    this.context = context;
+    this.state = state;
+    this.link = link;
+    this.copies = new Semaphore(context.backend.workers * LIMITS.slicesPerWorker);
+    this.extraneous = new ExtraneousWalker(context.backend, (listing, row) => isKept(state, listing, row));
+    this.done = new Promise((resolve, reject) => {
+      this.resolveDone = resolve;
+      this.rejectDone = reject;
+    });
+  }
+
+  start(): void {
+    this.link.onMessage((message) => this.feed({ kind: "message", message }));
+    this.feed({ kind: "start" });
+  }
+
+  stop(): void {
+    this.feed({ kind: "stop" });
+  }
+
+  /** Closes what an early end left open. */
+  dispose(): void {
+    for (const dir of this.state.dirs.values()) this.close(dir);
+  }
+
+  private feed(event: TargetEvent): void {
+    for (const effect of stepTarget(this.state, event)) this.perform(effect);
+  }
+
+  private perform(effect: TargetEffect): void {
+    const { backend, hooks, root, restamp, settings, signal } = this.context;
+    switch (effect.kind) {
+      case "send":
+        this.link.send(effect.message);
+        return;
+      case "report":
+        hooks.onEvent(effect.event);
+        return;
+      case "open":
+        this.then(this.open(effect), (batch) => ({ kind: "opened", dir: effect.dir, batch }));
+        return;
+      case "copy":
+        this.then(this.copies.run(() => this.copy(effect)), (results) => ({
+          kind: "copied",
+          dir: effect.dir,
+          task: effect.task,
+          rows: effect.rows,
+          results,
+        }));
+        return;
+      case "repair":
+        this.then(this.repair(effect.dir, effect.source, effect.rows), (results) => ({
+          kind: "repaired",
+          dir: effect.dir,
+          rows: effect.rows,
+          results,
+        }));
+        return;
+      case "stamp": {
+        const source = effect.dir.selfContent?.parts[0]?.handle ?? NO_HANDLE;
+        this.then(this.repair(effect.dir, source, Uint32Array.of(effect.dir.source.self)), (results) => ({ kind: "stamped", dir: effect.dir, results }));
+        return;
+      }
+      case "link":
+        this.then(backend.link(root, effect.leader, effect.dir.handle, effect.dir.source.name(effect.row)), (status) => ({
+          kind: "linked",
+          dir: effect.dir,
+          row: effect.row,
+          status,
+        }));
+        return;
+      case "digest":
+        this.then(this.digest(effect.dir, effect.rows), (digests) => ({ kind: "digested", need: effect.need, digests }));
+        return;
+      case "collect": {
+        const { dir } = effect;
+        const filter = dir.filter;
+        this.then(this.extraneous.collect(dir.handle, pathOf(dir), filter, dir.target!, effect.rows), (collected) => ({
+          kind: "collected",
+          dir,
+          collected,
+        }));
+        return;
+      }
+      case "sweep":
+        this.then(this.sweep(effect.dir, effect.rows), () => ({ kind: "swept", dir: effect.dir }));
+        return;
+      case "close":
+        this.close(effect.dir);
+        return;
+      case "confirm":
+        this.then(hooks.confirmDeletions(effect.plan), (answer) => ({ kind: "confirmed", answer }));
+        return;
+      case "delete":
+        this.then(
+          deleteRecords(
+            {
+              backend,
+              root,
+              settings,
+              restamp,
+              backupOf: this.context.options.write.backup === undefined ? undefined : (path, directory) => this.backupFor(path, directory),
+              onDeleted: hooks.wantsItems ? hooks.onEvent : undefined,
+              signal,
+            },
+            effect.records,
+          ),
+          ({ entries, failures }) => ({ kind: "deleted", entries, failures }),
+        );
+        return;
+      case "sync":
+        this.then(this.context.options.write.fsync === "none" ? Promise.resolve(0) : backend.sync(root, true), (status) => ({
+          kind: "synced",
+          status,
+        }));
+        return;
+      case "finish":
+        this.resolveDone();
+        return;
+      case "protocol-error":
+        this.rejectDone(new Error(`protocol: ${effect.reason}`));
+        return;
+    }
+  }
+
+  private then<T>(work: Promise<T>, event: (value: T) => TargetEvent): void {
+    work.then(
+      (value) => this.feed(event(value)),
+      (error: unknown) => this.rejectDone(error instanceof Error ? error : new Error(String(error))),
+    ).catch((error: unknown) => this.rejectDone(error instanceof Error ? error : new Error(String(error))));
+  }
+
+  private walkOptions(create: boolean): WalkOptions {
+    const { preserve } = this.context.options;
+    const writes = !touchesNothing(this.state);
+    return {
+      xattrs: preserve.xattrs,
+      acls: preserve.acls,
+      follow: false,
+      openFollow: false,
+      create: create && writes,
+      writable: writes,
+      selfOnly: false,
+    };
+  }
+
+  private async open(effect: Extract<TargetEffect, { kind: "open" }>): Promise<EntryBatch> {
+    const { backend, root, rootCreated, rename } = this.context;
+    const { dir } = effect;
+    if (dir.parent === undefined) {
+      if (root < 0) return backend.makeBatch([{ name: SELF_NAME }], { flags: BatchFlag.created });
+      if (rename !== undefined) return this.openRenamed(rename);
+      const listing = await backend.walk(root, SELF_NAME, this.walkOptions(false));
+      if (rootCreated) listing.u32[(listing.at >> 2) + 5] = listing.flags | BatchFlag.created;
+      return listing;
+    }
+    if (effect.removeFirst >= 0) {
+      const parent = dir.parent;
+      const backup = await this.backupHandle(parent);
+      const removed = await backend.remove(parent.handle, parent.target!, Uint32Array.of(effect.removeFirst), {
+        same: false,
+        ...(backup === undefined ? {} : { backup, settings: this.context.settings }),
+      });
+      const status = removed.status(0);
+      removed.release();
+      if (status !== 0) return backend.makeBatch([{ name: SELF_NAME, status }], { status });
+    }
+    return backend.walk(dir.parent.handle, dir.name, this.walkOptions(effect.create));
+  }
+
+  /** The one entry that a copy to a new name replaces, listed under the source's name so that the two meet. */
+  private async openRenamed(rename: { from: Uint8Array; to: Uint8Array }): Promise<EntryBatch> {
+    const { backend, root, options } = this.context;
+    const found = await backend.stat(root, [rename.to], { xattrs: options.preserve.xattrs, acls: options.preserve.acls, follow: false });
+    const entries = found.rowStatus(0) === 0 ? [{ ...rowFields(found, 0), name: rename.from }] : [];
+    const listing = backend.makeBatch([...entries, { name: SELF_NAME, status: -2 }], { dirfd: root });
+    backend.releaseBatch(found);
+    return listing;
+  }
+
+  private async request(dir: TargetDir, source: DirHandle, rows: Uint32Array): Promise<CopyRequest> {
+    const { rename, settings, temp } = this.context;
+    const backup = await this.backupHandle(dir);
+    return {
+      source,
+      target: dir.handle,
+      batch: dir.source,
+      rows,
+      settings,
+      ...(backup === undefined ? {} : { backup }),
+      ...(temp < 0 ? {} : { temp }),
+      ...(rename === undefined || dir.parent !== undefined ? {} : { targetName: rename.to }),
+    };
+  }
+
+  private async copy(effect: Extract<TargetEffect, { kind: "copy" }>) {
+    const { backend, signal } = this.context;
+    const { dir } = effect;
+    if (signal.aborted || this.state.stopped) return failedItem(-125, 0, 0, effect.rows.length);
+    const { targetRows } = dir.difference!;
+    const flagged = effect.rows.map((row) => (targetRows[row]! >= 0 ? row | 0x80000000 : row));
+    const request = await this.request(dir, effect.source, flagged);
+    if (effect.task !== "large") return backend.copy(request);
+    return copyLargeFile(
+      backend,
+      { ...request, resume: true },
+      (bytes) => {
+        this.state.counters.bytesTransferred += bytes;
+      },
+      signal,
+    );
+  }
+
+  private async repair(dir: TargetDir, source: DirHandle, rows: Uint32Array) {
+    return this.context.backend.repair(await this.request(dir, source, rows));
+  }
+
+  private async digest(dir: TargetDir, rows: Uint32Array): Promise<(Uint8Array | undefined)[]> {
+    const results = await this.context.backend.hash(dir.handle, dir.target!, rows, "xxh3-128", this.context.settings);
+    const digests = Array.from(rows, (_, i) => (results.status(i) === 0 ? results.digest(i).slice() : undefined));
+    results.release();
+    return digests;
+  }
+
+  private async sweep(dir: TargetDir, rows: readonly number[]): Promise<void> {
+    const results = await this.context.backend.sweep(dir.handle, dir.target!, Uint32Array.from(rows));
+    results.release();
+  }
+
+  /** The directory that takes the backups of `dir`'s entries; undefined when none are kept. */
+  private async backupHandle(dir: TargetDir): Promise<DirHandle | undefined> {
+    const { backup } = this.context.options.write;
+    if (backup === undefined) return undefined;
+    if (this.context.backupRoot < 0) return dir.handle;
+    let opened = this.backups.get(dir);
+    if (opened === undefined) {
+      opened = this.backupFor(pathOf(dir), dir.handle);
+      this.backups.set(dir, opened);
+    }
+    return opened;
+  }
+
+  private async backupFor(path: Uint8Array, directory: DirHandle): Promise<DirHandle> {
+    const { backend, backupRoot } = this.context;
+    if (backupRoot < 0) return directory;
+    return backend.resolve(backupRoot, path.length === 0 ? SELF_NAME : path, { create: true, operator: false });
+  }
+
+  private close(dir: TargetDir): void {
+    const { backend } = this.context;
+    const backup = this.backups.get(dir);
+    if (backup !== undefined) {
+      this.backups.delete(dir);
+      void backup.then((handle) => {
+        if (handle >= 0 && handle !== dir.handle) backend.close([handle]);
+      });
+    }
+    // A copy to a new name works in the root's own descriptor, which its opener closes.
+    if (dir.handle >= 0 && dir.handle !== this.context.root) backend.close([dir.handle]);
+    if (dir.target !== undefined) backend.releaseBatch(dir.target);
+    dir.target = undefined;
+  }
+}

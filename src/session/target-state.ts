@@ -1,0 +1,240 @@
+/** What the target role knows while a session runs, and the effects it can ask for. */
+import type { DirectoryDifference } from "../compare/compare-directory.ts";
+import type { CompareRules } from "../compare/rules.ts";
+import type { EntryBatch } from "../core/entry-batch.ts";
+import type { Counters, DeletionPlan, Failure, RunEvent } from "../core/events.ts";
+import type { ExitCode } from "../core/exit-codes.ts";
+import type { RunOptions } from "../core/options.ts";
+import { joinPath } from "../core/paths.ts";
+import type { Collected, ExtraneousRecord } from "../engine/extraneous.ts";
+import type { DirectoryFilter } from "../filter/filter.ts";
+import type { DirHandle, ItemResults } from "../fs/backend.ts";
+import { LOCAL_LIMITS, Planner, type TaskKind } from "../plan/planner.ts";
+import type { Content, DirId, NeedId, NeedPurpose, SourceMessage, TargetMessage } from "./messages.ts";
+
+export type DirectoryMessage = Extract<SourceMessage, { kind: "directory" }>;
+
+export interface TargetDir {
+  readonly id: DirId;
+  readonly parent: TargetDir | undefined;
+  readonly parentRow: number;
+  readonly name: Uint8Array;
+  readonly source: EntryBatch;
+  readonly entered: boolean;
+  readonly owned: boolean;
+  filter: DirectoryFilter;
+  target: EntryBatch | undefined;
+  /** -1: not open (a dry run of a directory that does not exist, or a failed one). */
+  handle: DirHandle;
+  created: boolean;
+  difference: DirectoryDifference | undefined;
+  /** Nothing is to be done here and below: skipped by an option, or impossible. */
+  discarded: boolean;
+  /** Needs and effects that have not ended. */
+  pending: number;
+  /** Subdirectories that have not been released. */
+  children: number;
+  /** Subdirectories that arrived before this one was compared. */
+  waiting: DirectoryMessage[];
+  settled: boolean;
+  /** `Difference` bits of the directory itself. */
+  selfDifference: number;
+  /** An entry in it was made, replaced or renamed, so that its mtime moved. */
+  touched: boolean;
+  stamping: boolean;
+  /** Access to the source directory's own attributes, where they have to be carried over. */
+  selfContent: Content | undefined;
+  /** Rows that are as they should be in the target: what a move may unlink. */
+  receipts: number[];
+  path: Uint8Array | undefined;
+}
+
+/** Names of one source inode. The first name seen is copied and becomes the leader of the others. */
+export interface HardLinkGroup {
+  state: "pending" | "done";
+  leaderPath: Uint8Array;
+  /** Inode of the leader in the target while it is known and unchanged; -1: it is a new file. */
+  targetDev: number;
+  targetInoLow: number;
+  targetInoHigh: number;
+  waiting: { dir: TargetDir; row: number }[];
+}
+
+export interface Need {
+  readonly dir: TargetDir;
+  readonly rows: Uint32Array;
+  readonly purpose: NeedPurpose;
+  readonly task: TaskKind | "self";
+  /** Digest needs: the target's own digests, once they are there, and the source's. */
+  own: (Uint8Array | undefined)[] | undefined;
+  theirs: readonly (Uint8Array | undefined)[] | undefined;
+}
+
+export interface AttributeWarning {
+  readonly attribute: string;
+  readonly errno: number;
+  entries: number;
+}
+
+export interface TargetState {
+  phase: "hello" | "receiving" | "deciding" | "deleting" | "syncing" | "closing" | "done" | "failed";
+  readonly options: RunOptions;
+  readonly rules: CompareRules;
+  readonly rootFilter: DirectoryFilter;
+  readonly wantsItems: boolean;
+  readonly counters: Counters;
+  readonly planner: Planner;
+  pass: number;
+  readonly dirs: Map<DirId, TargetDir>;
+  readonly needs: Map<NeedId, Need>;
+  nextNeed: NeedId;
+  readonly links: Map<string, HardLinkGroup>;
+  scanned: Extract<SourceMessage, { kind: "scanned" }> | undefined;
+  /** Something in the source could not be read: absence proves nothing in this run. */
+  sourceIncomplete: boolean;
+  readonly extraneous: ExtraneousRecord[];
+  extraneousEntries: number;
+  targetEntries: number;
+  /** Names where a directory must be deleted before a file can take its place. */
+  conflicts: number;
+  deletionRefused: string | undefined;
+  /** Moves: finished directories whose content is not yet durable. */
+  awaitingSync: TargetDir[];
+  awaitingEntries: number;
+  syncing: boolean;
+  stopped: boolean;
+  /** A condition of the whole target (full, read-only) that ended the run. */
+  fatal: { readonly exitCode: ExitCode; readonly reason: string; readonly message: string } | undefined;
+  /** Effects outstanding, whatever they are. */
+  outstanding: number;
+  readonly skipped: Map<string, number>;
+  readonly methods: Map<string, number>;
+  readonly refused: Map<string, number>;
+  readonly warnings: Map<string, AttributeWarning>;
+  readonly failures: Failure[];
+  /** `dev:inoHigh:inoLow` of directories that serve the run itself and are never extraneous. */
+  readonly keptInodes: Set<string>;
+  sourcesRemoved: number;
+}
+
+export type TargetEvent =
+  | { readonly kind: "start" }
+  | { readonly kind: "message"; readonly message: SourceMessage }
+  | { readonly kind: "opened"; readonly dir: TargetDir; readonly batch: EntryBatch }
+  | { readonly kind: "copied"; readonly dir: TargetDir; readonly task: TaskKind; readonly rows: Uint32Array; readonly results: ItemResults }
+  | { readonly kind: "repaired"; readonly dir: TargetDir; readonly rows: Uint32Array; readonly results: ItemResults }
+  | { readonly kind: "linked"; readonly dir: TargetDir; readonly row: number; readonly status: number }
+  | { readonly kind: "digested"; readonly need: NeedId; readonly digests: (Uint8Array | undefined)[] }
+  | { readonly kind: "collected"; readonly dir: TargetDir; readonly collected: Collected }
+  | { readonly kind: "swept"; readonly dir: TargetDir }
+  | { readonly kind: "stamped"; readonly dir: TargetDir; readonly results: ItemResults }
+  | { readonly kind: "confirmed"; readonly answer: "accepted" | "declined" | "unattended" }
+  | { readonly kind: "deleted"; readonly entries: number; readonly failures: readonly Failure[] }
+  | { readonly kind: "synced"; readonly status: number }
+  | { readonly kind: "stop" };
+
+export type TargetEffect =
+  | { readonly kind: "send"; readonly message: TargetMessage }
+  | { readonly kind: "report"; readonly event: RunEvent }
+  | { readonly kind: "open"; readonly dir: TargetDir; readonly create: boolean; /** Row of the parent's target listing that must go first, or -1. */ readonly removeFirst: number }
+  | { readonly kind: "copy"; readonly dir: TargetDir; readonly source: DirHandle; readonly rows: Uint32Array; readonly task: TaskKind }
+  | { readonly kind: "repair"; readonly dir: TargetDir; readonly source: DirHandle; readonly rows: Uint32Array }
+  | { readonly kind: "link"; readonly dir: TargetDir; readonly row: number; readonly leader: Uint8Array }
+  | { readonly kind: "digest"; readonly need: NeedId; readonly dir: TargetDir; readonly rows: Uint32Array }
+  | { readonly kind: "collect"; readonly dir: TargetDir; readonly rows: readonly number[] }
+  | { readonly kind: "sweep"; readonly dir: TargetDir; readonly rows: readonly number[] }
+  | { readonly kind: "stamp"; readonly dir: TargetDir }
+  | { readonly kind: "close"; readonly dir: TargetDir }
+  | { readonly kind: "confirm"; readonly plan: DeletionPlan }
+  | { readonly kind: "delete"; readonly records: readonly ExtraneousRecord[] }
+  | { readonly kind: "sync" }
+  | { readonly kind: "finish" }
+  | { readonly kind: "protocol-error"; readonly reason: string };
+
+export function newCounters(): Counters {
+  return {
+    phase: "scanning",
+    directoriesExamined: 0,
+    entriesExamined: 0,
+    filesExamined: 0,
+    scanComplete: false,
+    filesToTransfer: 0,
+    bytesToTransfer: 0,
+    filesTransferred: 0,
+    bytesTransferred: 0,
+    bytesLogical: 0,
+    created: 0,
+    updated: 0,
+    repaired: 0,
+    linked: 0,
+    unchanged: 0,
+    directoriesCreated: 0,
+    deleted: 0,
+    sourcesRemoved: 0,
+    failed: 0,
+    vanished: 0,
+    attributeWarnings: 0,
+  };
+}
+
+export function targetState(options: {
+  options: RunOptions;
+  rules: CompareRules;
+  rootFilter: DirectoryFilter;
+  wantsItems: boolean;
+  counters: Counters;
+}): TargetState {
+  return {
+    phase: "hello",
+    options: options.options,
+    rules: options.rules,
+    rootFilter: options.rootFilter,
+    wantsItems: options.wantsItems,
+    counters: options.counters,
+    planner: new Planner(LOCAL_LIMITS),
+    pass: 1,
+    dirs: new Map(),
+    needs: new Map(),
+    nextNeed: 1,
+    links: new Map(),
+    scanned: undefined,
+    sourceIncomplete: false,
+    extraneous: [],
+    extraneousEntries: 0,
+    targetEntries: 0,
+    conflicts: 0,
+    deletionRefused: undefined,
+    awaitingSync: [],
+    awaitingEntries: 0,
+    syncing: false,
+    stopped: false,
+    fatal: undefined,
+    outstanding: 0,
+    skipped: new Map(),
+    methods: new Map(),
+    refused: new Map(),
+    warnings: new Map(),
+    failures: [],
+    keptInodes: new Set(),
+    sourcesRemoved: 0,
+  };
+}
+
+/** Path relative to the root of the run; empty for the root. */
+export function pathOf(dir: TargetDir): Uint8Array {
+  if (dir.path === undefined) dir.path = dir.parent === undefined ? new Uint8Array(0) : joinPath(pathOf(dir.parent), dir.name);
+  return dir.path;
+}
+
+export function rowPath(dir: TargetDir, row: number): Uint8Array {
+  return row === dir.source.self ? pathOf(dir) : joinPath(pathOf(dir), dir.source.name(row));
+}
+
+/** A run that shows what it would do. `check` is one as well. */
+export function touchesNothing(state: TargetState): boolean {
+  return state.options.dryRun || state.options.verb === "check";
+}
+
+export function addTo(map: Map<string, number>, key: string, count: number): void {
+  if (count !== 0) map.set(key, (map.get(key) ?? 0) + count);
+}

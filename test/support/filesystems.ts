@@ -1,0 +1,143 @@
+/**
+ * Real filesystems in RAM: an image in /dev/shm, made, mounted, and gone when its scope ends. What a copy can do
+ * depends on the filesystem (reflinks, holes, attributes, time range), so behaviours are checked on several.
+ */
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, rmdirSync, rmSync, statfsSync, truncateSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
+
+export type FilesystemKind = "xfs" | "xfs-noreflink" | "ext4" | "btrfs" | "tmpfs";
+
+export const FILESYSTEMS: readonly FilesystemKind[] = ["xfs", "xfs-noreflink", "ext4", "btrfs", "tmpfs"];
+
+const SHARED_MEMORY = "/dev/shm";
+
+/** Each maker with its options; the image's path goes last. */
+const MAKERS: Readonly<Record<Exclude<FilesystemKind, "tmpfs">, readonly [string, ...string[]]>> = {
+  xfs: ["mkfs.xfs", "-q", "-m", "reflink=1"],
+  "xfs-noreflink": ["mkfs.xfs", "-q", "-m", "reflink=0"],
+  /* Without lazy initialisation nothing writes in the background of a measurement. */
+  ext4: ["mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0"],
+  btrfs: ["mkfs.btrfs", "-q"],
+};
+
+export interface MountedFilesystem extends AsyncDisposable {
+  readonly kind: FilesystemKind;
+  readonly path: string;
+}
+
+/** Why this filesystem cannot be mounted here, or undefined where it can. */
+export function canMount(kind: FilesystemKind): string | undefined {
+  if (process.platform !== "linux") return "mounting needs Linux";
+  if (process.getuid?.() !== 0) return "mounting needs root";
+  if (kind !== "tmpfs" && findTool(MAKERS[kind][0]) === null) return `${MAKERS[kind][0]} is not installed`;
+  if (kind !== "tmpfs" && !existsSync("/dev/loop-control")) return "there are no loop devices";
+  return existsSync(SHARED_MEMORY) ? undefined : `there is no ${SHARED_MEMORY}`;
+}
+
+/** `size` as truncate(1) writes it: 512M, 2G. XFS wants at least 300M. */
+export async function mountFilesystem(kind: FilesystemKind, size: string): Promise<MountedFilesystem> {
+  const reason = canMount(kind);
+  if (reason !== undefined) throw new Error(`cannot mount ${kind}: ${reason}`);
+  const path = mkdtempSync(join(tmpdir(), `fastsync-${kind}.`));
+  const image = join(SHARED_MEMORY, `${basename(path)}.img`);
+  const mounted: Mounted = { path, image };
+  try {
+    if (kind === "tmpfs") run("mount", "-t", "tmpfs", "-o", `size=${size},mode=755`, "tmpfs", path);
+    else makeAndMount(kind, size, mounted);
+  } catch (error) {
+    release(mounted);
+    throw error;
+  }
+  remember(mounted);
+  return {
+    kind,
+    path,
+    [Symbol.asyncDispose]: async () => {
+      live.delete(mounted);
+      await releasePatiently(mounted);
+    },
+  };
+}
+
+interface Mounted {
+  readonly path: string;
+  readonly image: string;
+}
+
+function makeAndMount(kind: Exclude<FilesystemKind, "tmpfs">, size: string, { path, image }: Mounted): void {
+  const bytes = sizeBytes(size);
+  const { bavail, bsize } = statfsSync(SHARED_MEMORY);
+  if (bavail * bsize < bytes) throw new Error(`${SHARED_MEMORY} has no ${size} left`);
+  writeFileSync(image, "");
+  truncateSync(image, bytes);
+  const [maker, ...options] = MAKERS[kind];
+  run(findTool(maker)!, ...options, image);
+  run("mount", "-o", "loop", image, path);
+}
+
+export function sizeBytes(size: string): number {
+  const match = /^(\d+)([KMGT]?)$/.exec(size);
+  if (match === null) throw new Error(`not a size: ${size}`);
+  return Number(match[1]) * 1024 ** " KMGT".indexOf(match[2] || " ");
+}
+
+/** Makers live in sbin, which a user's PATH may lack. */
+function findTool(name: string): string | null {
+  return Bun.which(name, { PATH: `${process.env["PATH"] ?? ""}:/usr/sbin:/sbin:/usr/local/sbin` });
+}
+
+function run(command: string, ...args: string[]): void {
+  const result = spawnSync(command, args, { encoding: "utf8" });
+  if (result.status !== 0) throw new Error(`${command} ${args.join(" ")}: ${result.stderr || result.error}`);
+}
+
+/* Mounts outlive the process that made them, so what is live is taken down however the process ends. */
+const live = new Set<Mounted>();
+
+function remember(mounted: Mounted): void {
+  if (live.size === 0) installCleanup();
+  live.add(mounted);
+}
+
+let installed = false;
+
+function installCleanup(): void {
+  if (installed) return;
+  installed = true;
+  process.on("exit", releaseAll);
+  for (const [signal, number] of [
+    ["SIGINT", 2],
+    ["SIGTERM", 15],
+    ["SIGHUP", 1],
+  ] as const) {
+    process.on(signal, () => {
+      releaseAll();
+      process.exit(128 + number);
+    });
+  }
+}
+
+function releaseAll(): void {
+  for (const mounted of live) release(mounted);
+  live.clear();
+}
+
+/** A process that was just killed may still hold the mount for a moment. */
+async function releasePatiently(mounted: Mounted): Promise<void> {
+  for (let attempt = 0; attempt < 20; attempt++) {
+    if (spawnSync("umount", [mounted.path]).status === 0) break;
+    await Bun.sleep(25);
+  }
+  release(mounted);
+}
+
+function release({ path, image }: Mounted): void {
+  const isMounted = spawnSync("mountpoint", ["-q", path]).status === 0;
+  if (isMounted && spawnSync("umount", [path]).status !== 0) spawnSync("umount", ["-l", path]);
+  rmSync(image, { force: true });
+  try {
+    rmdirSync(path);
+  } catch {}
+}

@@ -1,0 +1,193 @@
+/** Runs fastsync as its users do: a process of its own, with bytes for arguments and an exit code for an answer. */
+import { existsSync, writeFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { utf8Of } from "../../src/core/paths.ts";
+import { tempDir } from "./temp.ts";
+
+export type Argument = string | Uint8Array;
+
+export interface ProcessOptions {
+  readonly cwd?: string;
+  /** Added to our own environment; undefined removes a variable. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  /** Default: nothing, and not a terminal. */
+  readonly stdin?: string | Uint8Array;
+  /** Runs as this user and a group of the same number, without any capability. Only root may ask for it. */
+  readonly asUser?: number;
+  /** After this the process is killed and the call throws. Default 60,000. */
+  readonly timeoutMs?: number;
+}
+
+/** One line of `--json`. */
+export type JsonEvent = Readonly<Record<string, unknown>> & { readonly type: string };
+
+export interface ProcessResult {
+  /** 128 + signal when a signal ended it, as shells say. */
+  readonly exitCode: number;
+  readonly signal: string | undefined;
+  readonly stdout: string;
+  readonly stdoutBytes: Uint8Array;
+  readonly stderr: string;
+}
+
+export interface JsonResult extends ProcessResult {
+  readonly events: readonly JsonEvent[];
+  /** The one event of type `summary`. */
+  readonly summary: JsonEvent;
+}
+
+export interface RunningProcess {
+  readonly pid: number;
+  readonly kill: (signal: NodeJS.Signals) => void;
+  readonly result: Promise<ProcessResult>;
+}
+
+/** The user that unprivileged runs use: nobody. */
+export const ORDINARY_USER = 65534;
+
+const ROOT = resolve(import.meta.dir, "../..");
+
+/** FASTSYNC_BIN (a binary, or a .ts for Bun) where set, else the source. */
+export function fastsyncCommand(): string[] {
+  const chosen = process.env["FASTSYNC_BIN"] ?? resolve(ROOT, "src/main.ts");
+  return chosen.endsWith(".ts") ? [process.execPath, chosen] : [resolve(chosen)];
+}
+
+/** Why fastsync cannot be run, or undefined where it can. */
+export function fastsyncMissing(): string | undefined {
+  const command = fastsyncCommand().at(-1)!;
+  return existsSync(command) ? undefined : `there is no ${command}`;
+}
+
+/** Why `asUser` cannot be used, or undefined where it can. */
+export function asUserMissing(): string | undefined {
+  if (process.getuid?.() !== 0) return "only root can become another user";
+  return Bun.which("setpriv") === null ? "setpriv is not installed" : undefined;
+}
+
+export async function fastsync(args: readonly Argument[], options: ProcessOptions = {}): Promise<ProcessResult> {
+  return await startFastsync(args, options).result;
+}
+
+/** Runs with `--json` and holds it to its promise: every line is JSON and exactly one is the summary. */
+export async function fastsyncJson(args: readonly Argument[], options: ProcessOptions = {}): Promise<JsonResult> {
+  const result = await fastsync([...args, "--json"], options);
+  const events = parseJsonLines(result);
+  const summaries = events.filter((event) => event.type === "summary");
+  const [summary] = summaries;
+  if (summary === undefined || summaries.length > 1)
+    throw new Error(`${summaries.length} summaries instead of one\n${describe(result)}`);
+  return { ...result, events, summary };
+}
+
+/** Starts it and returns at once, for tests that interrupt. */
+export function startFastsync(args: readonly Argument[], options: ProcessOptions = {}): RunningProcess {
+  return start([...fastsyncCommand(), ...args], options);
+}
+
+/** Runs on a pseudo-terminal; each answer is typed once, when the output first shows its prompt. */
+export async function fastsyncOnTerminal(
+  args: readonly string[],
+  answers: readonly { readonly prompt: string; readonly reply: string }[] = [],
+  options: Omit<ProcessOptions, "stdin"> = {},
+): Promise<{ exitCode: number; output: string }> {
+  let output = "";
+  const waiting = [...answers];
+  const child = Bun.spawn([...wrapper(options), ...fastsyncCommand(), ...args], {
+    cwd: options.cwd ?? ROOT,
+    env: environment(options),
+    timeout: options.timeoutMs ?? 60_000,
+    killSignal: "SIGKILL",
+    terminal: {
+      cols: 100,
+      rows: 30,
+      data(terminal, data) {
+        output += Buffer.from(data).toString();
+        const next = waiting[0];
+        if (next === undefined || !output.includes(next.prompt)) return;
+        waiting.shift();
+        terminal.write(next.reply);
+      },
+    },
+  });
+  return { exitCode: await child.exited, output };
+}
+
+/** Any other program, by the same rules. */
+export function start(command: readonly Argument[], options: ProcessOptions = {}): RunningProcess {
+  const scratch = tempDir();
+  const argv = textCommand([...wrapper(options), ...command], scratch.join("argv"));
+  const child = Bun.spawn(argv, {
+    cwd: options.cwd ?? ROOT,
+    env: environment(options),
+    stdin: options.stdin === undefined ? "ignore" : Buffer.from(options.stdin),
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  const timeoutMs = options.timeoutMs ?? 60_000;
+  let late = false;
+  const timer = setTimeout(() => {
+    late = true;
+    child.kill("SIGKILL");
+  }, timeoutMs);
+  const finish = async (): Promise<ProcessResult> => {
+    using _ = scratch;
+    const [stdoutBytes, stderr] = await Promise.all([
+      new Response(child.stdout).bytes(),
+      new Response(child.stderr).text(),
+    ]);
+    const exitCode = await child.exited;
+    clearTimeout(timer);
+    const signal = child.signalCode === null ? undefined : String(child.signalCode);
+    const result = { exitCode, signal, stdout: Buffer.from(stdoutBytes).toString(), stdoutBytes, stderr };
+    if (late) throw new Error(`still running after ${timeoutMs} ms\n${describe(result)}`);
+    return result;
+  };
+  return { pid: child.pid, kill: (signal) => child.kill(signal), result: finish() };
+}
+
+/** A result as a message for a failed assertion. */
+export function describe(result: ProcessResult): string {
+  return `exit ${result.exitCode}\nstdout: ${result.stdout.slice(0, 4000)}\nstderr: ${result.stderr.slice(0, 4000)}`;
+}
+
+function parseJsonLines(result: ProcessResult): JsonEvent[] {
+  const lines = result.stdout.split("\n").filter((line) => line !== "");
+  return lines.map((line) => {
+    try {
+      return JSON.parse(line) as JsonEvent;
+    } catch {
+      throw new Error(`not JSON: ${line}\n${describe(result)}`);
+    }
+  });
+}
+
+function wrapper(options: ProcessOptions): string[] {
+  const id = options.asUser;
+  return id === undefined
+    ? []
+    : ["setpriv", `--reuid=${id}`, `--regid=${id}`, "--clear-groups", "--inh-caps=-all", "--"];
+}
+
+function environment(options: ProcessOptions): Record<string, string | undefined> {
+  /* Neither the tester's settings nor a home that the ordinary user cannot read may change a result. */
+  const base = options.asUser === undefined ? process.env : { ...process.env, HOME: "/" };
+  return { ...base, NO_COLOR: "1", ...options.env };
+}
+
+/**
+ * Spawning takes text. Arguments that are not UTF-8 go through a file that bash reads back byte for byte before it
+ * becomes the program.
+ */
+function textCommand(command: readonly Argument[], file: string): string[] {
+  if (command.every((argument) => typeof argument === "string")) return command as string[];
+  const texts = command.map((argument) => (typeof argument === "string" ? argument : utf8Of(argument)));
+  if (texts.every((text) => text !== undefined)) return texts;
+  writeFileSync(file, Buffer.concat(command.flatMap((argument) => [Buffer.from(argument), Buffer.from([0])])));
+  return ["bash", "-c", `mapfile -d '' -t argv < "$0"; exec "\${argv[@]}"`, file];
+}
+
+/** True where the current user may do what root may. */
+export function isRoot(): boolean {
+  return process.getuid?.() === 0;
+}
