@@ -5,8 +5,11 @@
 #include <signal.h>
 #include <stdlib.h>
 
+static atomic_uint passes; /* of the planned point */
+
+void fsy_fault_reset(void) { atomic_store(&passes, 0); }
+
 int fsy_fault(const char *point) {
-  static atomic_uint passes;
   const char *plan = getenv("FSY_FAULT");
   size_t length = strlen(point);
   if (!plan || strncmp(plan, point, length) != 0 || plan[length] != ':') return 0;

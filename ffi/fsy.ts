@@ -144,7 +144,8 @@ export function loadLibrary(path: string, shownAs = path): Library {
   if (abi !== ABI) throw new Error(`ABI ${abi}, this program needs ${ABI}`);
   const expected = fingerprint([F64_COLUMN_COUNT, U32_COLUMN_COUNT, OP_COUNT, METHOD_COUNT]);
   const layout = symbols.fsy_layout();
-  if (layout !== expected) throw new Error(`struct layout ${layout.toString(16)}, this program has ${expected.toString(16)}`);
+  if (layout !== expected)
+    throw new Error(`struct layout ${layout.toString(16)}, this program has ${expected.toString(16)}`);
   return {
     path: shownAs,
     raiseOpenFiles: () => symbols.fsy_raise_nofile(),
@@ -163,7 +164,8 @@ function checkU32(value: number, what: string): void {
   if (!(Number.isInteger(value) && value >= 0 && value <= 0xffffffff)) throw new RangeError(`${what}: ${value}`);
 }
 function checkWorkers(workers: number): void {
-  if (!(Number.isInteger(workers) && workers >= 1 && workers <= MAX_WORKERS)) throw new RangeError(`workers: ${workers}`);
+  if (!(Number.isInteger(workers) && workers >= 1 && workers <= MAX_WORKERS))
+    throw new RangeError(`workers: ${workers}`);
 }
 
 type Symbols = ReturnType<typeof dlopen<typeof SYMBOLS>>["symbols"];

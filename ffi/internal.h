@@ -41,6 +41,7 @@
 #ifdef FSY_FAULTS
 /* FSY_FAULT="point:nth:errno|kill" makes the nth pass (from 1) of `point` fail or die. Returns 0 or an errno. */
 int fsy_fault(const char *point);
+void fsy_fault_reset(void); /* a new plan counts from 1 */
 #define FSY_FAULT(point) fsy_fault(point)
 #else
 #define FSY_FAULT(point) 0

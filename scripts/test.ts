@@ -16,10 +16,11 @@ if (unknown.length > 0) {
   process.exit(1);
 }
 
+const needed = parts.filter((part) => wanted.includes(part.name)).flatMap((part) => part.needs ?? []);
+const chosen = parts.filter(({ name }) => wanted.length === 0 || wanted.includes(name) || needed.includes(name));
+
 const results: PartResult[] = [];
-for (const part of parts) {
-  if (wanted.length === 0 || wanted.includes(part.name)) results.push(await runPart(part));
-}
+for (const part of chosen) results.push(await runPart(part));
 
 const sum = (of: (result: PartResult) => number): number => results.reduce((total, result) => total + of(result), 0);
 console.log("");

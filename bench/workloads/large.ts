@@ -25,9 +25,7 @@ export const large: Workload = {
       fastsyncMirror(place),
       reflink ? cp(place, "--reflink=always") : cp(place, "--reflink=never"),
       rsync(place, RSYNC_WHOLE),
-      ...(reflink ? [] : [rsync(place, RSYNC_INPLACE), tarPipe(place)]),
-      floor(place),
-      rclone(place, { maxRuns: 2 }),
+      ...(reflink ? [] : [rsync(place, RSYNC_INPLACE), tarPipe(place), floor(place), rclone(place)]),
     ];
   },
   bars: (filesystem) =>

@@ -46,6 +46,7 @@ struct stat stat_of(int dirfd, const char *name);
 int temps_in(int dirfd); /* how many .fastsync.* names are left */
 int entries_in(int dirfd);
 int open_descriptors(void);
+void fault(const char *plan); /* "point:nth:errno|kill", NULL ends it */
 
 /* Requests over whole directories. */
 typedef struct copied {

@@ -19,6 +19,10 @@ test("the last summary counts, so that a test's own output cannot stand in for i
   });
 });
 
+test("skips that the C tests announce line by line are counted", () => {
+  expect(plainCounts("skip big: no room\n19 passed, 0 failed (some skipped, see above)\n", 0)?.skipped).toBe(1);
+});
+
 test("no summary is told apart from an empty one", () => {
   expect(bunCounts("Segmentation fault", 0)).toBeUndefined();
   expect(plainCounts("", 0)).toBeUndefined();

@@ -15,11 +15,15 @@ export const bunCounts: CountReader = (output) => {
   return { passed, failed: Math.max(failed, errors), skipped };
 };
 
-/** Our own form, `12 passed, 0 failed` with `, 1 skipped` where it applies; the last such line is the total. */
+/**
+ * Our own form, `12 passed, 0 failed` with `, 1 skipped` where it applies; the last such line is the total. The C tests
+ * say skips in lines of their own, `skip name: reason`.
+ */
 export const plainCounts: CountReader = (output) => {
   const found = [...output.matchAll(/^ *(\d+) passed, (\d+) failed(?:, (\d+) skipped)?\b/gm)].at(-1);
   if (found === undefined) return undefined;
-  return { passed: Number(found[1]), failed: Number(found[2]), skipped: Number(found[3] ?? 0) };
+  const skips = output.match(/^skip \S+: /gm)?.length ?? 0;
+  return { passed: Number(found[1]), failed: Number(found[2]), skipped: Number(found[3] ?? skips) };
 };
 
 /** For a tool that only passes or fails as a whole: its exit code decides. */

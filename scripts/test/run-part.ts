@@ -6,6 +6,8 @@ export type Part = {
   readonly name: string;
   readonly command: readonly string[];
   readonly counts: CountReader;
+  /** The part that makes what this one tests; chosen along with it. */
+  readonly needs?: string;
   readonly env?: Readonly<Record<string, string>>;
   /** Why this machine cannot run the part; it then counts as one skipped. */
   readonly skip?: string | undefined;

@@ -1,7 +1,7 @@
 /** What `capabilities` found, as text and as JSON. */
+import { errnoName, errnoText } from "../core/errno.ts";
 import type { CopyMethod } from "../core/options.ts";
 import type { BackendCapabilities, ProbeResult } from "../fs/backend.ts";
-import { errnoName } from "./errno-name.ts";
 import { filesystemName } from "./filesystem-names.ts";
 import { plural } from "./format.ts";
 import { plain } from "./text-printer.ts";
@@ -75,7 +75,7 @@ function row(label: string, text: string): string {
 /** 0: works; negative errno: why not; anything else: not tried. */
 function statusText(status: number): string {
   if (status === 0) return "works";
-  return status < 0 ? `no: ${errnoName(status)}` : "not tried";
+  return status < 0 ? `no: ${errnoText(status)} (${errnoName(status)})` : "not tried";
 }
 
 function statusJson(status: number): { works: boolean | null; errno: string | null } {

@@ -190,18 +190,20 @@ class Parser {
   #unknownLetter(letter: string, word: Argument): UsageError {
     const shown = `-${letter}`;
     const where = word.text.length > 2 ? ` (in ${quoted(word)})` : "";
-    const foreign = foreignLetter(letter);
-    if (foreign !== undefined) return new UsageError(`${shown}${where} ${foreign}`);
+    // `-verbose` is one dash short of a flag, not seven switches.
     const meant =
       word.text.length > 3
         ? nearest(
-            word.text.slice(1),
+            word.text.slice(1).split("=", 1)[0]!,
             flagsOf(this.#verb).map((known) => known.name),
           )
         : undefined;
+    if (meant !== undefined) return new UsageError(`unknown flag ${quoted(word)}; did you mean --${meant}?`);
+    const foreign = foreignLetter(letter);
+    if (foreign !== undefined) return new UsageError(`${shown}${where} ${foreign}`);
     return new UsageError(
-      `unknown flag ${quoted(text(shown))}${where}${meant === undefined ? "" : `; did you mean --${meant}?`}`,
-      meant === undefined ? "A path that begins with - is written ./-NAME, or after --." : undefined,
+      `unknown flag ${quoted(text(shown))}${where}`,
+      "A path that begins with - is written ./-NAME, or after --.",
     );
   }
 

@@ -1,7 +1,7 @@
 /** The end of a run in words: what was done, what was not, and what failed, by name. */
+import { errnoText } from "../core/errno.ts";
 import type { Failure, RunSummary } from "../core/events.ts";
 import { printable } from "../core/paths.ts";
-import { errnoName } from "./errno-name.ts";
 import { formatBytes, formatCount, formatDuration, formatRate, plural } from "./format.ts";
 import { rootOr } from "./json-printer.ts";
 import type { RunFacts } from "./printer.ts";
@@ -61,7 +61,13 @@ function checkLines(summary: RunSummary): string[] {
   const { counters } = summary;
   const examined = `${formatCount(counters.entriesExamined)} examined in ${formatDuration(summary.durationMs)}`;
   const verdict = summary.exitCode === 0 ? "Equal" : summary.exitCode === 1 ? "Different" : "Not known";
-  return [`${verdict}: ${examined}`, ...optionalRow("Failed", counters.failed, ""), ...skippedLines(summary)];
+  const differences =
+    summary.exitCode === 1 && summary.message !== undefined ? `${printable(Buffer.from(summary.message))}, ` : "";
+  return [
+    `${verdict}: ${differences}${examined}`,
+    ...optionalRow("Failed", counters.failed, ""),
+    ...skippedLines(summary),
+  ];
 }
 
 function transferText(summary: RunSummary, { dryRun }: RunFacts): string {
@@ -143,6 +149,6 @@ export function failureLine({ path, side, operation, message }: Failure): string
 export function attributeLines(summary: RunSummary): string[] {
   return summary.attributeWarnings.map(
     ({ attribute, errno, entries }) =>
-      `warning: could not set ${attribute} on ${plural(entries, "entry", "entries")}: ${errnoName(errno)}`,
+      `warning: could not set ${attribute} on ${plural(entries, "entry", "entries")}: ${errnoText(errno)}`,
   );
 }

@@ -42,7 +42,7 @@ export class TextPrinter implements Printer {
   readonly #err: Output;
   readonly #facts: RunFacts;
   readonly #options: TextOptions;
-  #failuresShown = false;
+  #started = false;
 
   constructor(out: Output, err: Output, facts: RunFacts, options: TextOptions) {
     this.#out = out;
@@ -52,6 +52,7 @@ export class TextPrinter implements Printer {
   }
 
   start(placement: Placement): void {
+    this.#started = true;
     if (this.#options.quiet) return;
     this.#out.line(bannerText(this.#facts, placement));
     if (this.#options.verbose) for (const note of this.#options.notes) this.#out.line(note);
@@ -127,19 +128,20 @@ export class TextPrinter implements Printer {
     for (const pattern of summary.unmatchedPatterns) {
       if (!this.#options.quiet) this.#trouble(`warning: pattern matched nothing: ${plain(pattern)}`);
     }
-    if (!this.#options.quiet) {
+    // A run that was refused before it began has nothing to count.
+    if (!this.#options.quiet && this.#started) {
       for (const line of summaryLines(summary, this.#facts, this.#options.verbose)) this.#out.line(line);
     }
     this.#out.flush();
-    if (summary.message !== undefined && summary.exitCode !== 0) {
+    // That two trees differ is the answer of a check, not trouble.
+    const answered = this.#facts.verb === "check" && summary.exitCode === 1;
+    if (summary.message !== undefined && summary.exitCode !== 0 && !answered) {
       this.#err.line(`fastsync: ${red(plain(summary.message), this.#err.colour)} (exit ${summary.exitCode})`);
     }
     this.#err.flush();
   }
 
   #failures(summary: RunSummary): void {
-    if (this.#failuresShown) return;
-    this.#failuresShown = true;
     const lines = [...failureLines(summary), ...attributeLines(summary)];
     if (lines.length === 0) return;
     this.#out.flush();

@@ -49,7 +49,11 @@ export interface DirectoryDifference {
   readonly subdirectories: number;
 }
 
-export function compareDirectory(rules: CompareRules, source: EntryBatch, target: EntryBatch | null): DirectoryDifference {
+export function compareDirectory(
+  rules: CompareRules,
+  source: EntryBatch,
+  target: EntryBatch | null,
+): DirectoryDifference {
   const count = source.count;
   const targetCount = target === null ? 0 : target.count;
   const states = new Uint8Array(count);

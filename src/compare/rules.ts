@@ -15,7 +15,18 @@ export interface CompareRules {
   readonly deletes: boolean;
 }
 
-export const Difference = { mode: 1, owner: 2, group: 4, mtime: 8, attributes: 16, size: 32, type: 64, link: 128, device: 256, content: 512 } as const;
+export const Difference = {
+  mode: 1,
+  owner: 2,
+  group: 4,
+  mtime: 8,
+  attributes: 16,
+  size: 32,
+  type: 64,
+  link: 128,
+  device: 256,
+  content: 512,
+} as const;
 
 const DIFFERENCE_WORDS: readonly (readonly [number, string])[] = [
   [Difference.type, "type"],
@@ -39,15 +50,29 @@ export function differenceWords(bits: number): string {
 
 /** source mtime - target mtime in nanoseconds, saturated where a double would lose the nanoseconds. */
 function mtimeDifferenceNs(source: EntryBatch, row: number, target: EntryBatch, targetRow: number): number {
-  return (source.mtimeSec(row) - target.mtimeSec(targetRow)) * 1e9 + (source.mtimeNsec(row) - target.mtimeNsec(targetRow));
+  return (
+    (source.mtimeSec(row) - target.mtimeSec(targetRow)) * 1e9 + (source.mtimeNsec(row) - target.mtimeNsec(targetRow))
+  );
 }
 
-export function sameTime(rules: CompareRules, source: EntryBatch, row: number, target: EntryBatch, targetRow: number): boolean {
+export function sameTime(
+  rules: CompareRules,
+  source: EntryBatch,
+  row: number,
+  target: EntryBatch,
+  targetRow: number,
+): boolean {
   const difference = mtimeDifferenceNs(source, row, target, targetRow);
   return difference <= rules.windowNs && -difference <= rules.windowNs;
 }
 
-export function targetIsNewer(rules: CompareRules, source: EntryBatch, row: number, target: EntryBatch, targetRow: number): boolean {
+export function targetIsNewer(
+  rules: CompareRules,
+  source: EntryBatch,
+  row: number,
+  target: EntryBatch,
+  targetRow: number,
+): boolean {
   return -mtimeDifferenceNs(source, row, target, targetRow) > rules.windowNs;
 }
 
@@ -66,8 +91,13 @@ export function metadataDifference(
   const wantGid = preserve.chownGid ?? source.gid(row);
   const uid = target.uid(targetRow);
   const gid = target.gid(targetRow);
-  if ((preserve.owner || preserve.chownUid !== undefined) && rules.mayChown && uid !== wantUid) bits |= Difference.owner;
-  if ((preserve.group || preserve.chownGid !== undefined) && gid !== wantGid && (rules.mayChown || rules.groups.has(wantGid))) {
+  if ((preserve.owner || preserve.chownUid !== undefined) && rules.mayChown && uid !== wantUid)
+    bits |= Difference.owner;
+  if (
+    (preserve.group || preserve.chownGid !== undefined) &&
+    gid !== wantGid &&
+    (rules.mayChown || rules.groups.has(wantGid))
+  ) {
     bits |= Difference.group;
   }
   if (preserve.perms && type !== FileType.symlink) {
@@ -91,7 +121,13 @@ export function metadataDifference(
 export type DataVerdict = "same" | "differs" | "newer" | "digest";
 
 /** Whether a non-directory's content must move. Both are of one type. */
-export function dataVerdict(rules: CompareRules, source: EntryBatch, row: number, target: EntryBatch, targetRow: number): DataVerdict {
+export function dataVerdict(
+  rules: CompareRules,
+  source: EntryBatch,
+  row: number,
+  target: EntryBatch,
+  targetRow: number,
+): DataVerdict {
   const { options } = rules;
   const type = source.type(row);
   if (type === FileType.regular) {
@@ -119,12 +155,19 @@ function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
 }
 
 /** Everything that differs, content as far as size, time and link text tell. For `check` and --itemize. */
-export function describeDifference(rules: CompareRules, source: EntryBatch, row: number, target: EntryBatch, targetRow: number): number {
+export function describeDifference(
+  rules: CompareRules,
+  source: EntryBatch,
+  row: number,
+  target: EntryBatch,
+  targetRow: number,
+): number {
   const type = source.type(row);
   if (type !== target.type(targetRow)) return Difference.type;
   let bits = metadataDifference(rules, source, row, target, targetRow);
   if (type === FileType.regular && source.size(row) !== target.size(targetRow)) bits |= Difference.size;
-  if (type === FileType.symlink && !sameBytes(source.linkText(row), target.linkText(targetRow))) bits |= Difference.link;
+  if (type === FileType.symlink && !sameBytes(source.linkText(row), target.linkText(targetRow)))
+    bits |= Difference.link;
   if ((type === FileType.charDevice || type === FileType.blockDevice) && source.rdev(row) !== target.rdev(targetRow)) {
     bits |= Difference.device;
   }

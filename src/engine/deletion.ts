@@ -3,8 +3,9 @@
  * by component, so that nothing that was swapped in meanwhile is followed; each entry must still be of the type that
  * was seen.
  */
-import { E, errnoText, failureCode } from "../core/errno.ts";
+
 import { type EntryBatch, FileType } from "../core/entry-batch.ts";
+import { E, errnoText, failureCode } from "../core/errno.ts";
 import type { Failure, RunEvent } from "../core/events.ts";
 import { joinPath } from "../core/paths.ts";
 import { type Backend, type DirHandle, NO_HANDLE, type PreparedSettings } from "../fs/backend.ts";
@@ -37,14 +38,32 @@ export async function deleteRecords(
 }
 
 const SELF = Uint8Array.of(0x2e);
-const WALK = { xattrs: false, acls: false, follow: false, openFollow: false, create: false, writable: true, selfOnly: true };
+const WALK = {
+  xattrs: false,
+  acls: false,
+  follow: false,
+  openFollow: false,
+  create: false,
+  writable: true,
+  selfOnly: true,
+};
 
 async function deleteIn(context: DeletionContext, record: ExtraneousRecord, failures: Failure[]): Promise<number> {
   const { backend, root } = context;
   const fail = (path: Uint8Array, operation: string, status: number): void => {
-    failures.push({ code: failureCode(status), side: "target", path, operation, errno: Math.abs(status), message: errnoText(status) });
+    failures.push({
+      code: failureCode(status),
+      side: "target",
+      path,
+      operation,
+      errno: Math.abs(status),
+      message: errnoText(status),
+    });
   };
-  const handle = await backend.resolve(root, record.path.length === 0 ? SELF : record.path, { create: false, operator: false });
+  const handle = await backend.resolve(root, record.path.length === 0 ? SELF : record.path, {
+    create: false,
+    operator: false,
+  });
   if (handle < 0) {
     if (handle !== -E.NOENT) fail(record.path, "open directory", handle);
     return 0;
@@ -105,12 +124,23 @@ async function removeRows(
 }
 
 /** Gives the directory its time back, and the mode it had before it was made writable; nothing else of it changes. */
-async function restoreTimes(context: DeletionContext, record: ExtraneousRecord, handle: DirHandle, mode: number): Promise<void> {
+async function restoreTimes(
+  context: DeletionContext,
+  record: ExtraneousRecord,
+  handle: DirHandle,
+  mode: number,
+): Promise<void> {
   const { restore } = record;
   if (restore === undefined) return;
   const { backend, restamp } = context;
   const batch = backend.makeBatch([{ name: SELF, mode, mtimeSec: restore.mtimeSec, mtimeNsec: restore.mtimeNsec }]);
-  const results = await backend.repair({ source: NO_HANDLE, target: handle, batch, rows: Uint32Array.of(batch.self), settings: restamp });
+  const results = await backend.repair({
+    source: NO_HANDLE,
+    target: handle,
+    batch,
+    rows: Uint32Array.of(batch.self),
+    settings: restamp,
+  });
   results.release();
   backend.releaseBatch(batch);
 }

@@ -2,8 +2,9 @@
  * Walks directories that only the target has, to know what deleting them would mean: how many entries go, and what
  * the filters, mount points or unreadable places protect. A directory goes only when everything in it goes.
  */
-import { errnoText, failureCode } from "../core/errno.ts";
+
 import { type EntryBatch, FileType, RowFlag } from "../core/entry-batch.ts";
+import { errnoText, failureCode } from "../core/errno.ts";
 import type { Failure } from "../core/events.ts";
 import { LIMITS } from "../core/limits.ts";
 import { joinPath } from "../core/paths.ts";
@@ -45,7 +46,15 @@ interface Sum {
   readonly failures: Failure[];
 }
 
-const WALK = { xattrs: false, acls: false, follow: false, openFollow: false, create: false, writable: false, selfOnly: false };
+const WALK = {
+  xattrs: false,
+  acls: false,
+  follow: false,
+  openFollow: false,
+  create: false,
+  writable: false,
+  selfOnly: false,
+};
 
 /** Each run has one, so that its walks share one limit. */
 export class ExtraneousWalker {
@@ -61,7 +70,13 @@ export class ExtraneousWalker {
   }
 
   /** Rows of `listing`, all directories, below the open directory at `path`. */
-  async collect(handle: DirHandle, path: Uint8Array, filter: DirectoryFilter, listing: EntryBatch, rows: readonly number[]): Promise<Collected> {
+  async collect(
+    handle: DirHandle,
+    path: Uint8Array,
+    filter: DirectoryFilter,
+    listing: EntryBatch,
+    rows: readonly number[],
+  ): Promise<Collected> {
     const sum: Sum = { records: [], entries: 0, protectedEntries: 0, mounts: 0, failures: [] };
     const deletable = await this.children(handle, path, filter, listing, rows, sum);
     return { ...sum, deletable };
@@ -77,7 +92,9 @@ export class ExtraneousWalker {
   ): Promise<number[]> {
     const names = rows.map((row) => listing.name(row).slice());
     const goes = await Promise.all(
-      names.map((name) => this.directory(handle, joinPath(path, name), name, filter.isEmpty ? filter : filter.enter(name), sum)),
+      names.map((name) =>
+        this.directory(handle, joinPath(path, name), name, filter.isEmpty ? filter : filter.enter(name), sum),
+      ),
     );
     return rows.filter((_, index) => goes[index]);
   }
@@ -94,7 +111,14 @@ export class ExtraneousWalker {
     try {
       if (listing.status !== 0) {
         const errno = -listing.status;
-        sum.failures.push({ code: failureCode(errno), side: "target", path, operation: "read directory", errno, message: errnoText(errno) });
+        sum.failures.push({
+          code: failureCode(errno),
+          side: "target",
+          path,
+          operation: "read directory",
+          errno,
+          message: errnoText(errno),
+        });
         return false;
       }
       const files: number[] = [];

@@ -10,7 +10,6 @@ import { E } from "../core/errno.ts";
 import { LIMITS } from "../core/limits.ts";
 import { type Backend, ItemFlag, type ItemResults, type LargeRequest, METHODS } from "../fs/backend.ts";
 
-
 /** `onBytes` hears of payload as it lands. Keeps the part for the next run when the file could not be finished. */
 export async function copyLargeFile(
   backend: Backend,
@@ -27,7 +26,12 @@ export async function copyLargeFile(
   return attempt;
 }
 
-async function copyOnce(backend: Backend, request: LargeRequest, onBytes: (bytes: number) => void, signal: AbortSignal): Promise<ItemResults> {
+async function copyOnce(
+  backend: Backend,
+  request: LargeRequest,
+  onBytes: (bytes: number) => void,
+  signal: AbortSignal,
+): Promise<ItemResults> {
   const file = await backend.largeBegin(request);
   if (file.status !== 0) return failedItem(file.status, file.stage, file.refused);
   if (file.cloned) return backend.largeCommit(file, request);
@@ -41,7 +45,13 @@ async function copyOnce(backend: Backend, request: LargeRequest, onBytes: (bytes
     while (failure === undefined && !signal.aborted) {
       const range = ranges[next++];
       if (range === undefined) return;
-      const result = await backend.largeRange(file, range.offset, range.length, range.offset < file.basisBytes, request.settings);
+      const result = await backend.largeRange(
+        file,
+        range.offset,
+        range.length,
+        range.offset < file.basisBytes,
+        request.settings,
+      );
       bytes += result.bytes;
       refused |= result.refused;
       if (result.method !== 0) method = result.method;
@@ -63,7 +73,8 @@ export function splitRanges(size: number, workers: number): { offset: number; le
   const even = Math.ceil(size / Math.max(1, workers * 2) / (1 << 20)) * (1 << 20);
   const length = Math.min(LIMITS.rangeBytes, Math.max(LIMITS.minRangeBytes, even));
   const ranges: { offset: number; length: number }[] = [];
-  for (let offset = 0; offset < size; offset += length) ranges.push({ offset, length: Math.min(length, size - offset) });
+  for (let offset = 0; offset < size; offset += length)
+    ranges.push({ offset, length: Math.min(length, size - offset) });
   return ranges;
 }
 
@@ -101,4 +112,3 @@ export function failedItem(status: number, stage: number, refused = 0, count = 1
     release: () => undefined,
   };
 }
-

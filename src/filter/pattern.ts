@@ -10,11 +10,10 @@
  */
 import type { PathText } from "./path-text.ts";
 import { matchWildcard, Op, type Wildcard } from "./wildcard.ts";
-import { type Dialect, hasWildcard, literalWildcard, parseWildcard } from "./wildcard-parse.ts";
+import { hasSpecial, hasWildcard, literalWildcard, parseWildcard } from "./wildcard-parse.ts";
 
 const STAR = 0x2a;
 const SLASH = 0x2f;
-const BACKSLASH = 0x5c;
 const NOTHING = new Uint8Array(0);
 
 type Shape = "never" | "any" | "equal" | "prefix" | "suffix" | "name" | "path";
@@ -138,22 +137,20 @@ export function rsyncPattern(text: Uint8Array, flags: PatternFlags): Pattern {
     start,
     absolute: flags.absolute,
     base: anchored && !flags.absolute ? flags.base : ROOT_BASE,
-    early: false,
+    early: leadsDeep && !flags.absolute,
     closesDirectory: deepAt >= 0 && endsInThreeStars(whole),
   });
 }
 
 /** A pattern of a .gitignore line, without its `!`, read in the directory `base`. */
 export function gitPattern(text: Uint8Array, base: Base): Pattern {
-  const dialect: Dialect = "git";
   const directoryOnly = text.length > 0 && text[text.length - 1] === SLASH;
   const whole = directoryOnly ? text.subarray(0, -1) : text;
   const body = whole[0] === SLASH ? whole.subarray(1) : whole;
-  const special = hasWildcard(body) || body.includes(BACKSLASH);
   return new Pattern({
     directoryOnly,
     byName: !whole.includes(SLASH),
-    wildcard: special ? parseWildcard(body, dialect) : literalWildcard(body),
+    wildcard: hasSpecial(body) ? parseWildcard(body, "git") : literalWildcard(body),
     start: "start",
     absolute: false,
     base,

@@ -29,6 +29,11 @@ export function hasWildcard(text: Uint8Array): boolean {
   return text.includes(STAR) || text.includes(QUESTION) || text.includes(OPEN);
 }
 
+/** Also counts the backslash, as git does. */
+export function hasSpecial(text: Uint8Array): boolean {
+  return hasWildcard(text) || text.includes(BACKSLASH);
+}
+
 export function literalWildcard(text: Uint8Array): Wildcard {
   return { ops: Int32Array.from(text), classes: [] };
 }
@@ -70,7 +75,8 @@ function pushStars(ops: number[], text: Uint8Array, from: number, end: number, d
   if (end - from === 1) ops.push(Op.star);
   else if (dialect === "rsync") ops.push(Op.deep);
   else {
-    const opens = from === 0 || text[from - 1] === SLASH;
+    // git compares the fixed bytes in front of the first wildcard apart, and so takes what follows for a beginning.
+    const opens = text[from - 1] === SLASH || !hasSpecial(text.subarray(0, from));
     if (opens && text[end] === SLASH) {
       ops.push(Op.directories);
       return 1;

@@ -2,6 +2,7 @@
 import { findLibrary, type LibraryCandidate } from "../../ffi/library.ts";
 import type { Backend } from "./backend.ts";
 import { NativeBackend } from "./native/native-backend.ts";
+import { libc } from "./portable/libc.ts";
 import { PortableBackend } from "./portable/portable-backend.ts";
 
 export interface OpenedBackend {
@@ -15,7 +16,11 @@ export interface OpenedBackend {
 /** Opens a backend with the full story, for `fastsync capabilities`. */
 export function openBackendExplained(options: { workers: number }): OpenedBackend {
   if (process.env["FASTSYNC_NATIVE"] === "off") {
-    return { backend: new PortableBackend("FASTSYNC_NATIVE=off"), candidates: [], openFiles: raiseOpenFiles() };
+    return {
+      backend: new PortableBackend("FASTSYNC_NATIVE=off"),
+      candidates: [],
+      openFiles: libc?.raiseOpenFiles() ?? 0,
+    };
   }
   const { library, candidates } = findLibrary();
   if (library !== undefined) {
@@ -25,11 +30,15 @@ export function openBackendExplained(options: { workers: number }): OpenedBacken
     } catch (error) {
       const outcome = error instanceof Error ? error.message : String(error);
       const all = [...candidates, { place: "starting the workers", outcome }];
-      return { backend: new PortableBackend(outcome), candidates: all, openFiles: raiseOpenFiles() };
+      return { backend: new PortableBackend(outcome), candidates: all, openFiles: libc?.raiseOpenFiles() ?? 0 };
     }
   }
   const tried = candidates.map(({ place, outcome }) => `${place}: ${outcome}`).join("; ");
-  return { backend: new PortableBackend(`no native library (${tried})`), candidates, openFiles: raiseOpenFiles() };
+  return {
+    backend: new PortableBackend(`no native library (${tried})`),
+    candidates,
+    openFiles: libc?.raiseOpenFiles() ?? 0,
+  };
 }
 
 export function openBackend(options: { workers: number }): Backend {

@@ -96,11 +96,13 @@ export class Planner {
       } else if (size >= LIMITS.shardFileBytes) {
         medium.push(row);
         mediumBytes += size;
-        if (medium.length >= this.limits.taskFiles || mediumBytes >= Math.min(this.limits.taskBytes, this.bundleBytes)) flushMedium();
+        if (medium.length >= this.limits.taskFiles || mediumBytes >= Math.min(this.limits.taskBytes, this.bundleBytes))
+          flushMedium();
       } else {
         small.push(row);
         smallBytes += size;
-        if (small.length >= this.limits.taskFiles || smallBytes >= Math.min(this.limits.taskBytes, this.shardBytes)) flushSmall();
+        if (small.length >= this.limits.taskFiles || smallBytes >= Math.min(this.limits.taskBytes, this.shardBytes))
+          flushSmall();
       }
     }
     flushSmall();

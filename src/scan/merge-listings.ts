@@ -21,8 +21,14 @@ export function mergeListings(listings: readonly EntryBatch[], self: EntryFields
   });
   all.sort(
     (a, b) =>
-      compareNames(a.batch.bytes, a.batch.nameAt(a.row), a.batch.nameLength(a.row), b.batch.bytes, b.batch.nameAt(b.row), b.batch.nameLength(b.row)) ||
-      a.origin - b.origin,
+      compareNames(
+        a.batch.bytes,
+        a.batch.nameAt(a.row),
+        a.batch.nameLength(a.row),
+        b.batch.bytes,
+        b.batch.nameAt(b.row),
+        b.batch.nameLength(b.row),
+      ) || a.origin - b.origin,
   );
   const entries: EntryFields[] = [];
   const origins: number[] = [];
@@ -32,7 +38,9 @@ export function mergeListings(listings: readonly EntryBatch[], self: EntryFields
     const last = entries.length - 1;
     const previous = entries[last];
     if (previous !== undefined && equalBytes(previous.name, item.batch.name(item.row))) {
-      const bothDirectories = ((previous.mode ?? 0) & FileType.mask) === FileType.directory && item.batch.type(item.row) === FileType.directory;
+      const bothDirectories =
+        ((previous.mode ?? 0) & FileType.mask) === FileType.directory &&
+        item.batch.type(item.row) === FileType.directory;
       if (bothDirectories) {
         const known = shared.get(last);
         if (known === undefined) shared.set(last, [origins[last]!, item.origin]);

@@ -67,7 +67,8 @@ export function selectRows(listing: EntryBatch, context: SelectionContext): Sele
     }
     if (listing.rowStatus(row) !== 0) return true;
     if (!options.preserve.specials) mark(row, "special");
-    else if ((type === FileType.charDevice || type === FileType.blockDevice) && !context.mayMakeDevices) mark(row, "device (needs root)");
+    else if ((type === FileType.charDevice || type === FileType.blockDevice) && !context.mayMakeDevices)
+      mark(row, "device (needs root)");
     return true;
   });
   return { listing: selected, skipped };

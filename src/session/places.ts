@@ -9,9 +9,9 @@
 import { lstatSync, mkdirSync, realpathSync, statSync } from "node:fs";
 import { buildBatch, FileType } from "../core/entry-batch.ts";
 import { ExitCode } from "../core/exit-codes.ts";
-import { RunError } from "../core/run-error.ts";
 import type { RunOptions } from "../core/options.ts";
 import { equalBytes, joinPath, printable } from "../core/paths.ts";
+import { RunError } from "../core/run-error.ts";
 import { Decision, type DirectoryFilter } from "../filter/filter.ts";
 import type { LocalPlace, Placement } from "./api.ts";
 
@@ -41,7 +41,11 @@ function bufferOf(path: Uint8Array): Buffer {
 
 function isContents(path: Uint8Array): boolean {
   const last = lastComponent(path);
-  return path[path.length - 1] === SLASH || (last.length === 1 && last[0] === DOT) || (last.length === 2 && last[0] === DOT && last[1] === DOT);
+  return (
+    path[path.length - 1] === SLASH ||
+    (last.length === 1 && last[0] === DOT) ||
+    (last.length === 2 && last[0] === DOT && last[1] === DOT)
+  );
 }
 
 function withoutTrailingSlashes(path: Uint8Array): Uint8Array {
@@ -88,7 +92,13 @@ export function resolvePlaces(sources: readonly LocalPlace[], target: LocalPlace
   const targetIsDirectory = targetStat?.isDirectory() === true;
   const only = resolved.length === 1 ? resolved[0] : undefined;
   const targetNamesDirectory = isContents(target.path);
-  if (only !== undefined && only.entry !== undefined && !only.isDirectory && !targetIsDirectory && !targetNamesDirectory) {
+  if (
+    only !== undefined &&
+    only.entry !== undefined &&
+    !only.isDirectory &&
+    !targetIsDirectory &&
+    !targetNamesDirectory
+  ) {
     const parent = parentOf(target.path);
     const parentStat = statOrUndefined(parent);
     if (parentStat !== undefined && !parentStat.isDirectory()) {
@@ -102,9 +112,18 @@ export function resolvePlaces(sources: readonly LocalPlace[], target: LocalPlace
     };
   }
   if (targetStat !== undefined && !targetIsDirectory) {
-    throw new RunError(ExitCode.selecting, "target_unusable", `target ${printable(target.path)} exists and is not a directory`);
+    throw new RunError(
+      ExitCode.selecting,
+      "target_unusable",
+      `target ${printable(target.path)} exists and is not a directory`,
+    );
   }
-  return { sources: resolved, target: withoutTrailingSlashes(target.path), targetExists: targetIsDirectory, rename: undefined };
+  return {
+    sources: resolved,
+    target: withoutTrailingSlashes(target.path),
+    targetExists: targetIsDirectory,
+    rename: undefined,
+  };
 }
 
 function resolveSource(path: Uint8Array): SourcePlace {
@@ -112,7 +131,11 @@ function resolveSource(path: Uint8Array): SourcePlace {
   try {
     if (isContents(path)) {
       if (!statSync(bufferOf(path)).isDirectory()) {
-        throw new RunError(ExitCode.selecting, "source_unusable", `source ${printable(path)} is not a directory, but ends with a slash`);
+        throw new RunError(
+          ExitCode.selecting,
+          "source_unusable",
+          `source ${printable(path)} is not a directory, but ends with a slash`,
+        );
       }
       return { directory: withoutTrailingSlashes(path), entry: undefined, isDirectory: true, written: path };
     }
@@ -120,7 +143,11 @@ function resolveSource(path: Uint8Array): SourcePlace {
     return { directory: parentOf(path), entry: lastComponent(path).slice(), isDirectory, written: path };
   } catch (error) {
     if (error instanceof RunError) throw error;
-    throw new RunError(ExitCode.selecting, "source_missing", `source ${printable(path)} cannot be used: ${describe(error)}`);
+    throw new RunError(
+      ExitCode.selecting,
+      "source_missing",
+      `source ${printable(path)} cannot be used: ${describe(error)}`,
+    );
   }
 }
 
@@ -131,7 +158,9 @@ function distinct(sources: readonly SourcePlace[]): SourcePlace[] {
     const known = kept.some(
       (other) =>
         equalBytes(other.directory, source.directory) &&
-        (other.entry === undefined ? source.entry === undefined : source.entry !== undefined && equalBytes(other.entry, source.entry)),
+        (other.entry === undefined
+          ? source.entry === undefined
+          : source.entry !== undefined && equalBytes(other.entry, source.entry)),
     );
     if (!known) kept.push(source);
   }
@@ -143,7 +172,11 @@ function statOrUndefined(path: Uint8Array) {
     return statSync(bufferOf(path.length === 0 ? HERE : path), { bigint: true });
   } catch (error) {
     if (errnoCode(error) === "ENOENT") return undefined;
-    throw new RunError(ExitCode.selecting, "target_unusable", `target ${printable(path)} cannot be used: ${describe(error)}`);
+    throw new RunError(
+      ExitCode.selecting,
+      "target_unusable",
+      `target ${printable(path)} cannot be used: ${describe(error)}`,
+    );
   }
 }
 
@@ -152,15 +185,25 @@ export function makeTarget(path: Uint8Array): void {
   try {
     mkdirSync(bufferOf(path), { recursive: true });
   } catch (error) {
-    throw new RunError(ExitCode.fileIo, "target_unusable", `target ${printable(path)} cannot be made: ${describe(error)}`);
+    throw new RunError(
+      ExitCode.fileIo,
+      "target_unusable",
+      `target ${printable(path)} cannot be made: ${describe(error)}`,
+    );
   }
 }
 
 export function placementOf(places: Places): Placement {
   return {
-    sources: places.sources.map((source) => ({ path: source.written, kind: source.entry === undefined ? "contents" : "entry" })),
+    sources: places.sources.map((source) => ({
+      path: source.written,
+      kind: source.entry === undefined ? "contents" : "entry",
+    })),
     target: places.rename === undefined ? places.target : joinPath(places.target, places.rename.to),
-    targetExists: places.rename === undefined ? places.targetExists : statOrUndefined(joinPath(places.target, places.rename.to)) !== undefined,
+    targetExists:
+      places.rename === undefined
+        ? places.targetExists
+        : statOrUndefined(joinPath(places.target, places.rename.to)) !== undefined,
   };
 }
 
@@ -199,15 +242,28 @@ export function guardOverlap(places: Places, options: RunOptions, root: Director
   const target = realPath(places.target);
   for (const source of places.sources) {
     const name = printable(source.written);
-    const real = source.entry === undefined ? realPath(source.directory) : joinPath(realPath(source.directory), source.entry);
+    const real =
+      source.entry === undefined ? realPath(source.directory) : joinPath(realPath(source.directory), source.entry);
     const landing =
-      places.rename !== undefined ? joinPath(target, places.rename.to) : source.entry === undefined ? target : joinPath(target, source.entry);
+      places.rename !== undefined
+        ? joinPath(target, places.rename.to)
+        : source.entry === undefined
+          ? target
+          : joinPath(target, source.entry);
     if (equalBytes(real, landing)) {
-      throw new RunError(ExitCode.selecting, "same_place", `source ${name} and its place in the target are the same; nothing to do`);
+      throw new RunError(
+        ExitCode.selecting,
+        "same_place",
+        `source ${name} and its place in the target are the same; nothing to do`,
+      );
     }
     if (!source.isDirectory) continue;
     const targetBelow = below(real, landing);
-    if (targetBelow !== undefined && options.verb !== "copy" && !leavesOut(root, source, targetBelow, places, options)) {
+    if (
+      targetBelow !== undefined &&
+      options.verb !== "copy" &&
+      !leavesOut(root, source, targetBelow, places, options)
+    ) {
       throw new RunError(
         ExitCode.selecting,
         "target_inside_source",
@@ -225,7 +281,13 @@ export function guardOverlap(places: Places, options: RunOptions, root: Director
 }
 
 /** Whether the walk of the source never comes to the target. */
-function leavesOut(root: DirectoryFilter, source: SourcePlace, path: Uint8Array, places: Places, options: RunOptions): boolean {
+function leavesOut(
+  root: DirectoryFilter,
+  source: SourcePlace,
+  path: Uint8Array,
+  places: Places,
+  options: RunOptions,
+): boolean {
   if (options.oneFileSystem && places.targetExists) {
     const sourceDev = statSync(bufferOf(source.written)).dev;
     if (statSync(bufferOf(places.target)).dev !== sourceDev) return true;

@@ -41,7 +41,12 @@ export async function startRun(request: RunRequest): Promise<Run> {
   return { placement, summary: runToEnd(request, places, filter, counters) };
 }
 
-async function runToEnd(request: RunRequest, places: Places, filter: CompiledFilter, counters: Counters): Promise<RunSummary> {
+async function runToEnd(
+  request: RunRequest,
+  places: Places,
+  filter: CompiledFilter,
+  counters: Counters,
+): Promise<RunSummary> {
   const startedMs = performance.now();
   const { options, signal } = request;
   const backend = openBackend({ workers: options.write.workers > 0 ? options.write.workers : automaticWorkers(false) });
@@ -49,11 +54,13 @@ async function runToEnd(request: RunRequest, places: Places, filter: CompiledFil
     for (let attempt = 0; ; attempt++) {
       const state = await runOnce(request, places, filter, counters, backend);
       const again = attempt < options.retry.attempts && mayPass(state) && !signal.aborted && !options.dryRun;
-      if (!again) return summarize(state, { backend, durationMs: performance.now() - startedMs, aborted: signal.aborted });
+      if (!again)
+        return summarize(state, { backend, durationMs: performance.now() - startedMs, aborted: signal.aborted });
       const message = `${state.counters.failed + state.counters.vanished} failed; trying again in ${options.retry.waitMs / 1000} s (${attempt + 1} of ${options.retry.attempts})`;
       request.hooks.onEvent({ kind: "notice", level: "info", code: "retry", message });
       await pause(options.retry.waitMs, signal);
-      if (signal.aborted) return summarize(state, { backend, durationMs: performance.now() - startedMs, aborted: true });
+      if (signal.aborted)
+        return summarize(state, { backend, durationMs: performance.now() - startedMs, aborted: true });
       counters.failed = 0;
       counters.vanished = 0;
     }
@@ -65,7 +72,11 @@ async function runToEnd(request: RunRequest, places: Places, filter: CompiledFil
 /** Failures of a kind that another try may not meet again. */
 function mayPass(state: TargetState): boolean {
   const passing = new Set(["changed_while_reading", "vanished", "io", "other", "canceled"]);
-  return state.fatal === undefined && state.failures.length > 0 && state.failures.some((failure) => passing.has(failure.code));
+  return (
+    state.fatal === undefined &&
+    state.failures.length > 0 &&
+    state.failures.some((failure) => passing.has(failure.code))
+  );
 }
 
 function pause(ms: number, signal: AbortSignal): Promise<void> {
@@ -93,9 +104,18 @@ async function runOnce(
     const target = await opened.target(places, writes);
     const facts = await rootFacts(backend, roots, target);
     const settings = backend.prepare(writeSettings(options));
-    const restamp = backend.prepare({ ...writeSettings(options), owner: false, group: false, xattrs: false, acls: false, perms: true, times: true });
+    const restamp = backend.prepare({
+      ...writeSettings(options),
+      owner: false,
+      group: false,
+      xattrs: false,
+      acls: false,
+      perms: true,
+      times: true,
+    });
     backend.setRate(options.write.rateBytesPerSecond);
-    if (options.write.workers === 0) backend.setWorkers(automaticWorkers(isRotational(facts.sourceDev) || isRotational(facts.targetDev)));
+    if (options.write.workers === 0)
+      backend.setWorkers(automaticWorkers(isRotational(facts.sourceDev) || isRotational(facts.targetDev)));
     const mayChown = process.geteuid?.() === 0;
     const rules: CompareRules = {
       options: options.compare,
@@ -214,7 +234,11 @@ class OpenPlaces {
     for (const place of places.sources) {
       const handle = await this.backend.resolve(WORKING_DIRECTORY, place.directory, { create: false, operator: true });
       if (handle < 0) {
-        throw new RunError(ExitCode.selecting, "source_unreadable", `source ${printable(place.directory)} cannot be opened: ${errnoText(handle)}`);
+        throw new RunError(
+          ExitCode.selecting,
+          "source_unreadable",
+          `source ${printable(place.directory)} cannot be opened: ${errnoText(handle)}`,
+        );
       }
       // An entry's descriptor belongs to the source role from here on, a directory's is opened once more by its walk.
       if (place.entry === undefined) this.handles.push(handle);
@@ -230,7 +254,11 @@ class OpenPlaces {
     }
     const handle = await this.backend.resolve(WORKING_DIRECTORY, places.target, { create: false, operator: true });
     if (handle < 0) {
-      throw new RunError(ExitCode.selecting, "target_unusable", `target ${printable(places.target)} cannot be opened: ${errnoText(handle)}`);
+      throw new RunError(
+        ExitCode.selecting,
+        "target_unusable",
+        `target ${printable(places.target)} cannot be opened: ${errnoText(handle)}`,
+      );
     }
     this.handles.push(handle);
     return { handle, created: !places.targetExists };
@@ -243,7 +271,11 @@ class OpenPlaces {
     makeTarget(whole);
     const handle = await this.backend.resolve(WORKING_DIRECTORY, whole, { create: false, operator: true });
     if (handle < 0) {
-      throw new RunError(ExitCode.selecting, "target_unusable", `directory ${printable(whole)} cannot be used: ${errnoText(handle)}`);
+      throw new RunError(
+        ExitCode.selecting,
+        "target_unusable",
+        `directory ${printable(whole)} cannot be used: ${errnoText(handle)}`,
+      );
     }
     this.handles.push(handle);
     return handle;
@@ -268,13 +300,26 @@ interface RootFacts {
   readonly targetIdentity: SourceContext["targetIdentity"];
 }
 
-const LOOK = { xattrs: false, acls: false, follow: false, openFollow: false, create: false, writable: false, selfOnly: true };
+const LOOK = {
+  xattrs: false,
+  acls: false,
+  follow: false,
+  openFollow: false,
+  create: false,
+  writable: false,
+  selfOnly: true,
+};
 
 async function rootFacts(backend: Backend, roots: readonly SourceRoot[], target: OpenTarget): Promise<RootFacts> {
   const look = async (handle: DirHandle) => {
     const listing = await backend.walk(handle, Uint8Array.of(0x2e), LOOK);
     const { self } = listing;
-    const facts = { dev: listing.dev(self), inoLow: listing.inoLow(self), inoHigh: listing.inoHigh(self), type: listing.filesystemType };
+    const facts = {
+      dev: listing.dev(self),
+      inoLow: listing.inoLow(self),
+      inoHigh: listing.inoHigh(self),
+      type: listing.filesystemType,
+    };
     if (listing.dirfd >= 0) backend.close([listing.dirfd]);
     backend.releaseBatch(listing);
     return facts;

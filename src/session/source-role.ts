@@ -10,7 +10,14 @@
  */
 import { type EntryBatch, FileType, RowFlag } from "../core/entry-batch.ts";
 import { LIMITS } from "../core/limits.ts";
-import { type DirId, type MergeFile, type NeedId, PROTOCOL_VERSION, type SourceMessage, type TargetMessage } from "./messages.ts";
+import {
+  type DirId,
+  type MergeFile,
+  type NeedId,
+  PROTOCOL_VERSION,
+  type SourceMessage,
+  type TargetMessage,
+} from "./messages.ts";
 
 /** What a scan found: made by the runner, kept by the state until the directory is released. */
 export interface ScannedDirectory<Handle> {
@@ -61,16 +68,38 @@ export interface SourceState<Handle> {
 export type SourceEvent<Handle> =
   | { readonly kind: "start" }
   | { readonly kind: "message"; readonly message: TargetMessage }
-  | { readonly kind: "scanned"; readonly id: DirId; readonly parent: DirId; readonly parentRow: number; readonly directory: ScannedDirectory<Handle> }
+  | {
+      readonly kind: "scanned";
+      readonly id: DirId;
+      readonly parent: DirId;
+      readonly parentRow: number;
+      readonly directory: ScannedDirectory<Handle>;
+    }
   | { readonly kind: "answered"; readonly message: SourceMessage }
   | { readonly kind: "removed"; readonly count: number }
   | { readonly kind: "stop" };
 
 export type SourceEffect<Handle> =
   | { readonly kind: "send"; readonly message: SourceMessage }
-  | { readonly kind: "scan"; readonly id: DirId; readonly parentId: DirId; readonly parent: ScannedDirectory<Handle> | undefined; readonly parentRow: number }
-  | { readonly kind: "content"; readonly need: NeedId; readonly directory: ScannedDirectory<Handle>; readonly rows: Uint32Array }
-  | { readonly kind: "digest"; readonly need: NeedId; readonly directory: ScannedDirectory<Handle>; readonly rows: Uint32Array }
+  | {
+      readonly kind: "scan";
+      readonly id: DirId;
+      readonly parentId: DirId;
+      readonly parent: ScannedDirectory<Handle> | undefined;
+      readonly parentRow: number;
+    }
+  | {
+      readonly kind: "content";
+      readonly need: NeedId;
+      readonly directory: ScannedDirectory<Handle>;
+      readonly rows: Uint32Array;
+    }
+  | {
+      readonly kind: "digest";
+      readonly need: NeedId;
+      readonly directory: ScannedDirectory<Handle>;
+      readonly rows: Uint32Array;
+    }
   | { readonly kind: "remove"; readonly directory: ScannedDirectory<Handle>; readonly rows: Uint32Array }
   /** The directory and all below it are finished: close it, and with `removeIfEmpty` remember it for removal. */
   | { readonly kind: "release"; readonly id: DirId; readonly directory: ScannedDirectory<Handle> }
@@ -104,7 +133,10 @@ export function stepSource<Handle>(state: SourceState<Handle>, event: SourceEven
   const effects: SourceEffect<Handle>[] = [];
   switch (event.kind) {
     case "start":
-      effects.push({ kind: "send", message: { kind: "hello", protocolMin: PROTOCOL_VERSION, protocolMax: PROTOCOL_VERSION } });
+      effects.push({
+        kind: "send",
+        message: { kind: "hello", protocolMin: PROTOCOL_VERSION, protocolMax: PROTOCOL_VERSION },
+      });
       break;
     case "message":
       onMessage(state, event.message, effects);
@@ -140,13 +172,18 @@ function onMessage<Handle>(state: SourceState<Handle>, message: TargetMessage, e
     case "hello":
       if (state.phase !== "hello") return fail(state, effects, "a second hello");
       if (message.protocolMin > PROTOCOL_VERSION || message.protocolMax < PROTOCOL_VERSION) {
-        return fail(state, effects, `the target speaks protocol ${message.protocolMin}..${message.protocolMax}, this side ${PROTOCOL_VERSION}`);
+        return fail(
+          state,
+          effects,
+          `the target speaks protocol ${message.protocolMin}..${message.protocolMax}, this side ${PROTOCOL_VERSION}`,
+        );
       }
       beginPass(state);
       return;
     case "need": {
       const directory = state.open.get(message.dir);
-      if (directory === undefined || directory.settled) return fail(state, effects, `a need in directory ${message.dir}, which is not open`);
+      if (directory === undefined || directory.settled)
+        return fail(state, effects, `a need in directory ${message.dir}, which is not open`);
       const { listing } = directory.scanned;
       for (const row of message.rows) {
         if (row > listing.count) return fail(state, effects, `a need for row ${row} of ${listing.count}`);
@@ -162,7 +199,8 @@ function onMessage<Handle>(state: SourceState<Handle>, message: TargetMessage, e
     }
     case "settled": {
       const directory = state.open.get(message.dir);
-      if (directory === undefined || directory.settled) return fail(state, effects, `directory ${message.dir} settled twice`);
+      if (directory === undefined || directory.settled)
+        return fail(state, effects, `directory ${message.dir} settled twice`);
       directory.settled = true;
       state.unsettledDirectories--;
       state.unsettledEntries -= directory.scanned.listing.count;
@@ -170,7 +208,8 @@ function onMessage<Handle>(state: SourceState<Handle>, message: TargetMessage, e
     }
     case "receipts": {
       const directory = state.open.get(message.dir);
-      if (directory === undefined || !state.removesSources) return fail(state, effects, `receipts for directory ${message.dir} out of turn`);
+      if (directory === undefined || !state.removesSources)
+        return fail(state, effects, `receipts for directory ${message.dir} out of turn`);
       state.removing++;
       effects.push({ kind: "remove", directory: directory.scanned, rows: message.rows });
       return;
@@ -240,7 +279,11 @@ function onScanned<Handle>(
 
 /** Rows that follow as directories of their own; both roles must agree on this. */
 export function isSubdirectory(listing: EntryBatch, row: number): boolean {
-  return listing.type(row) === FileType.directory && listing.rowStatus(row) === 0 && (listing.rowFlags(row) & RowFlag.skip) === 0;
+  return (
+    listing.type(row) === FileType.directory &&
+    listing.rowStatus(row) === 0 &&
+    (listing.rowFlags(row) & RowFlag.skip) === 0
+  );
 }
 
 function pump<Handle>(state: SourceState<Handle>, effects: SourceEffect<Handle>[]): void {
@@ -248,12 +291,19 @@ function pump<Handle>(state: SourceState<Handle>, effects: SourceEffect<Handle>[
     while (
       state.stack.length > 0 &&
       (state.unsettledDirectories + state.scanning === 0 ||
-        (state.unsettledDirectories + state.scanning < LIMITS.unsettledDirectories && state.unsettledEntries < LIMITS.unsettledEntries))
+        (state.unsettledDirectories + state.scanning < LIMITS.unsettledDirectories &&
+          state.unsettledEntries < LIMITS.unsettledEntries))
     ) {
       const next = state.stack.pop()!;
       const parent = state.open.get(next.parent);
       state.scanning++;
-      effects.push({ kind: "scan", id: next.id, parentId: next.parent, parent: parent?.scanned, parentRow: next.parentRow });
+      effects.push({
+        kind: "scan",
+        id: next.id,
+        parentId: next.parent,
+        parent: parent?.scanned,
+        parentRow: next.parentRow,
+      });
     }
     if (state.stack.length === 0 && state.scanning === 0) {
       state.phase = "offered";
@@ -265,4 +315,3 @@ function pump<Handle>(state: SourceState<Handle>, effects: SourceEffect<Handle>[
     effects.push({ kind: "finish" });
   }
 }
-

@@ -1,6 +1,7 @@
 /** Runs the source role: its step function decides, this does. Scans, answers needs, removes the sources of a move. */
-import { errnoText, E, failureCode } from "../core/errno.ts";
+
 import { compareNames, type EntryBatch, FileType, RowFlag, rowFields } from "../core/entry-batch.ts";
+import { E, errnoText, failureCode } from "../core/errno.ts";
 import type { Failure } from "../core/events.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { RunOptions } from "../core/options.ts";
@@ -116,7 +117,10 @@ export class SourceRunner {
         return;
       case "content": {
         const parts = byOrigin(effect.directory.handle, effect.rows);
-        this.feed({ kind: "answered", message: { kind: "content", need: effect.need, content: { kind: "open-directory", parts } } });
+        this.feed({
+          kind: "answered",
+          message: { kind: "content", need: effect.need, content: { kind: "open-directory", parts } },
+        });
         return;
       }
       case "digest":
@@ -131,7 +135,17 @@ export class SourceRunner {
       case "describe-scan": {
         const { filter } = this.context;
         for (const path of filter.isEmpty ? [] : filter.unseenFiles()) {
-          this.fail({ code: "not_found", side: "source", path, operation: "find", errno: E.NOENT, message: "listed in --files-from, but not in the source" }, false);
+          this.fail(
+            {
+              code: "not_found",
+              side: "source",
+              path,
+              operation: "find",
+              errno: E.NOENT,
+              message: "listed in --files-from, but not in the source",
+            },
+            false,
+          );
         }
         this.link.send({
           kind: "scanned",
@@ -189,7 +203,9 @@ export class SourceRunner {
 
   private async scan(effect: Extract<SourceEffect<SourceDirectory>, { kind: "scan" }>): Promise<void> {
     const directory =
-      effect.parent === undefined ? await this.scanRoot() : await this.scanChild(effect.parent.handle, effect.parentRow);
+      effect.parent === undefined
+        ? await this.scanRoot()
+        : await this.scanChild(effect.parent.handle, effect.parentRow);
     this.open.add(directory.handle);
     this.feed({ kind: "scanned", id: effect.id, parent: effect.parentId, parentRow: effect.parentRow, directory });
   }
@@ -209,10 +225,18 @@ export class SourceRunner {
         owned = true;
       } else {
         handles.push(root.handle);
-        listings.push(await backend.stat(root.handle, [root.entry], { xattrs, acls, follow: root.follow || options.copyLinks }));
+        listings.push(
+          await backend.stat(root.handle, [root.entry], { xattrs, acls, follow: root.follow || options.copyLinks }),
+        );
       }
     }
-    return this.offer(listings, handles, filter.root(), { path: new Uint8Array(0), depth: 0, parent: undefined, parentRow: -1, owned }, true);
+    return this.offer(
+      listings,
+      handles,
+      filter.root(),
+      { path: new Uint8Array(0), depth: 0, parent: undefined, parentRow: -1, owned },
+      true,
+    );
   }
 
   private async scanChild(parent: SourceDirectory, row: number): Promise<ScannedDirectory<SourceDirectory>> {
@@ -229,7 +253,13 @@ export class SourceRunner {
       handles.push(listing.dirfd);
       listings.push(listing);
     }
-    return this.offer(listings, handles, filter, { path, depth: parent.depth + 1, parent, parentRow: row, owned: true }, entered);
+    return this.offer(
+      listings,
+      handles,
+      filter,
+      { path, depth: parent.depth + 1, parent, parentRow: row, owned: true },
+      entered,
+    );
   }
 
   /** Selects what is offered of the listings, names what could not be read, and merges several into one. */
@@ -257,7 +287,14 @@ export class SourceRunner {
         this.nameUnreadable(listing.status, place);
       }
       if (ancestry !== undefined) this.refuseLoops(listing, ancestry, place.path);
-      const selection = selectRows(listing, { options, filter, depth: place.depth, mayMakeDevices, targetIdentity, isTemporaryName });
+      const selection = selectRows(listing, {
+        options,
+        filter,
+        depth: place.depth,
+        mayMakeDevices,
+        targetIdentity,
+        isTemporaryName,
+      });
       for (const [reason, count] of Object.entries(selection.skipped)) skipped[reason] = (skipped[reason] ?? 0) + count;
       if (this.nameFailedRows(selection.listing, place.path)) hidden = true;
       return selection.listing;
@@ -322,7 +359,11 @@ export class SourceRunner {
           path: joinPath(directory, listing.name(row)),
           operation: "stat",
           errno: -status,
-          message: vanished ? "vanished before it was read" : dangling ? "the link points at nothing" : errnoText(status),
+          message: vanished
+            ? "vanished before it was read"
+            : dangling
+              ? "the link points at nothing"
+              : errnoText(status),
         },
         false,
       );
@@ -361,7 +402,14 @@ export class SourceRunner {
       listing.setRowStatus(row, -E.LOOP);
       listing.setRowFlags(row, listing.rowFlags(row) | RowFlag.skip);
       this.fail(
-        { code: "loop", side: "source", path: joinPath(path, listing.name(row)), operation: "follow", errno: E.LOOP, message: "a link that leads back to a directory above it" },
+        {
+          code: "loop",
+          side: "source",
+          path: joinPath(path, listing.name(row)),
+          operation: "follow",
+          errno: E.LOOP,
+          message: "a link that leads back to a directory above it",
+        },
         false,
       );
     }
@@ -398,7 +446,10 @@ export class SourceRunner {
           else {
             const message = status === -E.STALE ? "changed after it was copied; it stays" : errnoText(status);
             const path = joinPath(directory.path, listing.name(part.rows[i]!));
-            this.fail({ code: failureCode(status), side: "source", path, operation: "remove", errno: -status, message }, false);
+            this.fail(
+              { code: failureCode(status), side: "source", path, operation: "remove", errno: -status, message },
+              false,
+            );
           }
         }
         results.release();
@@ -423,7 +474,12 @@ export class SourceRunner {
     if (parent === undefined || !removable) return;
     parent.holds++;
     for (const origin of originsOf(parent, parentRow)) {
-      const results = await this.context.backend.remove(parent.handles[origin]!, parent.listing, Uint32Array.of(parentRow), { same: false });
+      const results = await this.context.backend.remove(
+        parent.handles[origin]!,
+        parent.listing,
+        Uint32Array.of(parentRow),
+        { same: false },
+      );
       results.release(); // not empty: something in it stays, and was named
     }
     parent.holds--;

@@ -19,7 +19,11 @@ export function summarize(
     durationMs: Math.round(end.durationMs),
     skipped: Object.fromEntries(state.skipped),
     methods,
-    refused: [...state.refused].map(([method, files]) => ({ method: method as CopyMethod, reason: "refused by the filesystem", files })),
+    refused: [...state.refused].map(([method, files]) => ({
+      method: method as CopyMethod,
+      reason: "refused by the filesystem",
+      files,
+    })),
     plan: state.planner.finalMix(),
     attributeWarnings: [...state.warnings.values()],
     failures: state.failures,
@@ -34,15 +38,22 @@ export function summarize(
 function verdictOf(state: TargetState, aborted: boolean): Pick<RunSummary, "exitCode" | "exitReason" | "message"> {
   const { counters, options } = state;
   if (aborted) {
-    return { exitCode: ExitCode.interrupted, exitReason: "interrupted", message: "interrupted; what is there is whole, and the next run goes on from here" };
+    return {
+      exitCode: ExitCode.interrupted,
+      exitReason: "interrupted",
+      message: "interrupted; what is there is whole, and the next run goes on from here",
+    };
   }
-  if (state.fatal !== undefined) return { exitCode: state.fatal.exitCode, exitReason: state.fatal.reason, message: state.fatal.message };
+  if (state.fatal !== undefined)
+    return { exitCode: state.fatal.exitCode, exitReason: state.fatal.reason, message: state.fatal.message };
   if (counters.failed > 0) {
     return { exitCode: ExitCode.partial, exitReason: "partial", message: `${counters.failed} failed` };
   }
   const strictWarnings = options.strictAttrs && counters.attributeWarnings > 0;
   if (strictWarnings) {
-    const attributes = [...state.warnings.values()].map((warning) => `${warning.attribute} (${errnoName(warning.errno)}) of ${warning.entries}`);
+    const attributes = [...state.warnings.values()].map(
+      (warning) => `${warning.attribute} (${errnoName(warning.errno)}) of ${warning.entries}`,
+    );
     return {
       exitCode: ExitCode.partial,
       exitReason: "attributes",
@@ -53,10 +64,20 @@ function verdictOf(state: TargetState, aborted: boolean): Pick<RunSummary, "exit
     return { exitCode: ExitCode.deletionRefused, exitReason: "deletion_refused", message: state.deletionRefused };
   }
   if (counters.vanished > 0) {
-    return { exitCode: ExitCode.vanished, exitReason: "vanished", message: `${counters.vanished} vanished while the run went on` };
+    return {
+      exitCode: ExitCode.vanished,
+      exitReason: "vanished",
+      message: `${counters.vanished} vanished while the run went on`,
+    };
   }
   if (options.verb === "check") {
-    const differences = counters.created + counters.updated + counters.repaired + counters.linked + counters.deleted + counters.directoriesCreated;
+    const differences =
+      counters.created +
+      counters.updated +
+      counters.repaired +
+      counters.linked +
+      counters.deleted +
+      counters.directoriesCreated;
     if (differences > 0) return { exitCode: ExitCode.usage, exitReason: "different", message: `${differences} differ` };
   }
   return { exitCode: ExitCode.ok, exitReason: "ok", message: undefined };

@@ -1,25 +1,38 @@
 /** The target role's work on one directory: opening it, comparing it, asking for what is needed. */
 import { compareDirectory, RowState } from "../compare/compare-directory.ts";
-import { describeDifference, Difference, differenceWords, metadataDifference } from "../compare/rules.ts";
+import { Difference, describeDifference, differenceWords, metadataDifference } from "../compare/rules.ts";
+import type { EntryBatch } from "../core/entry-batch.ts";
 import { BatchFlag, FileType, RowFlag } from "../core/entry-batch.ts";
 import { equalBytes } from "../core/paths.ts";
 import { isTemporaryName } from "../core/temporary-names.ts";
+import type { Collected, ExtraneousRecord } from "../engine/extraneous.ts";
 import { Decision } from "../filter/filter.ts";
 import { ROW_EXISTS } from "../fs/backend.ts";
+import type { TaskKind } from "../plan/planner.ts";
 import type { NeedPurpose } from "./messages.ts";
 import { isSubdirectory } from "./source-role.ts";
-import { countSkipped, finishIfIdle } from "./target-role.ts";
 import { joinHardLinks } from "./target-links.ts";
 import { recordTargetFailure, reportRows } from "./target-results.ts";
-import type { Collected, ExtraneousRecord } from "../engine/extraneous.ts";
-import { type DirectoryMessage, pathOf, type TargetDir, type TargetEffect, type TargetState, touchesNothing } from "./target-state.ts";
-import type { EntryBatch } from "../core/entry-batch.ts";
-import type { TaskKind } from "../plan/planner.ts";
+import { countSkipped, finishIfIdle } from "./target-role.ts";
+import {
+  type DirectoryMessage,
+  pathOf,
+  type TargetDir,
+  type TargetEffect,
+  type TargetState,
+  touchesNothing,
+} from "./target-state.ts";
 
-export function enterDirectory(state: TargetState, parent: TargetDir | undefined, message: DirectoryMessage, effects: TargetEffect[]): void {
+export function enterDirectory(
+  state: TargetState,
+  parent: TargetDir | undefined,
+  message: DirectoryMessage,
+  effects: TargetEffect[],
+): void {
   const { listing, parentRow } = message;
   const name = parent === undefined ? new Uint8Array(0) : parent.source.name(parentRow).slice();
-  let filter = parent === undefined ? state.rootFilter : parent.filter.isEmpty ? parent.filter : parent.filter.enter(name);
+  let filter =
+    parent === undefined ? state.rootFilter : parent.filter.isEmpty ? parent.filter : parent.filter.enter(name);
   for (const file of message.mergeFiles) filter = filter.withMerged(file.name, file.text);
   const dir: TargetDir = {
     id: message.id,
@@ -37,7 +50,6 @@ export function enterDirectory(state: TargetState, parent: TargetDir | undefined
     discarded: false,
     pending: 0,
     children: 0,
-    waiting: [],
     settled: false,
     selfDifference: 0,
     touched: false,
@@ -101,9 +113,13 @@ function discard(state: TargetState, dir: TargetDir, effects: TargetEffect[]): v
 }
 
 function admitWaiting(state: TargetState, dir: TargetDir, effects: TargetEffect[]): void {
-  const { waiting } = dir;
-  dir.waiting = [];
-  for (const message of waiting) enterDirectory(state, dir, message, effects);
+  const waiting = state.waiting.get(dir.id);
+  if (waiting === undefined) return;
+  state.waiting.delete(dir.id);
+  for (const message of waiting) {
+    state.waitingIds.delete(message.id);
+    enterDirectory(state, dir, message, effects);
+  }
 }
 
 export function onOpened(state: TargetState, dir: TargetDir, batch: EntryBatch, effects: TargetEffect[]): void {
@@ -122,7 +138,12 @@ export function onOpened(state: TargetState, dir: TargetDir, batch: EntryBatch, 
 }
 
 /** The counterpart is open, or known not to exist: compare, ask, admit the children. */
-function directoryReady(state: TargetState, dir: TargetDir, target: EntryBatch | undefined, effects: TargetEffect[]): void {
+function directoryReady(
+  state: TargetState,
+  dir: TargetDir,
+  target: EntryBatch | undefined,
+  effects: TargetEffect[],
+): void {
   const { source } = dir;
   // In a second pass the deletions are over: what still stands in the way is an error of its own.
   const rules = state.pass > 1 ? { ...state.rules, deletes: false } : state.rules;
@@ -144,7 +165,12 @@ function directoryReady(state: TargetState, dir: TargetDir, target: EntryBatch |
   finishIfIdle(state, dir, effects);
 }
 
-function compareSelf(state: TargetState, dir: TargetDir, target: EntryBatch | undefined, effects: TargetEffect[]): void {
+function compareSelf(
+  state: TargetState,
+  dir: TargetDir,
+  target: EntryBatch | undefined,
+  effects: TargetEffect[],
+): void {
   const { source } = dir;
   if (source.rowStatus(source.self) !== 0) return; // the root of a run with several sources has no metadata
   const carriesAttributes = source.attrLow(source.self) !== 0 || source.attrHigh(source.self) !== 0;
@@ -152,7 +178,8 @@ function compareSelf(state: TargetState, dir: TargetDir, target: EntryBatch | un
     dir.created = true;
     state.counters.directoriesCreated++;
     reportRows(state, dir, state.options.verb === "check" ? "differ" : "create", [source.self], effects, ["missing"]);
-    if (dir.handle >= 0 && carriesAttributes) need(state, dir, Uint32Array.of(source.self), "attributes", "self", effects);
+    if (dir.handle >= 0 && carriesAttributes)
+      need(state, dir, Uint32Array.of(source.self), "attributes", "self", effects);
     return;
   }
   const bits = metadataDifference(state.rules, source, source.self, target, target.self);
@@ -161,11 +188,21 @@ function compareSelf(state: TargetState, dir: TargetDir, target: EntryBatch | un
   // A time that only moved because entries below change is restamped without being called a repair.
   if (touchesNothing(state)) {
     state.counters.repaired++;
-    reportRows(state, dir, state.options.verb === "check" ? "differ" : "repair", [source.self], effects, [differenceWords(bits)]);
-  } else if (carriesAttributes || (bits & Difference.attributes) !== 0) need(state, dir, Uint32Array.of(source.self), "attributes", "self", effects);
+    reportRows(state, dir, state.options.verb === "check" ? "differ" : "repair", [source.self], effects, [
+      differenceWords(bits),
+    ]);
+  } else if (carriesAttributes || (bits & Difference.attributes) !== 0)
+    need(state, dir, Uint32Array.of(source.self), "attributes", "self", effects);
 }
 
-export function need(state: TargetState, dir: TargetDir, rows: Uint32Array, purpose: NeedPurpose, task: TaskKind | "self", effects: TargetEffect[]): void {
+export function need(
+  state: TargetState,
+  dir: TargetDir,
+  rows: Uint32Array,
+  purpose: NeedPurpose,
+  task: TaskKind | "self",
+  effects: TargetEffect[],
+): void {
   const id = state.nextNeed++;
   dir.pending++;
   state.needs.set(id, { dir, rows, purpose, task, own: undefined, theirs: undefined });
@@ -185,7 +222,8 @@ function askForRows(state: TargetState, dir: TargetDir, effects: TargetEffect[])
   const digests: number[] = [];
   let unchanged = 0;
   for (let row = 0; row < source.count; row++) {
-    const isShared = state.options.preserve.hardLinks && source.nlink(row) > 1 && source.type(row) !== FileType.directory;
+    const isShared =
+      state.options.preserve.hardLinks && source.nlink(row) > 1 && source.type(row) !== FileType.directory;
     const verdict = states[row]!;
     if (isShared && verdict <= RowState.repair && joinHardLinks(state, dir, row, verdict, effects)) continue;
     switch (verdict) {
@@ -206,7 +244,8 @@ function askForRows(state: TargetState, dir: TargetDir, effects: TargetEffect[])
       case RowState.unchanged:
         unchanged++;
         if (isSameInode(dir, row, targetRows[row]!)) {
-          if (state.options.verb === "move") recordTargetFailure(state, joinRow(dir, row), "move", -16, effects, "source and target are the same file");
+          if (state.options.verb === "move")
+            recordTargetFailure(state, joinRow(dir, row), "move", -16, effects, "source and target are the same file");
         } else dir.receipts.push(row);
         break;
       case RowState.failed:
@@ -263,9 +302,18 @@ export function transfer(state: TargetState, dir: TargetDir, rows: readonly numb
     previewTransfer(state, dir, usable, effects);
     return;
   }
-  const flagged = Uint32Array.from(usable, (row) => (targetRows[row]! >= 0 || states[row] === RowState.conflict ? (row | ROW_EXISTS) >>> 0 : row));
+  const flagged = Uint32Array.from(usable, (row) =>
+    targetRows[row]! >= 0 || states[row] === RowState.conflict ? (row | ROW_EXISTS) >>> 0 : row,
+  );
   for (const task of state.planner.plan(source, flagged)) {
-    need(state, dir, task.rows.map((row) => row & 0x7fffffff), "content", task.kind, effects);
+    need(
+      state,
+      dir,
+      task.rows.map((row) => row & 0x7fffffff),
+      "content",
+      task.kind,
+      effects,
+    );
   }
 }
 
@@ -282,21 +330,34 @@ function previewTransfer(state: TargetState, dir: TargetDir, rows: readonly numb
     counters.filesTransferred += rows.length;
     for (const row of rows) if (source.type(row) === FileType.regular) counters.bytesLogical += source.size(row);
   } else counters.updated += rows.length;
-  reportRows(state, dir, isCheck ? "differ" : "create", created, effects, created.map(() => "missing"));
+  reportRows(
+    state,
+    dir,
+    isCheck ? "differ" : "create",
+    created,
+    effects,
+    created.map(() => "missing"),
+  );
   reportRows(
     state,
     dir,
     isCheck ? "differ" : "update",
     updated,
     effects,
-    updated.map((row) => differenceWords(target === undefined ? 0 : describeDifference(state.rules, source, row, target, targetRows[row]!)) || "content"),
+    updated.map(
+      (row) =>
+        differenceWords(
+          target === undefined ? 0 : describeDifference(state.rules, source, row, target, targetRows[row]!),
+        ) || "content",
+    ),
   );
 }
 
 export function repair(state: TargetState, dir: TargetDir, rows: readonly number[], effects: TargetEffect[]): void {
   if (rows.length === 0) return;
   if (!touchesNothing(state)) {
-    for (let from = 0; from < rows.length; from += 512) need(state, dir, Uint32Array.from(rows.slice(from, from + 512)), "attributes", "direct", effects);
+    for (let from = 0; from < rows.length; from += 512)
+      need(state, dir, Uint32Array.from(rows.slice(from, from + 512)), "attributes", "direct", effects);
     return;
   }
   const { source, target } = dir;
@@ -307,7 +368,9 @@ export function repair(state: TargetState, dir: TargetDir, rows: readonly number
     state.options.verb === "check" ? "differ" : "repair",
     rows,
     effects,
-    rows.map((row) => differenceWords(describeDifference(state.rules, source, row, target!, dir.difference!.targetRows[row]!))),
+    rows.map((row) =>
+      differenceWords(describeDifference(state.rules, source, row, target!, dir.difference!.targetRows[row]!)),
+    ),
   );
 }
 
@@ -315,13 +378,20 @@ export function repair(state: TargetState, dir: TargetDir, rows: readonly number
 function noteExtraneous(state: TargetState, dir: TargetDir, target: EntryBatch, effects: TargetEffect[]): void {
   const { extraneous, states, targetRows } = dir.difference!;
   // A directory where a file belongs has to go like an extraneous one.
-  if (state.conflicts > 0) for (let row = 0; row < states.length; row++) if (states[row] === RowState.conflict) extraneous.push(targetRows[row]!);
+  if (state.conflicts > 0)
+    for (let row = 0; row < states.length; row++)
+      if (states[row] === RowState.conflict) extraneous.push(targetRows[row]!);
   if (extraneous.length === 0) return;
   const sweep: number[] = [];
   const directories: number[] = [];
   const gone: number[] = [];
   const isCheck = state.options.verb === "check";
-  const applies = (state.options.delete.enabled || isCheck) && dir.owned && dir.entered && dir.source.status === 0 && target.status === 0;
+  const applies =
+    (state.options.delete.enabled || isCheck) &&
+    dir.owned &&
+    dir.entered &&
+    dir.source.status === 0 &&
+    target.status === 0;
   let mounts = 0;
   let kept = 0;
   for (const row of extraneous) {
@@ -351,7 +421,14 @@ function noteExtraneous(state: TargetState, dir: TargetDir, target: EntryBatch, 
       if (state.wantsItems) {
         effects.push({
           kind: "report",
-          event: { kind: "items", action: "differ", directory: pathOf(dir), batch: target, rows: gone, reasons: gone.map(() => "extra") },
+          event: {
+            kind: "items",
+            action: "differ",
+            directory: pathOf(dir),
+            batch: target,
+            rows: gone,
+            reasons: gone.map(() => "extra"),
+          },
         });
       }
     }
@@ -373,9 +450,16 @@ export function isKept(state: TargetState, listing: EntryBatch, row: number): bo
   const { backup } = state.options.write;
   if (backup !== undefined && backup.directory === undefined && backup.suffix.length > 0) {
     const name = listing.name(row);
-    if (name.length > backup.suffix.length && equalBytes(name.subarray(name.length - backup.suffix.length), backup.suffix)) return true;
+    if (
+      name.length > backup.suffix.length &&
+      equalBytes(name.subarray(name.length - backup.suffix.length), backup.suffix)
+    )
+      return true;
   }
-  return state.keptInodes.size > 0 && state.keptInodes.has(`${listing.dev(row)}:${listing.inoHigh(row)}:${listing.inoLow(row)}`);
+  return (
+    state.keptInodes.size > 0 &&
+    state.keptInodes.has(`${listing.dev(row)}:${listing.inoHigh(row)}:${listing.inoLow(row)}`)
+  );
 }
 
 function noteRecord(state: TargetState, dir: TargetDir, target: EntryBatch, rows: readonly number[]): void {
@@ -386,9 +470,7 @@ function noteRecord(state: TargetState, dir: TargetDir, target: EntryBatch, rows
     path: pathOf(dir),
     names: rows.map((row) => target.name(row).slice()),
     directories: rows.map((row) => target.type(row) === FileType.directory),
-    restore: known
-      ? { mtimeSec: source.mtimeSec(source.self), mtimeNsec: source.mtimeNsec(source.self) }
-      : undefined,
+    restore: known ? { mtimeSec: source.mtimeSec(source.self), mtimeNsec: source.mtimeNsec(source.self) } : undefined,
   };
   state.extraneous.push(record);
   state.extraneousEntries += rows.length;
@@ -401,7 +483,8 @@ export function onCollected(state: TargetState, dir: TargetDir, collected: Colle
   state.targetEntries += collected.entries + collected.protectedEntries;
   countSkipped(state, "protected", collected.protectedEntries);
   countSkipped(state, "mount in target", collected.mounts);
-  for (const failure of collected.failures) recordTargetFailure(state, failure.path, failure.operation, -failure.errno, effects);
+  for (const failure of collected.failures)
+    recordTargetFailure(state, failure.path, failure.operation, -failure.errno, effects);
   if (dir.target !== undefined) noteRecord(state, dir, dir.target, collected.deletable);
   finishIfIdle(state, dir, effects);
 }

@@ -11,14 +11,15 @@
  *     make it durable where that was asked for, and close
  */
 import { LIMITS } from "../core/limits.ts";
-import { releaseDirectory } from "./target-role.ts";
-import { recordFailure, recordTargetFailure } from "./target-results.ts";
-import { type TargetEffect, type TargetEvent, type TargetState, touchesNothing } from "./target-state.ts";
 import { joinPath } from "../core/paths.ts";
+import { recordFailure, recordTargetFailure } from "./target-results.ts";
+import { releaseDirectory } from "./target-role.ts";
+import { type TargetEffect, type TargetEvent, type TargetState, touchesNothing } from "./target-state.ts";
 
 export function beginEnding(state: TargetState, effects: TargetEffect[]): void {
   state.phase = "deciding";
-  const wanted = state.options.delete.enabled && state.options.verb !== "check" && state.pass === 1 && state.extraneousEntries > 0;
+  const wanted =
+    state.options.delete.enabled && state.options.verb !== "check" && state.pass === 1 && state.extraneousEntries > 0;
   if (!wanted || state.stopped) {
     // A conflict stays one when nothing may be deleted.
     endPass(state, effects);
@@ -41,14 +42,20 @@ export function beginEnding(state: TargetState, effects: TargetEffect[]): void {
   for (const record of state.extraneous) {
     for (const name of record.names) if (sample.length < 10) sample.push(joinPath(record.path, name));
   }
-  effects.push({ kind: "confirm", plan: { entries: state.extraneousEntries, targetEntries: state.targetEntries, sample } });
+  effects.push({
+    kind: "confirm",
+    plan: { entries: state.extraneousEntries, targetEntries: state.targetEntries, sample },
+  });
 }
 
 function refusalOf(state: TargetState): { code: string; message: string } | undefined {
   const { limit, allowEmptySource } = state.options.delete;
   const { extraneousEntries: extra, targetEntries } = state;
   if (state.sourceIncomplete || state.scanned === undefined) {
-    return { code: "deletions_disabled", message: "nothing is deleted: the source could not be read completely, so what is missing there proves nothing" };
+    return {
+      code: "deletions_disabled",
+      message: "nothing is deleted: the source could not be read completely, so what is missing there proves nothing",
+    };
   }
   if (state.scanned.entries === 0 && !allowEmptySource) {
     return {
@@ -91,7 +98,11 @@ function listDeletions(state: TargetState, effects: TargetEffect[]): void {
   }
 }
 
-export function onConfirmed(state: TargetState, answer: "accepted" | "declined" | "unattended", effects: TargetEffect[]): void {
+export function onConfirmed(
+  state: TargetState,
+  answer: "accepted" | "declined" | "unattended",
+  effects: TargetEffect[],
+): void {
   if (answer === "accepted" && !state.stopped) {
     state.phase = "deleting";
     state.counters.phase = "deleting";
@@ -107,7 +118,11 @@ export function onConfirmed(state: TargetState, answer: "accepted" | "declined" 
   endPass(state, effects);
 }
 
-export function onDeleted(state: TargetState, event: Extract<TargetEvent, { kind: "deleted" }>, effects: TargetEffect[]): void {
+export function onDeleted(
+  state: TargetState,
+  event: Extract<TargetEvent, { kind: "deleted" }>,
+  effects: TargetEffect[],
+): void {
   state.counters.deleted += event.entries;
   for (const failure of event.failures) recordFailure(state, failure, effects);
   endPass(state, effects);
@@ -133,7 +148,12 @@ function endPass(state: TargetState, effects: TargetEffect[]): void {
       `${count(state.conflicts)} could not be written, because a directory stands there and deletions did not take place`,
     );
   }
-  if (state.options.write.fsync === "end" && !touchesNothing(state) && state.options.verb !== "move" && state.fatal === undefined) {
+  if (
+    state.options.write.fsync === "end" &&
+    !touchesNothing(state) &&
+    state.options.verb !== "move" &&
+    state.fatal === undefined
+  ) {
     state.phase = "syncing";
     state.counters.phase = "finishing";
     effects.push({ kind: "sync" });

@@ -10,9 +10,16 @@
 import { RowState } from "../compare/compare-directory.ts";
 import { FileType } from "../core/entry-batch.ts";
 import { repair, transfer } from "./target-directory.ts";
-import { finishIfIdle } from "./target-role.ts";
 import { reportRows } from "./target-results.ts";
-import { type HardLinkGroup, rowPath, type TargetDir, type TargetEffect, type TargetState, touchesNothing } from "./target-state.ts";
+import { finishIfIdle } from "./target-role.ts";
+import {
+  type HardLinkGroup,
+  rowPath,
+  type TargetDir,
+  type TargetEffect,
+  type TargetState,
+  touchesNothing,
+} from "./target-state.ts";
 
 function keyOf(dir: TargetDir, row: number): string {
   const { source } = dir;
@@ -20,7 +27,13 @@ function keyOf(dir: TargetDir, row: number): string {
 }
 
 /** True when the row is taken care of as a further name; false when it is the leader and goes its usual way. */
-export function joinHardLinks(state: TargetState, dir: TargetDir, row: number, verdict: number, effects: TargetEffect[]): boolean {
+export function joinHardLinks(
+  state: TargetState,
+  dir: TargetDir,
+  row: number,
+  verdict: number,
+  effects: TargetEffect[],
+): boolean {
   const key = keyOf(dir, row);
   const { target } = dir;
   const targetRow = dir.difference!.targetRows[row]!;
@@ -30,7 +43,8 @@ export function joinHardLinks(state: TargetState, dir: TargetDir, row: number, v
     state.links.set(key, {
       state: unchanged || touchesNothing(state) ? "done" : "pending",
       leaderPath: rowPath(dir, row),
-      targetDev: verdict !== RowState.create && verdict !== RowState.update && target !== undefined ? target.dev(targetRow) : -1,
+      targetDev:
+        verdict !== RowState.create && verdict !== RowState.update && target !== undefined ? target.dev(targetRow) : -1,
       targetInoLow: target !== undefined && targetRow >= 0 ? target.inoLow(targetRow) : 0,
       targetInoHigh: target !== undefined && targetRow >= 0 ? target.inoHigh(targetRow) : 0,
       waiting: [],
@@ -66,7 +80,13 @@ function isAlreadyLinked(group: HardLinkGroup, dir: TargetDir, targetRow: number
 }
 
 /** Tells the group that its leader's copy or repair has ended. */
-export function leaderEnded(state: TargetState, dir: TargetDir, row: number, succeeded: boolean, effects: TargetEffect[]): void {
+export function leaderEnded(
+  state: TargetState,
+  dir: TargetDir,
+  row: number,
+  succeeded: boolean,
+  effects: TargetEffect[],
+): void {
   const { source } = dir;
   if (!state.options.preserve.hardLinks || source.nlink(row) < 2 || source.type(row) === FileType.directory) return;
   const group = state.links.get(keyOf(dir, row));
@@ -75,7 +95,8 @@ export function leaderEnded(state: TargetState, dir: TargetDir, row: number, suc
   if (succeeded) {
     group.state = "done";
     group.waiting = [];
-    for (const follower of waiting) effects.push({ kind: "link", dir: follower.dir, row: follower.row, leader: group.leaderPath });
+    for (const follower of waiting)
+      effects.push({ kind: "link", dir: follower.dir, row: follower.row, leader: group.leaderPath });
     return;
   }
   const next = waiting.shift();

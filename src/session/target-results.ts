@@ -1,8 +1,8 @@
 /** What comes back from the work: counted, reported, and turned into the next step. */
 import { RowState } from "../compare/compare-directory.ts";
 import { metadataDifference } from "../compare/rules.ts";
-import { E, errnoName, errnoText, failureCode } from "../core/errno.ts";
 import { FileType } from "../core/entry-batch.ts";
+import { E, errnoName, errnoText, failureCode } from "../core/errno.ts";
 import type { Action, Failure } from "../core/events.ts";
 import { ExitCode } from "../core/exit-codes.ts";
 import { LIMITS } from "../core/limits.ts";
@@ -12,7 +12,14 @@ import type { Content } from "./messages.ts";
 import { repair, transfer } from "./target-directory.ts";
 import { leaderEnded } from "./target-links.ts";
 import { finishIfIdle, protocolError } from "./target-role.ts";
-import { addTo, rowPath, type TargetDir, type TargetEffect, type TargetEvent, type TargetState } from "./target-state.ts";
+import {
+  addTo,
+  rowPath,
+  type TargetDir,
+  type TargetEffect,
+  type TargetEvent,
+  type TargetState,
+} from "./target-state.ts";
 
 const SOURCE_STAGES: ReadonlySet<string> = new Set(["open", "read"]);
 
@@ -35,7 +42,11 @@ export function onContent(state: TargetState, id: number, content: Content, effe
   }
 }
 
-export function onCopied(state: TargetState, event: Extract<TargetEvent, { kind: "copied" }>, effects: TargetEffect[]): void {
+export function onCopied(
+  state: TargetState,
+  event: Extract<TargetEvent, { kind: "copied" }>,
+  effects: TargetEffect[],
+): void {
   const { dir, rows, results } = event;
   const { source } = dir;
   const { targetRows } = dir.difference!;
@@ -74,7 +85,11 @@ export function onCopied(state: TargetState, event: Extract<TargetEvent, { kind:
   finishIfIdle(state, dir, effects);
 }
 
-export function onRepaired(state: TargetState, event: Extract<TargetEvent, { kind: "repaired" }>, effects: TargetEffect[]): void {
+export function onRepaired(
+  state: TargetState,
+  event: Extract<TargetEvent, { kind: "repaired" }>,
+  effects: TargetEffect[],
+): void {
   const { dir, rows, results } = event;
   const repaired: number[] = [];
   const self = dir.source.self;
@@ -103,7 +118,11 @@ export function onRepaired(state: TargetState, event: Extract<TargetEvent, { kin
   }
 }
 
-export function onLinked(state: TargetState, event: Extract<TargetEvent, { kind: "linked" }>, effects: TargetEffect[]): void {
+export function onLinked(
+  state: TargetState,
+  event: Extract<TargetEvent, { kind: "linked" }>,
+  effects: TargetEffect[],
+): void {
   const { dir, row, status } = event;
   if (status === 0) {
     state.counters.linked++;
@@ -162,13 +181,24 @@ export function onDigested(
   finishIfIdle(state, dir, effects);
 }
 
-function itemFailed(state: TargetState, dir: TargetDir, row: number, results: ItemResults, i: number, effects: TargetEffect[]): void {
+function itemFailed(
+  state: TargetState,
+  dir: TargetDir,
+  row: number,
+  results: ItemResults,
+  i: number,
+  effects: TargetEffect[],
+): void {
   const stage = STAGES[results.stage(i)] ?? "";
   const status = results.status(i);
   const side = SOURCE_STAGES.has(stage) ? "source" : "target";
   const path = rowPath(dir, row);
   if (side === "source" && status === -E.NOENT) {
-    recordFailure(state, { code: "vanished", side, path, operation: stage, errno: E.NOENT, message: "vanished before it was copied" }, effects);
+    recordFailure(
+      state,
+      { code: "vanished", side, path, operation: stage, errno: E.NOENT, message: "vanished before it was copied" },
+      effects,
+    );
     return;
   }
   const changed = (results.flags(i) & ItemFlag.changed) !== 0;
@@ -196,7 +226,14 @@ export function recordTargetFailure(
 ): void {
   recordFailure(
     state,
-    { code: failureCode(status), side: "target", path, operation, errno: Math.abs(status), message: message ?? errnoText(status) },
+    {
+      code: failureCode(status),
+      side: "target",
+      path,
+      operation,
+      errno: Math.abs(status),
+      message: message ?? errnoText(status),
+    },
     effects,
   );
 }
@@ -222,7 +259,8 @@ export function recordFailure(state: TargetState, failure: Failure, effects: Tar
 function noteRefused(state: TargetState, results: ItemResults, i: number): void {
   const refused = results.refused(i);
   if (refused === 0) return;
-  for (let method = 1; method < METHODS.length; method++) if ((refused & (1 << method)) !== 0) addTo(state.refused, METHODS[method]!, 1);
+  for (let method = 1; method < METHODS.length; method++)
+    if ((refused & (1 << method)) !== 0) addTo(state.refused, METHODS[method]!, 1);
 }
 
 const WARNING_WORDS = Object.entries(Warning);

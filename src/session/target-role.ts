@@ -14,14 +14,24 @@ import { PROTOCOL_VERSION, type SourceMessage } from "./messages.ts";
 import { enterDirectory, onCollected, onOpened } from "./target-directory.ts";
 import { beginEnding, onConfirmed, onDeleted, onSynced } from "./target-ending.ts";
 import { onContent, onCopied, onDigested, onLinked, onRepaired, recordFailure } from "./target-results.ts";
-import { addTo, type TargetDir, type TargetEffect, type TargetEvent, type TargetState, touchesNothing } from "./target-state.ts";
+import {
+  addTo,
+  type TargetDir,
+  type TargetEffect,
+  type TargetEvent,
+  type TargetState,
+  touchesNothing,
+} from "./target-state.ts";
 
 export function stepTarget(state: TargetState, event: TargetEvent): TargetEffect[] {
   if (state.phase === "failed" || state.phase === "done") return [];
   const effects: TargetEffect[] = [];
   switch (event.kind) {
     case "start":
-      effects.push({ kind: "send", message: { kind: "hello", protocolMin: PROTOCOL_VERSION, protocolMax: PROTOCOL_VERSION } });
+      effects.push({
+        kind: "send",
+        message: { kind: "hello", protocolMin: PROTOCOL_VERSION, protocolMax: PROTOCOL_VERSION },
+      });
       effects.push({ kind: "report", event: { kind: "phase", phase: "scanning" } });
       return effects;
     case "message":
@@ -79,7 +89,13 @@ export function stepTarget(state: TargetState, event: TargetEvent): TargetEffect
   }
   advance(state, effects);
   for (const effect of effects) {
-    if (effect.kind !== "send" && effect.kind !== "report" && effect.kind !== "close" && effect.kind !== "finish" && effect.kind !== "protocol-error") {
+    if (
+      effect.kind !== "send" &&
+      effect.kind !== "report" &&
+      effect.kind !== "close" &&
+      effect.kind !== "finish" &&
+      effect.kind !== "protocol-error"
+    ) {
       state.outstanding++;
     }
   }
@@ -107,13 +123,21 @@ function onMessage(state: TargetState, message: SourceMessage, effects: TargetEf
       state.phase = "receiving";
       return;
     case "directory": {
-      if (state.phase !== "receiving" || state.scanned !== undefined) return protocolError(state, effects, "a directory out of turn");
-      if (state.dirs.has(message.id)) return protocolError(state, effects, `directory ${message.id} offered twice`);
+      if (state.phase !== "receiving" || state.scanned !== undefined)
+        return protocolError(state, effects, "a directory out of turn");
+      if (state.dirs.has(message.id) || state.waitingIds.has(message.id))
+        return protocolError(state, effects, `directory ${message.id} offered twice`);
       if (message.parent === -1) return enterDirectory(state, undefined, message, effects);
       const parent = state.dirs.get(message.parent);
-      if (parent === undefined) return protocolError(state, effects, `directory ${message.id} has no open parent`);
-      if (parent.difference === undefined && !parent.discarded) parent.waiting.push(message);
-      else enterDirectory(state, parent, message, effects);
+      if (parent === undefined && !state.waitingIds.has(message.parent)) {
+        return protocolError(state, effects, `directory ${message.id} has no open parent`);
+      }
+      if (parent !== undefined && (parent.difference !== undefined || parent.discarded))
+        return enterDirectory(state, parent, message, effects);
+      const waiting = state.waiting.get(message.parent);
+      if (waiting === undefined) state.waiting.set(message.parent, [message]);
+      else waiting.push(message);
+      state.waitingIds.add(message.id);
       return;
     }
     case "content":
@@ -124,7 +148,8 @@ function onMessage(state: TargetState, message: SourceMessage, effects: TargetEf
       if (message.hidesEntries) state.sourceIncomplete = true;
       return recordFailure(state, message.failure, effects);
     case "scanned":
-      if (state.phase !== "receiving" || state.scanned !== undefined) return protocolError(state, effects, "scanned out of turn");
+      if (state.phase !== "receiving" || state.scanned !== undefined)
+        return protocolError(state, effects, "scanned out of turn");
       state.scanned = message;
       if (!message.complete) state.sourceIncomplete = true;
       state.counters.scanComplete = true;
@@ -153,7 +178,14 @@ export function finishIfIdle(state: TargetState, dir: TargetDir, effects: Target
   }
   if (dir.children > 0 || dir.stamping) return;
   const made = dir.created || dir.touched || dir.selfDifference !== 0;
-  if (!dir.discarded && made && dir.handle >= 0 && dir.source.rowStatus(dir.source.self) === 0 && !touchesNothing(state) && !state.stopped) {
+  if (
+    !dir.discarded &&
+    made &&
+    dir.handle >= 0 &&
+    dir.source.rowStatus(dir.source.self) === 0 &&
+    !touchesNothing(state) &&
+    !state.stopped
+  ) {
     dir.stamping = true;
     effects.push({ kind: "stamp", dir });
     return;
@@ -201,19 +233,23 @@ function advance(state: TargetState, effects: TargetEffect[]): void {
   if (state.phase !== "receiving") return;
   if (state.stopped) {
     // Running work ends; nothing is begun. What is open is closed by the runner's end.
-    const begun = effects.some((effect) => effect.kind !== "send" && effect.kind !== "report" && effect.kind !== "close");
+    const begun = effects.some(
+      (effect) => effect.kind !== "send" && effect.kind !== "report" && effect.kind !== "close",
+    );
     if (state.outstanding === 0 && !begun) beginEnding(state, effects);
     return;
   }
   flushMoves(state, effects);
-  if (state.scanned !== undefined && state.dirs.size === 0 && state.awaitingSync.length === 0 && !state.syncing) beginEnding(state, effects);
+  if (state.scanned !== undefined && state.dirs.size === 0 && state.awaitingSync.length === 0 && !state.syncing)
+    beginEnding(state, effects);
 }
 
 /** Makes finished directories of a move durable, many at a time, and hands out their receipts. */
 function flushMoves(state: TargetState, effects: TargetEffect[]): void {
   if (state.awaitingSync.length === 0 || state.syncing) return;
   const last = state.scanned !== undefined && state.dirs.size === state.awaitingSync.length;
-  const many = state.awaitingSync.length >= LIMITS.moveFlushDirectories || state.awaitingEntries >= LIMITS.moveFlushEntries;
+  const many =
+    state.awaitingSync.length >= LIMITS.moveFlushDirectories || state.awaitingEntries >= LIMITS.moveFlushEntries;
   if (!last && !many) return;
   state.syncing = true;
   effects.push({ kind: "sync" });

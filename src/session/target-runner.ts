@@ -7,12 +7,26 @@ import { Semaphore } from "../core/semaphore.ts";
 import { deleteRecords } from "../engine/deletion.ts";
 import { ExtraneousWalker } from "../engine/extraneous.ts";
 import { copyLargeFile, failedItem } from "../engine/large-file.ts";
-import { type Backend, type CopyRequest, type DirHandle, NO_HANDLE, type PreparedSettings, type WalkOptions } from "../fs/backend.ts";
+import {
+  type Backend,
+  type CopyRequest,
+  type DirHandle,
+  NO_HANDLE,
+  type PreparedSettings,
+  type WalkOptions,
+} from "../fs/backend.ts";
 import type { LinkEnd } from "../link/loopback.ts";
 import type { SourceMessage, TargetMessage } from "./messages.ts";
 import { isKept } from "./target-directory.ts";
 import { stepTarget } from "./target-role.ts";
-import { pathOf, type TargetDir, type TargetEffect, type TargetEvent, type TargetState, touchesNothing } from "./target-state.ts";
+import {
+  pathOf,
+  type TargetDir,
+  type TargetEffect,
+  type TargetEvent,
+  type TargetState,
+  touchesNothing,
+} from "./target-state.ts";
 
 export interface TargetContext {
   readonly backend: Backend;
@@ -88,13 +102,16 @@ export class TargetRunner {
         this.then(this.open(effect), (batch) => ({ kind: "opened", dir: effect.dir, batch }));
         return;
       case "copy":
-        this.then(this.copies.run(() => this.copy(effect)), (results) => ({
-          kind: "copied",
-          dir: effect.dir,
-          task: effect.task,
-          rows: effect.rows,
-          results,
-        }));
+        this.then(
+          this.copies.run(() => this.copy(effect)),
+          (results) => ({
+            kind: "copied",
+            dir: effect.dir,
+            task: effect.task,
+            rows: effect.rows,
+            results,
+          }),
+        );
         return;
       case "repair":
         this.then(this.repair(effect.dir, effect.source, effect.rows), (results) => ({
@@ -106,19 +123,30 @@ export class TargetRunner {
         return;
       case "stamp": {
         const source = effect.dir.selfContent?.parts[0]?.handle ?? NO_HANDLE;
-        this.then(this.repair(effect.dir, source, Uint32Array.of(effect.dir.source.self)), (results) => ({ kind: "stamped", dir: effect.dir, results }));
+        this.then(this.repair(effect.dir, source, Uint32Array.of(effect.dir.source.self)), (results) => ({
+          kind: "stamped",
+          dir: effect.dir,
+          results,
+        }));
         return;
       }
       case "link":
-        this.then(backend.link(root, effect.leader, effect.dir.handle, effect.dir.source.name(effect.row)), (status) => ({
-          kind: "linked",
-          dir: effect.dir,
-          row: effect.row,
-          status,
-        }));
+        this.then(
+          backend.link(root, effect.leader, effect.dir.handle, effect.dir.source.name(effect.row)),
+          (status) => ({
+            kind: "linked",
+            dir: effect.dir,
+            row: effect.row,
+            status,
+          }),
+        );
         return;
       case "digest":
-        this.then(this.digest(effect.dir, effect.rows), (digests) => ({ kind: "digested", need: effect.need, digests }));
+        this.then(this.digest(effect.dir, effect.rows), (digests) => ({
+          kind: "digested",
+          need: effect.need,
+          digests,
+        }));
         return;
       case "collect": {
         const { dir } = effect;
@@ -147,7 +175,10 @@ export class TargetRunner {
               root,
               settings,
               restamp,
-              backupOf: this.context.options.write.backup === undefined ? undefined : (path, directory) => this.backupFor(path, directory),
+              backupOf:
+                this.context.options.write.backup === undefined
+                  ? undefined
+                  : (path, directory) => this.backupFor(path, directory),
               onDeleted: hooks.wantsItems ? hooks.onEvent : undefined,
               signal,
             },
@@ -157,10 +188,13 @@ export class TargetRunner {
         );
         return;
       case "sync":
-        this.then(this.context.options.write.fsync === "none" ? Promise.resolve(0) : backend.sync(root, true), (status) => ({
-          kind: "synced",
-          status,
-        }));
+        this.then(
+          this.context.options.write.fsync === "none" ? Promise.resolve(0) : backend.sync(root, true),
+          (status) => ({
+            kind: "synced",
+            status,
+          }),
+        );
         return;
       case "finish":
         this.resolveDone();
@@ -172,10 +206,12 @@ export class TargetRunner {
   }
 
   private then<T>(work: Promise<T>, event: (value: T) => TargetEvent): void {
-    work.then(
-      (value) => this.feed(event(value)),
-      (error: unknown) => this.rejectDone(error instanceof Error ? error : new Error(String(error))),
-    ).catch((error: unknown) => this.rejectDone(error instanceof Error ? error : new Error(String(error))));
+    work
+      .then(
+        (value) => this.feed(event(value)),
+        (error: unknown) => this.rejectDone(error instanceof Error ? error : new Error(String(error))),
+      )
+      .catch((error: unknown) => this.rejectDone(error instanceof Error ? error : new Error(String(error))));
   }
 
   private walkOptions(create: boolean): WalkOptions {
@@ -219,7 +255,11 @@ export class TargetRunner {
   /** The one entry that a copy to a new name replaces, listed under the source's name so that the two meet. */
   private async openRenamed(rename: { from: Uint8Array; to: Uint8Array }): Promise<EntryBatch> {
     const { backend, root, options } = this.context;
-    const found = await backend.stat(root, [rename.to], { xattrs: options.preserve.xattrs, acls: options.preserve.acls, follow: false });
+    const found = await backend.stat(root, [rename.to], {
+      xattrs: options.preserve.xattrs,
+      acls: options.preserve.acls,
+      follow: false,
+    });
     const entries = found.rowStatus(0) === 0 ? [{ ...rowFields(found, 0), name: rename.from }] : [];
     const listing = backend.makeBatch([...entries, { name: SELF_NAME, status: -2 }], { dirfd: root });
     backend.releaseBatch(found);

@@ -34,8 +34,6 @@ export interface TargetDir {
   pending: number;
   /** Subdirectories that have not been released. */
   children: number;
-  /** Subdirectories that arrived before this one was compared. */
-  waiting: DirectoryMessage[];
   settled: boolean;
   /** `Difference` bits of the directory itself. */
   selfDifference: number;
@@ -86,6 +84,10 @@ export interface TargetState {
   readonly planner: Planner;
   pass: number;
   readonly dirs: Map<DirId, TargetDir>;
+  /** Directories that arrived before their parent was compared, by parent. */
+  readonly waiting: Map<DirId, DirectoryMessage[]>;
+  /** The ids of those. */
+  readonly waitingIds: Set<DirId>;
   readonly needs: Map<NeedId, Need>;
   nextNeed: NeedId;
   readonly links: Map<string, HardLinkGroup>;
@@ -121,7 +123,13 @@ export type TargetEvent =
   | { readonly kind: "start" }
   | { readonly kind: "message"; readonly message: SourceMessage }
   | { readonly kind: "opened"; readonly dir: TargetDir; readonly batch: EntryBatch }
-  | { readonly kind: "copied"; readonly dir: TargetDir; readonly task: TaskKind; readonly rows: Uint32Array; readonly results: ItemResults }
+  | {
+      readonly kind: "copied";
+      readonly dir: TargetDir;
+      readonly task: TaskKind;
+      readonly rows: Uint32Array;
+      readonly results: ItemResults;
+    }
   | { readonly kind: "repaired"; readonly dir: TargetDir; readonly rows: Uint32Array; readonly results: ItemResults }
   | { readonly kind: "linked"; readonly dir: TargetDir; readonly row: number; readonly status: number }
   | { readonly kind: "digested"; readonly need: NeedId; readonly digests: (Uint8Array | undefined)[] }
@@ -136,8 +144,19 @@ export type TargetEvent =
 export type TargetEffect =
   | { readonly kind: "send"; readonly message: TargetMessage }
   | { readonly kind: "report"; readonly event: RunEvent }
-  | { readonly kind: "open"; readonly dir: TargetDir; readonly create: boolean; /** Row of the parent's target listing that must go first, or -1. */ readonly removeFirst: number }
-  | { readonly kind: "copy"; readonly dir: TargetDir; readonly source: DirHandle; readonly rows: Uint32Array; readonly task: TaskKind }
+  | {
+      readonly kind: "open";
+      readonly dir: TargetDir;
+      readonly create: boolean /** Row of the parent's target listing that must go first, or -1. */;
+      readonly removeFirst: number;
+    }
+  | {
+      readonly kind: "copy";
+      readonly dir: TargetDir;
+      readonly source: DirHandle;
+      readonly rows: Uint32Array;
+      readonly task: TaskKind;
+    }
   | { readonly kind: "repair"; readonly dir: TargetDir; readonly source: DirHandle; readonly rows: Uint32Array }
   | { readonly kind: "link"; readonly dir: TargetDir; readonly row: number; readonly leader: Uint8Array }
   | { readonly kind: "digest"; readonly need: NeedId; readonly dir: TargetDir; readonly rows: Uint32Array }
@@ -194,6 +213,8 @@ export function targetState(options: {
     planner: new Planner(LOCAL_LIMITS),
     pass: 1,
     dirs: new Map(),
+    waiting: new Map(),
+    waitingIds: new Set(),
     needs: new Map(),
     nextNeed: 1,
     links: new Map(),
@@ -222,7 +243,8 @@ export function targetState(options: {
 
 /** Path relative to the root of the run; empty for the root. */
 export function pathOf(dir: TargetDir): Uint8Array {
-  if (dir.path === undefined) dir.path = dir.parent === undefined ? new Uint8Array(0) : joinPath(pathOf(dir.parent), dir.name);
+  if (dir.path === undefined)
+    dir.path = dir.parent === undefined ? new Uint8Array(0) : joinPath(pathOf(dir.parent), dir.name);
   return dir.path;
 }
 

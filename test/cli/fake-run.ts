@@ -4,6 +4,7 @@ import { bareSummary, zeroCounters } from "../../src/cli/printer.ts";
 import { buildBatch } from "../../src/core/entry-batch.ts";
 import type { Counters, RunSummary } from "../../src/core/events.ts";
 import { bytesOf } from "../../src/core/paths.ts";
+import { RunError } from "../../src/core/run-error.ts";
 import type { RunRequest, StartRun } from "../../src/session/api.ts";
 
 export type Story =
@@ -17,7 +18,10 @@ export type Story =
   | "lost"
   | "flood"
   | "delete"
-  | "filter-error";
+  | "filter-error"
+  | "refused"
+  | "refused-late"
+  | "different";
 
 export const FILE = 0o100644;
 export const DIRECTORY = 0o040755;
@@ -65,6 +69,7 @@ export function sampleCounters(): Counters {
 export function fakeStartRun(story: Story): StartRun {
   return async (request) => {
     if (story === "filter-error") throw Object.assign(new Error("--exclude: bad pattern"), { name: "FilterError" });
+    if (story === "refused") throw new RunError(3, "source_missing", "source gone cannot be used");
     const counters = zeroCounters();
     request.hooks.onStart(counters);
     return {
@@ -135,6 +140,12 @@ async function tell(story: Story, { hooks, signal, options }: RunRequest, counte
       Object.assign(counters, { deleted: 12 });
       return done();
     }
+    case "refused":
+    case "refused-late":
+      throw new RunError(3, "source_missing", "source gone cannot be used");
+    case "different":
+      Object.assign(counters, { entriesExamined: 10, created: 1 });
+      return done({ exitCode: 1, exitReason: "different", message: "1 differ" });
     case "crash":
       throw new Error("boom");
     case "late-crash":

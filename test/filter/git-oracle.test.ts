@@ -1,6 +1,7 @@
 /** .gitignore files against `git check-ignore`: the same entries must be ignored, at every depth. */
-import { spawnSync } from "node:child_process";
+
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { spawnSync } from "node:child_process";
 import { NO_FILTER } from "../../src/core/filter-spec.ts";
 import { bytesOf } from "../../src/core/paths.ts";
 import { compileFilter } from "../../src/filter/compile.ts";
@@ -17,13 +18,13 @@ function randomLine(random: Random, paths: readonly string[]): string {
   if (random.chance(4)) return random.pick(["# a", "", "!", "/", "\\", "   ", "**", "/**", "**/", "***", "!/"]);
   let line = randomPattern(random, paths);
   if (random.chance(8)) line = random.pick(["\\#", "\\!", "\\", " ", "**/", "/**/"]) + line;
-  if (random.chance(8)) line += random.pick([" ", "  ", "\\ ", "\\  ", "\t", "\\", "/**/a", "/**/*", "**", "**/", " \\a "]);
+  if (random.chance(8))
+    line += random.pick([" ", "  ", "\\ ", "\\  ", "\t", "\\", "/**/a", "/**/*", "**", "**/", " \\a "]);
   return random.chance(30) ? `!${line}` : line;
 }
 
 function scatterIgnores(random: Random, tree: ModelDirectory, paths: readonly string[], percent: number): void {
-  for (const node of tree.values())
-    if (node.kind === "directory") scatterIgnores(random, node.entries, paths, 30);
+  for (const node of tree.values()) if (node.kind === "directory") scatterIgnores(random, node.entries, paths, 30);
   if (!random.chance(percent)) return;
   const lines = Array.from({ length: 1 + random.below(5) }, () => randomLine(random, paths));
   const text = (random.chance(4) ? "\xef\xbb\xbf" : "") + lines.join(random.chance(10) ? "\r\n" : "\n");
@@ -75,23 +76,26 @@ async function ignoredByGit(tree: ModelDirectory, place: string, paths: readonly
   return new Set(latin1(out).split("\0").filter(Boolean).map((path) => path.slice(2))); // biome-ignore format: one thought
 }
 
-describe.skipIf(gitMissing !== undefined)(`as git${gitMissing === undefined ? "" : ` (skipped: ${gitMissing})`}`, () => {
-  test("random .gitignore files ignore the same", async () => {
-    const found: string[] = [];
-    const seeds = Array.from({ length: CASES }, (_, i) => FIRST_SEED + i);
-    const work = async (): Promise<void> => {
-      for (let seed = seeds.pop(); seed !== undefined; seed = seeds.pop()) {
-        const tree = makeTree(seed);
-        const paths = allPaths(tree);
-        const ignored = await ignoredByGit(tree, scratch.join(`case-${seed}`), paths);
-        const filter = compileFilter({ ...NO_FILTER, gitignore: true }, { deleteExcluded: false });
-        const shown = offered(tree, filter.root());
-        for (const path of paths)
-          if (shown.has(path) === ignored.has(path.replace(/\/$/, "")))
-            found.push(`seed ${seed}: ${path} is ignored by ${shown.has(path) ? "git" : "us"} only`);
-      }
-    };
-    await Promise.all(Array.from({ length: CONCURRENCY }, work));
-    expect(found).toEqual([]);
-  }, 120_000);
-});
+describe.skipIf(gitMissing !== undefined)(
+  `as git${gitMissing === undefined ? "" : ` (skipped: ${gitMissing})`}`,
+  () => {
+    test("random .gitignore files ignore the same", async () => {
+      const found: string[] = [];
+      const seeds = Array.from({ length: CASES }, (_, i) => FIRST_SEED + i);
+      const work = async (): Promise<void> => {
+        for (let seed = seeds.pop(); seed !== undefined; seed = seeds.pop()) {
+          const tree = makeTree(seed);
+          const paths = allPaths(tree);
+          const ignored = await ignoredByGit(tree, scratch.join(`case-${seed}`), paths);
+          const filter = compileFilter({ ...NO_FILTER, gitignore: true }, { deleteExcluded: false });
+          const shown = offered(tree, filter.root());
+          for (const path of paths)
+            if (shown.has(path) === ignored.has(path.replace(/\/$/, "")))
+              found.push(`seed ${seed}: ${path} is ignored by ${shown.has(path) ? "git" : "us"} only`);
+        }
+      };
+      await Promise.all(Array.from({ length: CONCURRENCY }, work));
+      expect(found).toEqual([]);
+    }, 600_000);
+  },
+);

@@ -49,7 +49,10 @@ function withRuleFiles(filter: DirectoryFilter, tree: ModelDirectory | undefined
 }
 
 /** Calls `row` for each entry of a directory in order. */
-function eachRow(tree: ModelDirectory, row: (name: Uint8Array, node: ModelNode, batch: EntryBatch, at: number) => void) {
+function eachRow(
+  tree: ModelDirectory,
+  row: (name: Uint8Array, node: ModelNode, batch: EntryBatch, at: number) => void,
+) {
   const batch = listingOf(tree);
   for (let at = 0; at < batch.count; at++) {
     const name = batch.name(at).slice();
@@ -107,4 +110,3 @@ export function allPaths(tree: ModelDirectory, prefix = ""): string[] {
       : [`${prefix}${name}`],
   );
 }
-

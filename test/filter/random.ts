@@ -13,7 +13,7 @@ export class Random {
     this.state = (this.state + 0x6d2b79f5) >>> 0;
     let mixed = Math.imul(this.state ^ (this.state >>> 15), 1 | this.state);
     mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return (((mixed ^ (mixed >>> 14)) >>> 0) * limit) / 2 ** 32 | 0;
+    return ((((mixed ^ (mixed >>> 14)) >>> 0) * limit) / 2 ** 32) | 0;
   }
 
   chance(percent: number): boolean {
@@ -39,7 +39,11 @@ export function randomTree(random: Random, typeSeed: number, depth = 3, width = 
     const name = random.pick(NAMES);
     const kind = new Random(typeSeed * 131 + NAMES.indexOf(name)).below(10);
     let node: ModelNode = { kind: "file", text: new Uint8Array(0) };
-    if (kind < 5) node = { kind: "directory", entries: depth === 0 ? new Map() : randomTree(random, typeSeed, depth - 1, width - 1) };
+    if (kind < 5)
+      node = {
+        kind: "directory",
+        entries: depth === 0 ? new Map() : randomTree(random, typeSeed, depth - 1, width - 1),
+      };
     else if (kind === 5) node = { kind: "symlink" };
     tree.set(name, node);
   }
@@ -61,7 +65,10 @@ function component(random: Random): string {
 export function randomPattern(random: Random, paths: readonly string[]): string {
   let parts: string[];
   if (paths.length > 0 && random.chance(50)) {
-    parts = random.pick(paths).split("/").filter((part) => part !== "");
+    parts = random
+      .pick(paths)
+      .split("/")
+      .filter((part) => part !== "");
     const from = random.below(parts.length);
     parts = parts.slice(from).map((part) => (random.chance(35) ? mutated(random, part) : part));
   } else parts = Array.from({ length: random.chance(65) ? 1 : 1 + random.below(3) }, () => component(random));

@@ -10,7 +10,7 @@ import { compileFilter } from "../../src/filter/compile.ts";
 import { cleanPath, parseFilesFrom } from "../../src/filter/files-from.ts";
 import { expandMerges, rulesFromExcludeFile } from "../../src/filter/read-rules.ts";
 import { rsyncMissing } from "../support/oracle.ts";
-import { tempDir, type TempDir } from "../support/temp.ts";
+import { type TempDir, tempDir } from "../support/temp.ts";
 import { allPaths, bytes, deleted, latin1, type ModelDirectory, offered, writeTree } from "./model-tree.ts";
 import { Random, randomPattern, randomTree } from "./random.ts";
 
@@ -37,7 +37,10 @@ interface Case {
  */
 function isKnownToDiffer(rules: readonly string[], paths: readonly string[]): boolean {
   const merges = rules.some((rule) => /^(:|dir-merge)/.test(rule));
-  return (merges && paths.some((path) => /[\\*?[]/.test(path))) || rules.filter((rule) => /^(-s?|exclude,)C/.test(rule)).length > 1;
+  return (
+    (merges && paths.some((path) => /[\\*?[]/.test(path))) ||
+    rules.filter((rule) => /^(-s?|exclude,)C/.test(rule)).length > 1
+  );
 }
 
 const RULE_FILES = [".f", ".g", ".cvsignore"] as const;
@@ -55,7 +58,8 @@ function randomRule(random: Random, paths: readonly string[], depth: number): st
   if (random.chance(10)) flags += "!";
   if (random.chance(10)) flags += "p";
   if (random.chance(8)) flags += "/";
-  if (name.length > 1 ? !/hide|protect/.test(name) : "-+".includes(name)) if (random.chance(15)) flags += random.pick(["s", "r", "sr"]);
+  if (name.length > 1 ? !/hide|protect/.test(name) : "-+".includes(name))
+    if (random.chance(15)) flags += random.pick(["s", "r", "sr"]);
   const comma = flags !== "" && name.length > 1 ? "," : "";
   return `${name}${comma}${flags}${random.pick([" ", " ", "_"])}${pattern}`;
 }
@@ -125,7 +129,10 @@ function makeListCase(seed: number): Case {
   const paths = allPaths(source);
   const withRules = random.chance(60);
   const rules = withRules
-    ? Array.from({ length: 1 + random.below(3) }, () => `${random.pick(["- ", "- ", "+ "])}${randomPattern(random, paths)}`)
+    ? Array.from(
+        { length: 1 + random.below(3) },
+        () => `${random.pick(["- ", "- ", "+ "])}${randomPattern(random, paths)}`,
+      )
     : [];
   const listed = Array.from({ length: 1 + random.below(5) }, () => {
     const path = random.pick(paths);
@@ -153,7 +160,8 @@ function ourAnswer(one: Case, place: string): Answer {
   const filter = compileFilter(specOf(one), { deleteExcluded: one.deleteExcluded, roots });
   const shown = offered(one.source, filter.root());
   return {
-    offered: one.filesFrom === undefined ? shown : withoutIdleParents(shown, parseFilesFrom(listText(one.filesFrom), true)),
+    offered:
+      one.filesFrom === undefined ? shown : withoutIdleParents(shown, parseFilesFrom(listText(one.filesFrom), true)),
     deleted: one.filesFrom === undefined ? deleted(one.target, shown, filter.root()) : new Set(),
     missing: new Set(filter.unseenFiles().map(latin1)),
   };
@@ -232,23 +240,37 @@ async function disagreements(cases: readonly Case[]): Promise<string[]> {
       }
       if (typeof ours === "string" && typeof theirs === "string") continue;
       const differ =
-        typeof ours === "string" ? [ours] : typeof theirs === "string" ? [`rsync ${theirs}`] : differences(ours, theirs);
+        typeof ours === "string"
+          ? [ours]
+          : typeof theirs === "string"
+            ? [`rsync ${theirs}`]
+            : differences(ours, theirs);
       if (differ.length > 0)
-        found.push([`seed ${one.seed}${one.deleteExcluded ? " --delete-excluded" : ""}`, ...one.rules, ...(one.filesFrom ?? []).map((path) => `list: ${path}`), ...differ].join("\n  "));
+        found.push(
+          [
+            `seed ${one.seed}${one.deleteExcluded ? " --delete-excluded" : ""}`,
+            ...one.rules,
+            ...(one.filesFrom ?? []).map((path) => `list: ${path}`),
+            ...differ,
+          ].join("\n  "),
+        );
     }
   };
   await Promise.all(Array.from({ length: CONCURRENCY }, work));
   return found;
 }
 
-describe.skipIf(rsyncMissing !== undefined)(`as rsync${rsyncMissing === undefined ? "" : ` (skipped: ${rsyncMissing})`}`, () => {
-  test("random rules select and delete the same", async () => {
-    const cases = Array.from({ length: CASES }, (_, i) => makeCase(FIRST_SEED + i));
-    expect(await disagreements(cases)).toEqual([]);
-  }, 120_000);
+describe.skipIf(rsyncMissing !== undefined)(
+  `as rsync${rsyncMissing === undefined ? "" : ` (skipped: ${rsyncMissing})`}`,
+  () => {
+    test("random rules select and delete the same", async () => {
+      const cases = Array.from({ length: CASES }, (_, i) => makeCase(FIRST_SEED + i));
+      expect(await disagreements(cases)).toEqual([]);
+    }, 600_000);
 
-  test("random lists of files select the same and miss the same", async () => {
-    const cases = Array.from({ length: Math.ceil(CASES / 2) }, (_, i) => makeListCase(1_000_000 + FIRST_SEED + i));
-    expect(await disagreements(cases)).toEqual([]);
-  }, 120_000);
-});
+    test("random lists of files select the same and miss the same", async () => {
+      const cases = Array.from({ length: Math.ceil(CASES / 2) }, (_, i) => makeListCase(1_000_000 + FIRST_SEED + i));
+      expect(await disagreements(cases)).toEqual([]);
+    }, 600_000);
+  },
+);

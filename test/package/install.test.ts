@@ -12,6 +12,7 @@ import { checkout, installInto, makeSource, packTarball, pathWithoutCompiler, su
 
 const scratch = tempDir();
 const source = makeSource(scratch.path);
+const dist = join(checkout, "dist", "fastsync");
 let tarball = "";
 let project = "";
 
@@ -25,7 +26,7 @@ afterAll(() => scratch[Symbol.dispose]());
 const ways: Record<string, () => string[]> = {
   npx: () => ["npx", "--no-install", "fastsync"],
   bunx: () => [join(project, "node_modules", ".bin", "bunx"), "--no-install", "fastsync"],
-  "dist/fastsync": () => [join(checkout, "dist", "fastsync")],
+  "dist/fastsync": () => [dist],
 };
 
 function runIn(folder: string, command: readonly string[]) {
@@ -58,18 +59,20 @@ describe.each(Object.keys(ways))("%s", (way) => {
     const { stdout } = await runIn(project, [...ways[way]!(), "capabilities", "--json"]);
     expect(JSON.parse(stdout)).toMatchObject({ backend: "native" });
   });
+});
 
+describe.each(["launcher", "dist/fastsync"])("%s", (way) => {
   test("takes no settings and no code from the directory it runs in", async () => {
     const hostile = scratch.join(`hostile-${way.replace("/", "-")}`);
     mkdirSync(hostile);
     writeFileSync(join(hostile, "bunfig.toml"), 'preload = ["./taken-over.ts"]\n');
     writeFileSync(join(hostile, "taken-over.ts"), 'console.log("taken over"); process.exit(99);\n');
     writeFileSync(join(hostile, ".env"), "FASTSYNC_NATIVE=off\n");
-    // npx and bunx look for the program from the working directory, so here it is named by its path.
-    const command = way === "dist/fastsync" ? ways[way]!() : [join(project, "node_modules", ".bin", "fastsync")];
-    const { stdout } = await succeed([...command, "capabilities", "--json"], { cwd: hostile });
-    expect(stdout).not.toContain("taken over");
-    expect(JSON.parse(stdout)["reason"]).not.toContain("FASTSYNC_NATIVE");
+    // npx and bunx look for the program from the working directory; an installed one is called by its path.
+    const program = way === "launcher" ? join(project, "node_modules", ".bin", "fastsync") : dist;
+    const { stdout } = await succeed([program, "capabilities", "--json"], { cwd: hostile });
+    expect(JSON.parse(stdout)).toMatchObject({ schema: 1 });
+    expect(stdout).not.toContain("FASTSYNC_NATIVE");
   });
 });
 

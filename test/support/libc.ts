@@ -17,6 +17,7 @@ const signatures = {
   link: { args: ["ptr", "ptr"], returns: "i32" },
   linkat: { args: ["i32", "ptr", "i32", "ptr", "i32"], returns: "i32" },
   unlink: { args: ["ptr"], returns: "i32" },
+  rmdir: { args: ["ptr"], returns: "i32" },
   rename: { args: ["ptr", "ptr"], returns: "i32" },
   renameat2: { args: ["i32", "ptr", "i32", "ptr", "u32"], returns: "i32" },
   mknod: { args: ["ptr", "u32", "u64"], returns: "i32" },

@@ -2,6 +2,7 @@
 import { constants } from "node:os";
 import { dirname } from "node:path";
 import { defineCommand } from "citty";
+import { errnoText } from "../../core/errno.ts";
 import { ExitCode } from "../../core/exit-codes.ts";
 import type { CopyMethod } from "../../core/options.ts";
 import { printable } from "../../core/paths.ts";
@@ -9,7 +10,6 @@ import { type Backend, type ProbeResult, WORKING_DIRECTORY } from "../../fs/back
 import { type OpenedBackend, openBackendExplained } from "../../fs/open-backend.ts";
 import { type CapabilitiesReport, capabilitiesJson, capabilitiesText } from "../capabilities-text.ts";
 import type { CommandContext } from "../context.ts";
-import { errnoName } from "../errno-name.ts";
 import { COPY_METHODS } from "../flags.ts";
 import { quoted } from "../parse-args.ts";
 import { localPlace } from "../places.ts";
@@ -70,7 +70,7 @@ async function probePair(
       [source, from],
       [target, into],
     ] as const) {
-      if (found.handle < 0) return { problem: `cannot open ${quoted(place.word)}: ${errnoName(found.handle)}` };
+      if (found.handle < 0) return { problem: `cannot open ${quoted(place.word)}: ${errnoText(found.handle)}` };
     }
     const probe: ProbeResult = await backend.probe(from.handle, into.handle);
     const methods = Object.fromEntries(COPY_METHODS.map((name) => [name, probe.methods[name]])) as Record<

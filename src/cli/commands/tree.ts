@@ -2,7 +2,7 @@
 import { defineCommand } from "citty";
 import type { RunHooks, RunSummary } from "../../core/events.ts";
 import { ExitCode } from "../../core/exit-codes.ts";
-import type { Run } from "../../session/api.ts";
+import { RunError } from "../../core/run-error.ts";
 import { confirmDeletions, readTerminalLine } from "../confirm.ts";
 import type { CommandContext } from "../context.ts";
 import { JsonPrinter } from "../json-printer.ts";
@@ -37,20 +37,28 @@ export const treeCommand = defineCommand({
         process.exit(ExitCode.interrupted);
       },
     });
-    const startRun = await context.parts.startRun();
-    const run = await startOrUsageError(() =>
-      startRun({
+    try {
+      const startRun = await context.parts.startRun();
+      const run = await startRun({
         sources: places.slice(0, -1),
         target: places.at(-1)!,
         options: resolved.options,
         hooks: makeHooks(resolved, context.outputs, reporter, stop.signal),
         signal: stop.signal,
-      }),
-    );
-    reporter.placed(run.placement);
-    const summary = await run.summary;
-    reporter.end(summary);
-    context.exitCode = exitCodeOf(summary, context.outputs);
+      });
+      reporter.placed(run.placement);
+      reporter.end(await run.summary);
+    } catch (error) {
+      if (error instanceof RunError) {
+        reporter.endAbruptly({ exitCode: error.exitCode, exitReason: error.reason, message: error.message });
+      } else if (error instanceof Error && error.name === "FilterError") {
+        // A filter rule that cannot be compiled is a wrong command line, wherever it is noticed.
+        throw new UsageError(error.message);
+      } else {
+        throw error;
+      }
+    }
+    context.exitCode = exitCodeOf(reporter.ended!, context.outputs);
   },
 });
 
@@ -111,16 +119,6 @@ function sayStopping({ err }: Outputs, face: FaceOptions): void {
   if (!err.isTerminal || face.quiet) return;
   err.line("fastsync: stopping in order; once more stops at once");
   err.flush();
-}
-
-/** A filter rule that cannot be compiled is a wrong command line, wherever it is noticed. */
-async function startOrUsageError(start: () => Promise<Run>): Promise<Run> {
-  try {
-    return await start();
-  } catch (error) {
-    if (error instanceof Error && error.name === "FilterError") throw new UsageError(error.message);
-    throw error;
-  }
 }
 
 /** A report that could not be written in full must not look like success. */

@@ -158,8 +158,7 @@ export class NativeBackend implements Backend {
     const request = ring.take(Op.resolve);
     const word = request >> 2;
     ring.i32[word + (Q.fd0 >> 2)] = parent;
-    ring.u32[word + (Q.flags >> 2)] =
-      (options.create ? Resolve.create : 0) | (options.operator ? Resolve.operator : 0);
+    ring.u32[word + (Q.flags >> 2)] = (options.create ? Resolve.create : 0) | (options.operator ? Resolve.operator : 0);
     ring.u32[word + (Q.path >> 2)] = block;
     ring.u32[word + (Q.path_bytes >> 2)] = path.length + 1;
     return ring.send(request, (completion) => {

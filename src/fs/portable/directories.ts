@@ -4,8 +4,8 @@
  * Elsewhere a handle is a number of our own for a path that was looked at; that is weaker, and all node:fs can do.
  */
 import fs from "node:fs";
-import { type DirHandle, WORKING_DIRECTORY } from "../backend.ts";
 import { bytesOf, joinPath } from "../../core/paths.ts";
+import { type DirHandle, WORKING_DIRECTORY } from "../backend.ts";
 import { E, StatusError } from "./errno.ts";
 
 const C = fs.constants;

@@ -14,6 +14,7 @@ const SYMBOLS = {
   flock: { args: ["i32", "i32"], returns: "i32" },
   syncfs: { args: ["i32"], returns: "i32" },
   lseek: { args: ["i32", "i64", "i32"], returns: "i64_fast" },
+  posix_fadvise: { args: ["i32", "i64", "i64", "i32"], returns: "i32" },
   fallocate: { args: ["i32", "i32", "i64", "i64"], returns: "i32" },
   listxattr: { args: ["ptr", "ptr", "u64"], returns: "i64_fast" },
   llistxattr: { args: ["ptr", "ptr", "u64"], returns: "i64_fast" },
@@ -35,12 +36,12 @@ const LOCK_EX = 2;
 const LOCK_NB = 4;
 const SEEK_DATA = 3;
 const SEEK_HOLE = 4;
+const FADV_DONTNEED = 4;
 const PUNCH_HOLE_KEEP_SIZE = 3;
 const RENAME_NOREPLACE = 1;
 const RENAMEAT2 = process.arch === "arm64" ? 276 : 316;
 const RLIMIT_NOFILE = 7;
 const ENOSYS = 38;
-const ENXIO = 6;
 const ERANGE = 34;
 const VALUE_MAX = 65536;
 
@@ -113,6 +114,8 @@ function openLibc() {
     /** Offset of the next data from `offset` on; -ENXIO: only a hole follows. */
     nextData: (fd: number, offset: number): number => checked(c.lseek(fd, offset, SEEK_DATA)),
     nextHole: (fd: number, offset: number): number => checked(c.lseek(fd, offset, SEEK_HOLE)),
+    /** Drops the file's cached pages, as far as they are clean. */
+    dropCache: (fd: number): number => -c.posix_fadvise(fd, 0, 0, FADV_DONTNEED),
     punchHole: (fd: number, offset: number, length: number): number =>
       checked(c.fallocate(fd, PUNCH_HOLE_KEEP_SIZE, offset, length)),
     /** NUL-terminated names, or a negative errno. */
@@ -148,6 +151,5 @@ function openLibc() {
       if (limit[0]! < limit[1]! && c.setrlimit(RLIMIT_NOFILE, ptr(raised)) === 0) limit[0] = limit[1]!;
       return Math.min(Number(limit[0]!), 0xffffffff);
     },
-    isHoleAtEnd: (status: number): boolean => status === -ENXIO,
   };
 }

@@ -213,8 +213,7 @@ function shortHash(input: Uint8Array): [bigint, bigint] {
 
 function upTo3(input: Uint8Array): [bigint, bigint] {
   const length = input.length;
-  const combined =
-    ((input[0]! << 16) | (input[length >> 1]! << 24) | input[length - 1]! | (length << 8)) >>> 0;
+  const combined = ((input[0]! << 16) | (input[length >> 1]! << 24) | input[length - 1]! | (length << 8)) >>> 0;
   const swapped = swap32(combined);
   const rotated = ((swapped << 13) | (swapped >>> 19)) >>> 0;
   const flip = (at: number): bigint => BigInt((SECRET_WORDS[at]! ^ SECRET_WORDS[at + 4]!) >>> 0);

@@ -1,0 +1,20 @@
+/* What the tests need from inside the ring. */
+#include "../internal.h"
+
+#include <stdlib.h>
+
+void fault(const char *plan);
+void fault(const char *plan) {
+  fsy_fault_reset();
+  if (plan) setenv("FSY_FAULT", plan, 1);
+  else unsetenv("FSY_FAULT");
+}
+
+void test_forget_openat2(fsy_ring *ring);
+void test_forget_openat2(fsy_ring *ring) { ring->no_openat2 = true; }
+void test_forget_tmpfile(fsy_ring *ring, int dir);
+void test_forget_tmpfile(fsy_ring *ring, int dir) {
+  struct stat st;
+  (void)fstat(dir, &st);
+  atomic_fetch_or(&fsy_pair_of(ring, UINT32_MAX, fsy_dev_of(st.st_dev))->refused, FSY_PAIR_NO_TMPFILE);
+}

@@ -1,0 +1,145 @@
+/**
+ * Extended attributes and ACLs: digest and copy, by the same rules as the native library (`ffi/attrs_linux.c`):
+ *
+ *   classes  user.*: xattrs; trusted.*, security.*: xattrs when privileged; system.*: ACLs that are known here
+ *   digest   XXH3-64 over (name length, value length, name, value) of all wanted names in byte order; 0 for none
+ *   late     an NFSv4 ACL is written after the mode, because chmod would change it
+ */
+
+import { bytesOf } from "../../core/paths.ts";
+import { Warning } from "../backend.ts";
+import { E, StatusError } from "./errno.ts";
+import type { Item } from "./item-results.ts";
+import { libc } from "./libc.ts";
+
+/** Which attributes are wanted. */
+export interface Wanted {
+  readonly xattrs: boolean;
+  readonly acls: boolean;
+  readonly privileged: boolean;
+}
+/** Something that carries attributes: a path, and whether its last symbolic link is followed. */
+export interface Carrier {
+  readonly path: Uint8Array;
+  readonly follow: boolean;
+}
+export interface Synced {
+  /** The permission bits may have changed with an ACL. */
+  readonly changedMode: boolean;
+  readonly hasLate: boolean;
+}
+
+const ACLS = new Set(["system.posix_acl_access", "system.posix_acl_default", "system.richacl"]);
+const LATE_ACLS = new Set(["system.nfs4_acl", "system.nfs4_acl_xdr"]);
+const ACCESS_ACLS = new Set(["system.posix_acl_access", "system.richacl"]);
+const NOTHING: Synced = { changedMode: false, hasLate: false };
+
+export function wantsAttributes(wanted: Wanted): boolean {
+  return (wanted.xattrs || wanted.acls) && libc !== undefined;
+}
+
+/** Names are compared as bytes: latin1 keeps every byte and its order. */
+function wantedNames(list: Uint8Array, wanted: Wanted): string[] {
+  const names = Buffer.from(list).toString("latin1").split("\0");
+  return names.filter((name) => isWanted(name, wanted)).sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
+}
+function isWanted(name: string, wanted: Wanted): boolean {
+  if (name.startsWith("user.")) return wanted.xattrs;
+  if (name.startsWith("system.")) return wanted.acls && (ACLS.has(name) || LATE_ACLS.has(name));
+  return (name.startsWith("trusted.") || name.startsWith("security.")) && wanted.xattrs && wanted.privileged;
+}
+function isUnsupported(status: number): boolean {
+  return status === -E.ENOTSUP || status === -E.EOPNOTSUPP || status === -E.ENOSYS;
+}
+function keyOf(name: string): Uint8Array {
+  return Buffer.from(name, "latin1");
+}
+
+/** [low, high] of the digest. Throws a StatusError when the attributes cannot be read. */
+export function attributeDigest(carrier: Carrier, wanted: Wanted): readonly [number, number] {
+  if (libc === undefined) return [0, 0];
+  const list = libc.listAttributes(carrier.path, carrier.follow);
+  if (typeof list === "number") {
+    if (isUnsupported(list)) return [0, 0];
+    throw new StatusError(list);
+  }
+  const parts: Uint8Array[] = [];
+  for (const name of wantedNames(list, wanted)) {
+    const key = keyOf(name);
+    const value = libc.getAttribute(carrier.path, carrier.follow, key);
+    if (value === -E.ENODATA) continue;
+    if (typeof value === "number") throw new StatusError(value);
+    parts.push(new Uint8Array(new Uint32Array([key.length, value.length]).buffer), key, value);
+  }
+  if (parts.length === 0) return [0, 0];
+  const digest = Bun.hash.xxHash3(Buffer.concat(parts)) || 1n;
+  return [Number(BigInt.asUintN(32, digest)), Number(digest >> 32n)];
+}
+
+export function hasAttributes(carrier: Carrier, wanted: Wanted): boolean {
+  if (libc === undefined) return false;
+  const list = libc.listAttributes(carrier.path, carrier.follow);
+  return typeof list === "number" ? !isUnsupported(list) : wantedNames(list, wanted).length > 0;
+}
+
+export function hasDefaultAcl(directory: Uint8Array): boolean {
+  const value = libc?.getAttribute(directory, true, bytesOf("system.posix_acl_default"));
+  return value instanceof Uint8Array && value.length > 0;
+}
+
+/**
+ * Makes the target's attributes equal to the source's within `wanted`; what fails is a warning. `isBare`: the target
+ * has none. `late`: only what must follow chmod.
+ */
+export function syncAttributes(
+  source: Carrier | undefined,
+  target: Carrier,
+  wanted: Wanted,
+  isBare: boolean,
+  late: boolean,
+  item: Item,
+): Synced {
+  if (libc === undefined) return NOTHING;
+  const list = source === undefined ? new Uint8Array(0) : libc.listAttributes(source.path, source.follow);
+  if (typeof list === "number" && !isUnsupported(list)) {
+    item.warn(wanted.xattrs ? Warning.xattr : Warning.acl, list);
+    return NOTHING;
+  }
+  const names = typeof list === "number" ? [] : wantedNames(list, wanted);
+  const hasLate = names.some((name) => LATE_ACLS.has(name));
+  let changedMode = false;
+  for (const name of names) {
+    if (source === undefined || LATE_ACLS.has(name) !== late) continue;
+    const status = copyAttribute(source, target, name, isBare);
+    if (status < 0) warnAbout(item, name, status);
+    else if (status > 0 && ACCESS_ACLS.has(name)) changedMode = true;
+  }
+  if (isBare || late) return { changedMode, hasLate };
+  const present = libc.listAttributes(target.path, target.follow);
+  for (const name of typeof present === "number" ? [] : wantedNames(present, wanted)) {
+    if (LATE_ACLS.has(name) || names.includes(name)) continue;
+    const status = libc.removeAttribute(target.path, target.follow, keyOf(name));
+    if (status < 0 && status !== -E.ENODATA) warnAbout(item, name, status);
+    else if (name.startsWith("system.")) changedMode = true;
+  }
+  return { changedMode, hasLate };
+}
+
+/** 1: written, 0: it is so already (its ctime stays), or a negative errno. */
+function copyAttribute(source: Carrier, target: Carrier, name: string, isBare: boolean): number {
+  if (libc === undefined) return -E.ENOSYS;
+  const key = keyOf(name);
+  const value = libc.getAttribute(source.path, source.follow, key);
+  if (value === -E.ENODATA) return 0;
+  if (typeof value === "number") return value;
+  if (!isBare) {
+    const has = libc.getAttribute(target.path, target.follow, key);
+    if (has instanceof Uint8Array && Buffer.compare(has, value) === 0) return 0;
+  }
+  const status = libc.setAttribute(target.path, target.follow, key, value);
+  return status < 0 ? status : 1;
+}
+
+function warnAbout(item: Item, name: string, status: number): void {
+  item.warn(name.startsWith("system.") ? Warning.acl : Warning.xattr, status);
+}

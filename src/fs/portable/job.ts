@@ -1,0 +1,116 @@
+/** What the items of one request share. */
+import fs from "node:fs";
+import { type CopyRequest, type DirHandle, NO_HANDLE, type WriteSettings } from "../backend.ts";
+import { hasDefaultAcl, type Wanted } from "./attributes.ts";
+import { descriptorPath } from "./directories.ts";
+import type { Slices } from "./slices.ts";
+
+export interface Job {
+  readonly slices: Slices;
+  readonly settings: WriteSettings;
+  readonly wanted: Wanted;
+  readonly source: DirHandle;
+  readonly target: DirHandle;
+  /** Where temporary files are made; the target unless asked otherwise. */
+  readonly temp: DirHandle;
+  readonly backup: DirHandle;
+  readonly suffix: Uint8Array;
+  readonly mayChown: boolean;
+  readonly euid: number;
+  readonly groups: ReadonlySet<number>;
+  /** The temp directory's default ACL decides the mode of new files, when modes and ACLs are not preserved. */
+  readonly hasDefaultAcl: boolean;
+}
+
+const NO_BYTES = new Uint8Array(0);
+
+/** Everything off: for requests that write no metadata. */
+export const PLAIN_SETTINGS: WriteSettings = {
+  perms: false,
+  times: false,
+  dirTimes: false,
+  linkTimes: false,
+  owner: false,
+  group: false,
+  xattrs: false,
+  acls: false,
+  sparse: false,
+  inplace: false,
+  fsync: false,
+  verify: "none",
+  noAtime: false,
+  follow: false,
+  delta: false,
+  methods: undefined,
+  chownUid: undefined,
+  chownGid: undefined,
+  umask: 0o022,
+  backupSuffix: NO_BYTES,
+};
+
+export function wantedOf(options: { xattrs: boolean; acls: boolean; privileged?: boolean }): Wanted {
+  return {
+    xattrs: options.xattrs,
+    acls: options.acls,
+    privileged: options.xattrs && (options.privileged ?? process.geteuid?.() === 0),
+  };
+}
+
+export function openJob(
+  slices: Slices,
+  settings: WriteSettings,
+  directories: Pick<CopyRequest, "source" | "target" | "backup" | "temp">,
+): Job {
+  const { target, temp = target } = directories;
+  const suffix = settings.backupSuffix;
+  let backup = directories.backup ?? NO_HANDLE;
+  // It would be kept under its own name.
+  if (backup === target && suffix.length === 0) backup = NO_HANDLE;
+  const asksAcl = !settings.perms && !settings.acls && temp >= 0;
+  return {
+    slices,
+    settings,
+    wanted: wantedOf(settings),
+    source: directories.source,
+    target,
+    temp: temp >= 0 ? temp : target,
+    backup,
+    suffix,
+    mayChown: mayChown(),
+    euid: process.geteuid?.() ?? 0,
+    groups: new Set([process.getegid?.() ?? 0, ...(process.getgroups?.() ?? [])]),
+    hasDefaultAcl: asksAcl && hasDefaultAcl(descriptorPath(temp)),
+  };
+}
+
+/** A job that copies everything about an entry, for backups and moves between filesystems. */
+export function wholeJob(of: Job, source: DirHandle, target: DirHandle): Job {
+  const settings: WriteSettings = {
+    ...PLAIN_SETTINGS,
+    perms: true,
+    times: true,
+    linkTimes: true,
+    owner: true,
+    group: true,
+    xattrs: true,
+    acls: true,
+    sparse: true,
+    fsync: of.settings.fsync,
+    privileged: of.wanted.privileged,
+  };
+  return openJob(of.slices, settings, { source, target });
+}
+
+let knownMayChown: boolean | undefined;
+/** CAP_CHOWN; in a user namespace being root alone says little. */
+function mayChown(): boolean {
+  if (knownMayChown !== undefined) return knownMayChown;
+  knownMayChown = process.geteuid?.() === 0;
+  try {
+    const effective = /^CapEff:\s*([0-9a-f]+)/m.exec(fs.readFileSync("/proc/self/status", "latin1"))?.[1];
+    if (effective !== undefined) knownMayChown = (BigInt(`0x${effective}`) & 1n) === 1n;
+  } catch {
+    // No /proc: being root has to do.
+  }
+  return knownMayChown;
+}

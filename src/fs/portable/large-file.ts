@@ -1,0 +1,204 @@
+/**
+ * One large file in steps, as `ffi/large.c` does it: begin opens the source and the part, range copies a stretch,
+ * commit checks that the source stayed the same and publishes. The part's name is made of a hash of the target's
+ * name, so that the next run finds it; it is adopted only when it is a regular file of ours with one link.
+ */
+import fs from "node:fs";
+import { Stage } from "../../../ffi/fsy.ts";
+import { FileType, RowFlag } from "../../core/entry-batch.ts";
+import { bytesOf } from "../../core/paths.ts";
+import { type DirHandle, ItemFlag, type LargeFile, type RangeResult } from "../backend.ts";
+import { copyDifferences, copyRange, copySparse, openFlow } from "./copy-data.ts";
+import { finish, mayReadWrite, openSource, publishTemp } from "./copy-entry.ts";
+import { below, closeHandle, fstat, lstatOrNothing, O_NOFOLLOW, O_NONBLOCK } from "./directories.ts";
+import { type Entry, entryOfStat, isSameInode, isUnchanged, typeOf } from "./entry.ts";
+import { attempt, E, StatusError, statusOf } from "./errno.ts";
+import { Item } from "./item-results.ts";
+import type { Job } from "./job.ts";
+import { libc } from "./libc.ts";
+import { stateOf } from "./metadata.ts";
+import { backUp, isSameFile, openTemp, type Temp } from "./publish.ts";
+
+const C = fs.constants;
+
+/** The temporary files of large files under way, by descriptor. Absent: written in place. */
+export type OpenParts = Map<number, Temp>;
+
+function partName(name: Uint8Array): Uint8Array {
+  return bytesOf(`.fastsync.${Bun.hash.xxHash3(name).toString(16).padStart(16, "0")}.part`);
+}
+
+export async function beginLarge(
+  job: Job,
+  parts: OpenParts,
+  entry: Entry,
+  name: Uint8Array,
+  exists: boolean,
+  resume: boolean,
+): Promise<LargeFile> {
+  const item = new Item();
+  let source = -1;
+  let target: number | undefined;
+  try {
+    if (job.slices.canceled) throw new StatusError(-E.ECANCELED);
+    item.doing = Stage.openSource;
+    source = openSource(job, entry.name);
+    item.doing = Stage.read;
+    const stats = fstat(source);
+    if (!isUnchanged(entry, stats)) throw new StatusError(-E.EBUSY);
+    let has = 0;
+    item.doing = Stage.create;
+    if (job.settings.inplace && exists) {
+      target = openExisting(job, name);
+      if (target !== undefined) {
+        const old = fstat(target);
+        if (isSameInode(old, stats)) throw new StatusError(-E.EINVAL);
+        has = Number(old.size);
+        if (job.backup >= 0) await backUp(job, name, true, item);
+      }
+    }
+    item.doing = Stage.create;
+    const isInPlace = target !== undefined;
+    if (target === undefined) {
+      const part = openPart(job, name, resume);
+      target = part.temp.fd;
+      has = part.bytes;
+      parts.set(target, part.temp);
+    }
+    item.doing = Stage.write;
+    // In place the file only grows here: cutting off the old end waits for the commit.
+    if (has > entry.size ? !isInPlace : has < entry.size) fs.ftruncateSync(target, entry.size);
+    const basisBytes = Math.min(has, entry.size);
+    return { status: 0, stage: 0, source, temp: target, cloned: false, size: entry.size, basisBytes, refused: 0 };
+  } catch (error) {
+    const status = statusOf(error);
+    closeHandle(source);
+    if (target !== undefined) {
+      parts.delete(target);
+      closeHandle(target);
+    }
+    const none = { source: -1, temp: -1, cloned: false, size: 0, basisBytes: 0, refused: 0 };
+    return { status, stage: item.doing, ...none };
+  }
+}
+
+function openExisting(job: Job, name: Uint8Array): number | undefined {
+  const path = below(job.target, name);
+  const stats = lstatOrNothing(path);
+  if (stats === undefined || typeOf(stats.mode) !== FileType.regular) return undefined;
+  return fs.openSync(path, C.O_RDWR | O_NOFOLLOW | O_NONBLOCK);
+}
+
+/** An earlier run's part, or a new one under its name; a stranger's file there is left alone. */
+function openPart(job: Job, target: Uint8Array, resume: boolean): { temp: Temp; bytes: number } {
+  const name = partName(target);
+  const path = below(job.temp, name);
+  let fd = -1;
+  try {
+    fd = fs.openSync(path, C.O_RDWR | C.O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0o600);
+  } catch (error) {
+    const status = statusOf(error);
+    if ([-E.ENOSPC, -E.EDQUOT, -E.EROFS, -E.EACCES].includes(status)) throw error;
+    return { temp: openTemp(job).temp, bytes: 0 };
+  }
+  const stats = fstat(fd);
+  const isOurs =
+    (libc === undefined || libc.lock(fd) === 0) &&
+    typeOf(stats.mode) === FileType.regular &&
+    Number(stats.uid) === job.euid &&
+    stats.nlink === 1n &&
+    isSameFile(path, stats);
+  if (!isOurs) {
+    closeHandle(fd);
+    return { temp: openTemp(job).temp, bytes: 0 };
+  }
+  try {
+    if (!resume) fs.ftruncateSync(fd, 0);
+    if ((Number(stats.mode) & 0o7777) !== 0o600) fs.fchmodSync(fd, 0o600);
+  } catch (error) {
+    closeHandle(fd);
+    throw error;
+  }
+  return { temp: { fd, directory: job.temp, name }, bytes: resume ? Number(stats.size) : 0 };
+}
+
+export async function copyLargeRange(
+  job: Job,
+  file: LargeFile,
+  offset: number,
+  length: number,
+  compare: boolean,
+): Promise<RangeResult> {
+  const item = new Item();
+  const flow = openFlow(job, file.source, file.temp, compare);
+  let status = 0;
+  try {
+    if (!(offset >= 0 && length >= 0 && offset + length <= Number.MAX_SAFE_INTEGER)) throw new StatusError(-E.EINVAL);
+    if (job.slices.canceled) throw new StatusError(-E.ECANCELED);
+    item.doing = Stage.write;
+    if (!mayReadWrite(job)) throw new StatusError(-E.EOPNOTSUPP);
+    const isSparse = (entryOfStat(new Uint8Array(0), fstat(file.source)).flags & RowFlag.sparse) !== 0;
+    if (job.settings.sparse && isSparse) await copySparse(flow, offset, length, compare, item);
+    else if (compare) await copyDifferences(flow, offset, length, item);
+    else await copyRange(flow, offset, length, item);
+    item.doing = Stage.read;
+    // Shorter than it was: the commit would refuse it anyway.
+    if (flow.ended) throw new StatusError(-E.EBUSY);
+  } catch (error) {
+    status = statusOf(error);
+  }
+  return { status, stage: status === 0 ? 0 : item.doing, bytes: flow.moved, method: flow.method, refused: 0 };
+}
+
+/** Throws; closes both descriptors in any case. */
+export async function commitLarge(
+  job: Job,
+  parts: OpenParts,
+  file: LargeFile,
+  entry: Entry,
+  name: Uint8Array,
+  exists: boolean,
+  item: Item,
+): Promise<void> {
+  try {
+    item.doing = Stage.publish;
+    if (job.slices.canceled) throw new StatusError(-E.ECANCELED);
+    item.doing = Stage.read;
+    if (!isUnchanged(entry, fstat(file.source))) {
+      item.flags |= ItemFlag.changed;
+      throw new StatusError(-E.EBUSY);
+    }
+    item.doing = Stage.write;
+    const stats = fstat(file.temp);
+    if (Number(stats.size) !== entry.size) fs.ftruncateSync(file.temp, entry.size);
+    const temp = parts.get(file.temp);
+    const now = stateOf(stats, temp === undefined);
+    await finish(job, file.source, entry, file.temp, now, name, exists, item);
+    if (temp === undefined) {
+      item.flags |= ItemFlag.replaced;
+      return;
+    }
+    item.doing = Stage.publish;
+    if (!isSameFile(below(temp.directory, temp.name), stats)) throw new StatusError(-E.ESTALE);
+    await publishTemp(job, temp, name, exists, item);
+  } finally {
+    closeLarge(parts, file);
+  }
+}
+
+export function abortLarge(parts: OpenParts, file: LargeFile, keepPart: boolean): void {
+  const temp = parts.get(file.temp);
+  if (temp !== undefined && !keepPart) {
+    const path = below(temp.directory, temp.name);
+    attempt(() => {
+      if (isSameFile(path, fstat(file.temp))) fs.unlinkSync(path);
+    });
+  }
+  closeLarge(parts, file);
+}
+
+function closeLarge(parts: OpenParts, file: LargeFile): void {
+  parts.delete(file.temp);
+  closeHandle(file.source);
+  closeHandle(file.temp);
+}

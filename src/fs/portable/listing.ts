@@ -1,0 +1,194 @@
+/** Listing directories and stating names, as `ffi/walk_linux.c` does it. */
+import fs from "node:fs";
+import { BatchFlag, FileType, RowFlag } from "../../core/entry-batch.ts";
+import { bytesOf } from "../../core/paths.ts";
+import { type DirHandle, NO_HANDLE, type WalkOptions, WORKING_DIRECTORY } from "../backend.ts";
+import { attributeDigest, type Wanted, wantsAttributes } from "./attributes.ts";
+import { below, checkName, descriptorPath, lstat, openDirectory } from "./directories.ts";
+import { type Entry, entryOfStat, typeOf } from "./entry.ts";
+import { attempt, E, StatusError, statusOf } from "./errno.ts";
+import { openBeneath } from "./open-beneath.ts";
+import type { Slices } from "./slices.ts";
+
+const SELF = bytesOf(".");
+const EMPTY = new Uint8Array(0);
+
+export interface Listing {
+  readonly directory: DirHandle;
+  /** The directory itself stands last. */
+  readonly entries: Entry[];
+  readonly status: number;
+  readonly flags: number;
+  readonly filesystemType: number;
+}
+
+export function nothing(name: Uint8Array, status: number): Entry {
+  const zero = { size: 0, mtimeSec: 0, mtimeNsec: 0, ctimeSec: 0, ctimeNsec: 0, mode: 0, uid: 0, gid: 0, nlink: 0 };
+  const none = { inoLow: 0, inoHigh: 0, dev: 0, rdev: 0, attrLow: 0, attrHigh: 0, flags: 0 };
+  return { name, linkText: EMPTY, ...zero, ...none, status };
+}
+
+/** What a name below a directory is. Errors become the entry's status. */
+export function examine(path: Buffer, name: Uint8Array, follow: boolean, wanted: Wanted, dev?: number): Entry {
+  let entry: Entry;
+  let status = 0;
+  let isFollowed = follow;
+  try {
+    let stats: fs.BigIntStats | undefined;
+    if (follow) {
+      try {
+        stats = fs.statSync(path, { bigint: true });
+      } catch (error) {
+        // Dangling or looping: the link itself, with the reason.
+        status = statusOf(error);
+        isFollowed = false;
+      }
+    }
+    stats ??= lstat(path);
+    const linkText = typeOf(stats.mode) === FileType.symlink ? readLink(path) : EMPTY;
+    entry = entryOfStat(name, stats, linkText);
+  } catch (error) {
+    return nothing(name, statusOf(error));
+  }
+  let flags = entry.flags;
+  if (dev !== undefined && entry.dev !== dev) flags |= RowFlag.mount;
+  let digest: readonly [number, number] = [0, 0];
+  if (wantsAttributes(wanted)) {
+    const failed = attempt(() => {
+      digest = attributeDigest({ path, follow: isFollowed }, wanted);
+    });
+    if (failed < 0) flags |= RowFlag.attrFailed;
+  }
+  return { ...entry, flags, attrLow: digest[0], attrHigh: digest[1], status };
+}
+
+export function readLink(path: Buffer): Uint8Array {
+  return new Uint8Array(fs.readlinkSync(path, { encoding: "buffer" }));
+}
+
+export async function listDirectory(
+  slices: Slices,
+  parent: DirHandle,
+  name: Uint8Array,
+  options: WalkOptions,
+  wanted: Wanted,
+): Promise<Listing> {
+  let directory: DirHandle = NO_HANDLE;
+  let flags = 0;
+  let modeBefore: number | undefined;
+  try {
+    if (slices.canceled) throw new StatusError(-E.ECANCELED);
+    const opened = openToList(parent, name, options);
+    directory = opened.directory;
+    if (opened.created) flags |= BatchFlag.created;
+    if (opened.modeBefore !== undefined) {
+      modeBefore = opened.modeBefore;
+      flags |= BatchFlag.madeWritable;
+    }
+  } catch (error) {
+    const status = statusOf(error);
+    return { directory: NO_HANDLE, entries: [nothing(SELF, -E.ENOENT)], status, flags, filesystemType: 0 };
+  }
+  let self = examine(below(directory, SELF), SELF, true, wanted);
+  if (modeBefore !== undefined) self = { ...self, mode: modeBefore };
+  const entries: Entry[] = [];
+  let status = 0;
+  if (!options.selfOnly) {
+    try {
+      const names = fs.readdirSync(descriptorPath(directory), { encoding: "buffer" });
+      names.sort(Buffer.compare);
+      for (const entry of names) {
+        await slices.breathe();
+        const copy = new Uint8Array(entry);
+        entries.push(examine(below(directory, copy), copy, options.follow, wanted, self.dev));
+      }
+    } catch (error) {
+      status = statusOf(error);
+      flags |= BatchFlag.partial;
+    }
+  }
+  entries.push(self);
+  return { directory, entries, status, flags, filesystemType: filesystemType(directory) };
+}
+
+export function filesystemType(directory: DirHandle): number {
+  let type = 0;
+  attempt(() => {
+    type = fs.statfsSync(descriptorPath(directory)).type >>> 0;
+  });
+  return type;
+}
+
+interface Opened {
+  readonly directory: DirHandle;
+  readonly created: boolean;
+  /** The mode it had before it was made writable. */
+  readonly modeBefore: number | undefined;
+}
+
+function openToList(parent: DirHandle, name: Uint8Array, options: WalkOptions): Opened {
+  if (parent !== WORKING_DIRECTORY && name.includes(0x2f)) {
+    return { ...openBeneath(parent, name, options.create), modeBefore: undefined };
+  }
+  const component = name.length === 0 ? SELF : name;
+  const isSelf = component.length === 1 && component[0] === SELF[0];
+  if (parent !== WORKING_DIRECTORY && !isSelf) {
+    const status = checkName(component);
+    if (status < 0) throw new StatusError(status);
+  }
+  const path = below(parent, component);
+  let created = false;
+  const open = (): DirHandle => openDirectory(path, options.openFollow || isSelf);
+  const tryOpen = (): number => {
+    try {
+      return open();
+    } catch (error) {
+      return statusOf(error);
+    }
+  };
+  let directory = tryOpen();
+  if (directory === -E.ENOENT && options.create) {
+    const status = attempt(() => fs.mkdirSync(path, { mode: 0o700 }));
+    if (status < 0 && status !== -E.EEXIST) throw new StatusError(status);
+    created = status === 0;
+    directory = tryOpen();
+  }
+  let modeBefore: number | undefined;
+  if (options.writable && process.geteuid?.() !== 0 && (directory >= 0 || directory === -E.EACCES)) {
+    modeBefore = makeWritable(path);
+    if (directory < 0 && modeBefore !== undefined) directory = tryOpen();
+  }
+  if (directory < 0) throw new StatusError(directory);
+  return { directory, created, modeBefore };
+}
+
+/** Adds u+rwx to a directory of ours that lacks it; the mode it had, or undefined when nothing was done. */
+function makeWritable(path: Buffer): number | undefined {
+  const stats = lstat(path);
+  const mode = Number(stats.mode);
+  const isOurs = Number(stats.uid) === process.geteuid?.();
+  if (typeOf(mode) !== FileType.directory || !isOurs || (mode & 0o700) === 0o700) return undefined;
+  return attempt(() => fs.chmodSync(path, (mode & 0o7777) | 0o700)) === 0 ? mode : undefined;
+}
+
+export async function statNames(
+  slices: Slices,
+  parent: DirHandle,
+  names: readonly Uint8Array[],
+  follow: boolean,
+  wanted: Wanted,
+): Promise<Entry[]> {
+  const entries: Entry[] = [];
+  for (const given of names) {
+    const name = given.slice();
+    if (slices.canceled) {
+      entries.push(nothing(name, -E.ECANCELED));
+      continue;
+    }
+    const bad = name.length === 0 ? -E.ENOENT : parent === WORKING_DIRECTORY ? 0 : checkName(name);
+    entries.push(bad < 0 ? nothing(name, bad) : examine(below(parent, name), name, follow, wanted));
+    await slices.breathe().catch(() => undefined);
+  }
+  entries.push(nothing(SELF, -E.ENOENT));
+  return entries;
+}

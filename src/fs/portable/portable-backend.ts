@@ -1,0 +1,278 @@
+/** `Backend` on node:fs: the twin of the native one, for where the library cannot load. */
+import fs from "node:fs";
+import { type BatchHeader, buildBatch, type EntryBatch, type EntryFields } from "../../core/entry-batch.ts";
+import {
+  type Backend,
+  type BackendCapabilities,
+  type CopyRequest,
+  type DirHandle,
+  type ItemResults,
+  type LargeFile,
+  type LargeRequest,
+  NO_HANDLE,
+  type PreparedSettings,
+  type ProbeResult,
+  type RangeResult,
+  ROW_EXISTS,
+  type WalkOptions,
+  type WriteSettings,
+} from "../backend.ts";
+import { copyEntry, repairEntry } from "./copy-entry.ts";
+import { checkName, closeHandle } from "./directories.ts";
+import { type Entry, entryOfRow } from "./entry.ts";
+import { attempt, E, must, StatusError, statusOf } from "./errno.ts";
+import { type HashAlgorithm, hashEntry } from "./hash-file.ts";
+import { Item, PortableItemResults } from "./item-results.ts";
+import { type Job, openJob, PLAIN_SETTINGS, wantedOf } from "./job.ts";
+import { abortLarge, beginLarge, commitLarge, copyLargeRange, type OpenParts } from "./large-file.ts";
+import { libc } from "./libc.ts";
+import { listDirectory, statNames } from "./listing.ts";
+import { openBeneath, openOperator } from "./open-beneath.ts";
+import { probePair } from "./probe-pair.ts";
+import { linkEntry, moveEntry, removeEntry, sweepEntry } from "./remove.ts";
+import { Slices } from "./slices.ts";
+
+const MAX_OUTSTANDING = 64;
+const NO_NAME = new Uint8Array(0);
+
+type EachRow = (job: Job, entry: Entry, name: Uint8Array, exists: boolean, item: Item) => Promise<void> | void;
+
+export class PortableBackend implements Backend {
+  readonly kind = "portable" as const;
+  readonly reason: string;
+  readonly capabilities: BackendCapabilities = {
+    xattrs: libc !== undefined,
+    acls: libc !== undefined,
+    specials: libc !== undefined,
+    hardLinks: true,
+    sparse: true,
+    timeGranularityNs: libc === undefined ? 1000 : 1,
+    methods: ["read_write"],
+  };
+  readonly workers = 1;
+  readonly maxOutstanding = MAX_OUTSTANDING;
+  private readonly slices = new Slices();
+  private readonly parts: OpenParts = new Map();
+
+  constructor(reason: string) {
+    this.reason = reason;
+  }
+
+  /** There is one thread; more would not be ours. */
+  setWorkers(_workers: number): void {}
+  setRate(bytesPerSecond: number): void {
+    this.slices.setRate(bytesPerSecond);
+  }
+  bytesDone(): number {
+    return this.slices.bytesDone;
+  }
+  cancel(): void {
+    this.slices.cancel();
+  }
+  async shutdown(): Promise<void> {
+    this.slices.cancel();
+    await this.slices.whenIdle();
+  }
+
+  walk(parent: DirHandle, name: Uint8Array, options: WalkOptions): Promise<EntryBatch> {
+    const own = name.slice();
+    return this.slices.run(async () => {
+      const listing = await listDirectory(this.slices, parent, own, options, wantedOf(options));
+      const { directory, status, flags, filesystemType } = listing;
+      return buildBatch(listing.entries, { dirfd: directory, status, flags, filesystemType });
+    });
+  }
+
+  stat(
+    parent: DirHandle,
+    names: readonly Uint8Array[],
+    options: { xattrs: boolean; acls: boolean; follow: boolean; privileged?: boolean },
+  ): Promise<EntryBatch> {
+    const own = names.map((name) => name.slice());
+    return this.slices.run(async () =>
+      buildBatch(await statNames(this.slices, parent, own, options.follow, wantedOf(options))),
+    );
+  }
+
+  resolve(parent: DirHandle, path: Uint8Array, options: { create: boolean; operator: boolean }): Promise<number> {
+    const own = path.slice();
+    return this.slices.run(async () => {
+      try {
+        if (this.slices.canceled) return -E.ECANCELED;
+        return options.operator
+          ? openOperator(own, parent, options.create)
+          : openBeneath(parent, own, options.create).directory;
+      } catch (error) {
+        return statusOf(error);
+      }
+    });
+  }
+
+  prepare(settings: WriteSettings): PreparedSettings {
+    return { settings, token: 0 };
+  }
+
+  copy(request: CopyRequest): Promise<ItemResults> {
+    return this.rows(request, request.settings.settings, false, copyEntry);
+  }
+  repair(request: CopyRequest): Promise<ItemResults> {
+    return this.rows(request, request.settings.settings, true, (job, entry, name, _exists, item) =>
+      repairEntry(job, entry, name, item),
+    );
+  }
+
+  largeBegin(request: LargeRequest): Promise<LargeFile> {
+    const { entry, name, exists } = singleRow(request);
+    return this.slices.run(() => beginLarge(this.jobOf(request), this.parts, entry, name, exists, request.resume));
+  }
+  largeRange(
+    file: LargeFile,
+    offset: number,
+    length: number,
+    compare: boolean,
+    settings: PreparedSettings,
+  ): Promise<RangeResult> {
+    const none = { source: NO_HANDLE, target: NO_HANDLE };
+    return this.slices.run(() =>
+      copyLargeRange(openJob(this.slices, settings.settings, none), file, offset, length, compare),
+    );
+  }
+  largeCommit(file: LargeFile, request: LargeRequest): Promise<ItemResults> {
+    const { entry, name, exists } = singleRow(request);
+    return this.slices.run(async () => {
+      const item = new Item();
+      item.size = entry.size;
+      await settle(item, () => commitLarge(this.jobOf(request), this.parts, file, entry, name, exists, item));
+      return new PortableItemResults([item]);
+    });
+  }
+  largeAbort(file: LargeFile, _request: LargeRequest, keepPart: boolean): Promise<void> {
+    return this.slices.run(async () => abortLarge(this.parts, file, keepPart));
+  }
+
+  remove(
+    directory: DirHandle,
+    batch: EntryBatch,
+    rows: Uint32Array,
+    options: { same: boolean; backup?: DirHandle; settings?: PreparedSettings },
+  ): Promise<ItemResults> {
+    const request = { source: NO_HANDLE, target: directory, backup: options.backup ?? NO_HANDLE, batch, rows };
+    return this.rows(request, options.settings?.settings ?? PLAIN_SETTINGS, false, (job, entry, _name, _exists, item) =>
+      removeEntry(job, entry, options.same, item),
+    );
+  }
+
+  link(root: DirHandle, leader: Uint8Array, directory: DirHandle, name: Uint8Array): Promise<number> {
+    const [from, to] = [leader.slice(), name.slice()];
+    return this.slices.run(async () => {
+      try {
+        if (this.slices.canceled) return -E.ECANCELED;
+        const job = openJob(this.slices, PLAIN_SETTINGS, { source: root, target: directory });
+        await linkEntry(job, root, from, to);
+        return 0;
+      } catch (error) {
+        return statusOf(error);
+      }
+    });
+  }
+
+  hash(
+    directory: DirHandle,
+    batch: EntryBatch,
+    rows: Uint32Array,
+    algorithm: HashAlgorithm,
+    settings: PreparedSettings,
+  ): Promise<ItemResults> {
+    const request = { source: directory, target: NO_HANDLE, batch, rows };
+    return this.rows(request, settings.settings, false, (job, entry, _name, _exists, item) =>
+      hashEntry(job, entry, algorithm, item),
+    );
+  }
+
+  rename(source: DirHandle, target: DirHandle, batch: EntryBatch, rows: Uint32Array): Promise<ItemResults> {
+    return this.rows({ source, target, batch, rows }, PLAIN_SETTINGS, false, (_job, entry, _name, _exists, item) =>
+      moveEntry(source, target, entry.name, item),
+    );
+  }
+
+  sweep(directory: DirHandle, batch: EntryBatch, rows: Uint32Array): Promise<ItemResults> {
+    const request = { source: NO_HANDLE, target: directory, batch, rows };
+    return this.rows(request, PLAIN_SETTINGS, false, (_job, entry, _name, _exists, item) =>
+      sweepEntry(directory, entry.name, item),
+    );
+  }
+
+  sync(handle: DirHandle, wholeFilesystem: boolean): Promise<number> {
+    return this.slices.run(async () => {
+      if (wholeFilesystem && libc !== undefined) return libc.syncFilesystem(handle);
+      return attempt(() => fs.fsyncSync(handle));
+    });
+  }
+
+  probe(source: DirHandle, target: DirHandle): Promise<ProbeResult> {
+    return this.slices.run(async () => probePair(source, target));
+  }
+
+  close(handles: readonly DirHandle[]): void {
+    for (const handle of handles) closeHandle(handle);
+  }
+  releaseBatch(_batch: EntryBatch): void {}
+  makeBatch(entries: readonly EntryFields[], header?: BatchHeader): EntryBatch {
+    return buildBatch(entries, header);
+  }
+
+  private jobOf(request: CopyRequest): Job {
+    return openJob(this.slices, request.settings.settings, request);
+  }
+
+  /** Runs `each` over the rows in order. What the caller gave is copied first: it may be released meanwhile. */
+  private rows(
+    request: Omit<CopyRequest, "settings">,
+    settings: WriteSettings,
+    allowsSelf: boolean,
+    each: EachRow,
+  ): Promise<ItemResults> {
+    const { batch } = request;
+    const given = Array.from(request.rows, (row) => ({ row: (row & ~ROW_EXISTS) >>> 0, exists: row >= ROW_EXISTS }));
+    if (request.targetName !== undefined && given.length !== 1) throw new Error("a target name is for a single row");
+    const newName = request.targetName?.slice();
+    return this.slices.run(async () => {
+      const items: Item[] = [];
+      const job = openJob(this.slices, settings, request);
+      for (const { row, exists } of given) {
+        const item = new Item();
+        items.push(item);
+        await settle(item, async () => {
+          await this.slices.breathe();
+          const isSelf = row === batch.count;
+          if (row > batch.count || (isSelf && !allowsSelf)) throw new StatusError(-E.EINVAL);
+          const entry = entryOfRow(batch, row);
+          if (!isSelf) must(checkName(entry.name));
+          const name = isSelf ? NO_NAME : (newName ?? entry.name);
+          if (!isSelf) must(checkName(name));
+          item.size = entry.size;
+          await each(job, entry, name, exists, item);
+        });
+      }
+      return new PortableItemResults(items);
+    });
+  }
+}
+
+/** A failure of the system is the item's; anything else is a bug and rejects the request. */
+async function settle(item: Item, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+    item.doing = 0;
+  } catch (error) {
+    item.status = statusOf(error);
+    item.bytes = 0;
+  }
+}
+
+function singleRow(request: CopyRequest): { entry: Entry; name: Uint8Array; exists: boolean } {
+  const row = request.rows[0] ?? 0;
+  const entry = entryOfRow(request.batch, (row & ~ROW_EXISTS) >>> 0);
+  const name = request.targetName?.slice() ?? entry.name;
+  return { entry, name, exists: row >= ROW_EXISTS };
+}

@@ -1,0 +1,289 @@
+/** The flag table against itself, the help, and the options that it has to reach. */
+import { describe, expect, test } from "bun:test";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { FLAGS, flagNamed, GROUPS } from "../../src/cli/flags.ts";
+import { foreignFlag, foreignLetter } from "../../src/cli/foreign-flags.ts";
+import { overviewHelp, shortUsage, verbHelp } from "../../src/cli/help.ts";
+import { ParsedArgs, parseCommandLine } from "../../src/cli/parse-args.ts";
+import { argumentOf } from "../../src/cli/raw-args.ts";
+import { type Resolved, resolveOptions, type Surroundings } from "../../src/cli/resolve-options.ts";
+import { isVerb, VERB_NAMES, type VerbName } from "../../src/cli/verbs.ts";
+import type { RunOptions } from "../../src/core/options.ts";
+import { run } from "./processes.ts";
+
+const NOW_MS = 1_700_000_000_000;
+const SURROUNDINGS: Surroundings = {
+  env: {},
+  nowMs: NOW_MS,
+  readFile: (path) => Buffer.from(`read-${Buffer.from(path).toString()}\n`),
+  readStdin: async () => Buffer.from("from-stdin\n"),
+  accounts: {
+    passwd: () => Buffer.from("root:x:0:0::/:\nana:x:1001:1002::/:\n123:x:7:7::/:\n"),
+    group: () => Buffer.from("root:x:0:\nstaff:x:50:ana\n"),
+  },
+};
+
+export async function resolve(line: string, over: Partial<Surroundings> = {}): Promise<Resolved> {
+  const parsed = parseCommandLine(line.split(" ").map(argumentOf));
+  if (parsed.kind !== "run") throw new Error(`not a run: ${parsed.kind}`);
+  return await resolveOptions(parsed.args, { ...SURROUNDINGS, ...over });
+}
+
+describe("the table", () => {
+  test("names and letters are unique and well formed", () => {
+    const names = FLAGS.map((flag) => flag.name);
+    const letters = FLAGS.flatMap((flag) => flag.short ?? []);
+    expect(new Set(names).size).toBe(names.length);
+    expect(new Set(letters).size).toBe(letters.length);
+    for (const name of names) expect(name).toMatch(/^[a-z][a-z0-9-]*$/);
+    for (const letter of letters) expect(letter).toMatch(/^[A-Za-z0-9]$/);
+  });
+  test("conflicts and needs name flags that a common verb has", () => {
+    for (const flag of FLAGS) {
+      for (const other of [...(flag.conflicts ?? []), ...(flag.needs ?? [])]) {
+        const known = flagNamed(other);
+        expect(known, `${flag.name} names ${other}`).toBeDefined();
+        expect(flag.verbs.some((verb) => known!.verbs.includes(verb))).toBe(true);
+      }
+    }
+  });
+  test("every flag has verbs, a group and one help line", () => {
+    for (const flag of FLAGS) {
+      expect(flag.verbs.length).toBeGreaterThan(0);
+      for (const verb of flag.verbs) expect(isVerb(verb)).toBe(true);
+      expect(GROUPS).toContain(flag.group);
+      expect(flag.help).not.toMatch(/\n|\.$/);
+    }
+  });
+  test("no flag of ours is explained as another tool's", () => {
+    for (const flag of FLAGS) {
+      expect(foreignFlag(flag.name)).toBeUndefined();
+      if (flag.short !== undefined) expect(foreignLetter(flag.short)).toBeUndefined();
+    }
+  });
+});
+
+describe("help", () => {
+  test.each([...VERB_NAMES])("of %s lists its flags and no others, within 80 columns", (verb) => {
+    const text = verbHelp(verb);
+    for (const flag of FLAGS) {
+      const listed = new RegExp(`^ +(-., )? *--${flag.name}(?![a-z-])`, "m").test(text);
+      expect(listed, `--${flag.name}`).toBe(flag.verbs.includes(verb));
+    }
+    for (const line of text.split("\n").slice(1)) expect(line.length).toBeLessThanOrEqual(80);
+  });
+  test.each(["overview", "short", ...VERB_NAMES])("%s is as agreed", (topic) => {
+    const text = topic === "overview" ? overviewHelp() : topic === "short" ? shortUsage() : verbHelp(topic as VerbName);
+    expectGolden(`help-${topic}.txt`, text);
+  });
+  test.concurrent.each([
+    ["help", overviewHelp()],
+    ["--help", overviewHelp()],
+    ["-h", overviewHelp()],
+    ["help mirror", verbHelp("mirror")],
+    ["mirror --help", verbHelp("mirror")],
+    ["copy -nh", verbHelp("copy")],
+    ["copy A --help --frob", verbHelp("copy")],
+    ["help capabilities", verbHelp("capabilities")],
+  ])("fastsync %s", async (line, expected) => {
+    const { code, out, err } = await run(line.split(" "));
+    expect({ code, out, err }).toEqual({ code: 0, out: expected, err: "" });
+  });
+});
+
+/** Compares with a file; UPDATE_GOLDEN=1 writes it. */
+function expectGolden(name: string, text: string): void {
+  const path = join(import.meta.dir, "golden", name);
+  if (process.env["UPDATE_GOLDEN"] === "1") writeFileSync(path, text);
+  expect(text).toBe(readFileSync(path, "utf8"));
+}
+
+type Get = (resolved: Resolved) => unknown;
+const option =
+  (get: (options: RunOptions) => unknown): Get =>
+  ({ options }) =>
+    get(options);
+const rules: Get = ({ options }) =>
+  options.filter.rules.map(({ text, origin }) => `${origin}: ${Buffer.from(text).toString()}`);
+
+/** Each flag with the value it makes, and the value without it. */
+const REACH: Readonly<Record<string, readonly [line: string, get: Get, set: unknown, unset: unknown]>> = {
+  "dry-run": ["copy -n A B", option((o) => o.dryRun), true, false],
+  yes: ["mirror -y A B", ({ face }) => face.yes, true, false],
+  retry: ["copy --retry 3 A B", option((o) => o.retry.attempts), 3, 0],
+  verbose: ["copy -v A B", ({ face }) => face.verbose, true, false],
+  quiet: ["copy -q A B", ({ face }) => face.quiet, true, false],
+  progress: ["copy -p A B", ({ face }) => face.progress, "on", "automatic"],
+  "no-progress": ["copy --no-progress A B", ({ face }) => face.progress, "off", "automatic"],
+  itemize: ["copy -i A B", ({ face }) => face.itemize, true, false],
+  json: ["copy --json A B", ({ face }) => face.json, true, false],
+  checksum: ["copy -c A B", option((o) => o.compare.checksum), true, false],
+  "size-only": ["copy --size-only A B", option((o) => o.compare.sizeOnly), true, false],
+  "ignore-times": ["copy --ignore-times A B", option((o) => o.compare.ignoreTimes), true, false],
+  "modify-window": ["copy --modify-window=1.5 A B", option((o) => o.compare.modifyWindowNs), 1.5e9, 0],
+  "ignore-existing": ["copy --ignore-existing A B", option((o) => o.compare.ignoreExisting), true, false],
+  existing: ["copy --existing A B", option((o) => o.compare.existing), true, false],
+  update: ["copy -u A B", option((o) => o.compare.update), true, false],
+  gitignore: ["copy --gitignore A B", option((o) => o.filter.gitignore), true, false],
+  "min-size": ["copy --min-size 1.5K A B", option((o) => o.filter.minSize), 1536, undefined],
+  "max-size": ["copy --max-size=1MB A B", option((o) => o.filter.maxSize), 1e6, undefined],
+  "min-age": ["copy --min-age=2h A B", option((o) => o.filter.modifiedBefore), NOW_MS / 1000 - 7200, undefined],
+  "max-age": ["copy --max-age=1w A B", option((o) => o.filter.modifiedAfter), NOW_MS / 1000 - 604_800, undefined],
+  "one-file-system": ["copy -x A B", option((o) => o.oneFileSystem), true, false],
+  "copy-links": ["copy -L A B", option((o) => o.copyLinks), true, false],
+  "safe-links": ["copy --safe-links A B", option((o) => o.safeLinks), true, false],
+  "delete-excluded": ["mirror --delete-excluded A B", option((o) => o.delete.excluded), true, false],
+  "max-delete": [
+    "mirror --max-delete 5% A B",
+    option((o) => o.delete.limit),
+    { kind: "percent", percent: 5 },
+    { kind: "guard" },
+  ],
+  "allow-empty-source": ["mirror --allow-empty-source A B", option((o) => o.delete.allowEmptySource), true, false],
+  inplace: ["copy --inplace A B", option((o) => o.write.inplace), true, false],
+  "temp-dir": ["copy --temp-dir=T A B", option((o) => text(o.write.tempDir)), "T", undefined],
+  backup: ["copy -b A B", option((o) => text(o.write.backup?.suffix)), "~", undefined],
+  "backup-dir": ["copy --backup-dir=D A B", option((o) => text(o.write.backup?.directory)), "D", undefined],
+  resume: ["copy --resume A B", option((o) => o.write.resume), true, false],
+  fsync: ["copy --fsync=file A B", option((o) => o.write.fsync), "file", "none"],
+  verify: ["copy --verify A B", option((o) => o.write.verify), "compare", "none"],
+  "numeric-ids": ["copy --numeric-ids A B", option((o) => o.preserve.numericIds), true, false],
+  chown: [
+    "copy --chown=ana:staff A B",
+    option(({ preserve }) => [preserve.chownUid, preserve.chownGid]),
+    [1001, 50],
+    [undefined, undefined],
+  ],
+  "no-perms": ["copy --no-perms A B", option((o) => o.preserve.perms), false, true],
+  "no-times": ["copy --no-times A B", option((o) => o.preserve.times), false, true],
+  "no-owner": ["copy --no-owner A B", option((o) => o.preserve.owner), false, true],
+  "no-group": ["copy --no-group A B", option((o) => o.preserve.group), false, true],
+  "no-xattrs": ["copy --no-xattrs A B", option((o) => o.preserve.xattrs), false, true],
+  "no-acls": ["copy --no-acls A B", option((o) => o.preserve.acls), false, true],
+  "no-hard-links": ["copy --no-hard-links A B", option((o) => o.preserve.hardLinks), false, true],
+  "no-specials": ["copy --no-specials A B", option((o) => o.preserve.specials), false, true],
+  "no-sparse": ["copy --no-sparse A B", option((o) => o.preserve.sparse), false, true],
+  "no-dir-times": ["copy --no-dir-times A B", option((o) => o.preserve.dirTimes), false, true],
+  "no-strict-attrs": ["copy --no-strict-attrs A B", option((o) => o.strictAttrs), false, true],
+  bwlimit: ["copy --bwlimit=10M A B", option((o) => o.write.rateBytesPerSecond), 10 * 1024 * 1024, 0],
+  workers: ["copy --workers 3 A B", option((o) => o.write.workers), 3, 0],
+  "copy-method": [
+    "copy --copy-method=mmap,clone,mmap A B",
+    option((o) => o.write.methods),
+    ["mmap", "clone"],
+    undefined,
+  ],
+  "no-zero-copy": ["copy --no-zero-copy A B", option((o) => o.write.methods), ["read_write"], undefined],
+  exclude: ["copy --exclude=*.o A B", rules, ["--exclude: - *.o"], []],
+  include: ["copy --include=*.o A B", rules, ["--include: + *.o"], []],
+  filter: ["copy --filter=-s_*.o A B", rules, ["--filter: -s_*.o"], []],
+  "exclude-from": ["copy --exclude-from=F A B", rules, ["F:1: - read-F"], []],
+  "include-from": ["copy --include-from=- A B", rules, ["-:1: + from-stdin"], []],
+  "files-from": ["copy --files-from=F A B", option((o) => o.filter.filesFrom?.map(text)), ["read-F"], undefined],
+};
+
+function text(bytes: Uint8Array | undefined): string | undefined {
+  return bytes === undefined ? undefined : Buffer.from(bytes).toString();
+}
+
+/** Flags whose effect shows only with others, or outside of the options; each has a test of its own. */
+const ELSEWHERE = ["help", "version", "wait", "suffix", "from0", "zero-copy"];
+
+describe("every flag reaches what it is for", () => {
+  test("no flag is left out", () => {
+    expect([...Object.keys(REACH), ...ELSEWHERE].sort()).toEqual(FLAGS.map((flag) => flag.name as string).sort());
+  });
+  test.each(Object.entries(REACH))("--%s", async (_, [line, get, set, unset]) => {
+    expect(get(await resolve(line))).toEqual(set);
+    const verb = line.split(" ", 1)[0]!;
+    expect(get(await resolve(`${verb} A B`))).toEqual(unset);
+  });
+  test("every verb of a tree accepts what the table gives it", async () => {
+    for (const verb of ["copy", "mirror", "move", "check"] as const) {
+      for (const flag of FLAGS.filter((known) => known.verbs.includes(verb) && !ELSEWHERE.includes(known.name))) {
+        const [, ...words] = REACH[flag.name]![0].split(" ");
+        expect((await resolve([verb, ...words].join(" "))).options.verb).toBe(verb);
+      }
+    }
+  });
+  test("--wait", async () => {
+    expect((await resolve("copy --retry 2 --wait 0.5 A B")).options.retry).toEqual({ attempts: 2, waitMs: 500 });
+    expect((await resolve("copy --retry 2 A B")).options.retry).toEqual({ attempts: 2, waitMs: 1000 });
+  });
+  test("--suffix and --backup-dir", async () => {
+    expect(text((await resolve("copy -b --suffix=.old A B")).options.write.backup?.suffix)).toBe(".old");
+    expect(text((await resolve("copy --backup-dir=D A B")).options.write.backup?.suffix)).toBe("");
+  });
+  test("--from0", async () => {
+    const readFile = () => Buffer.from("a\nb\0c\0");
+    const { options } = await resolve("copy -0 --files-from=F A B", { readFile });
+    expect(options.filter.filesFrom?.map(text)).toEqual(["a\nb", "c"]);
+  });
+  test("--zero-copy and the environment", async () => {
+    for (const name of ["FASTSYNC_NO_ZERO_COPY", "ORBIT_NO_ZERO_COPY"]) {
+      const env = { [name]: "1" };
+      expect((await resolve("copy A B", { env })).options.write.methods).toEqual(["read_write"]);
+      expect((await resolve("copy A B", { env })).face.notes).toEqual([`zero-copy: off (${name} is set)`]);
+      expect((await resolve("copy --zero-copy A B", { env })).options.write.methods).toBeUndefined();
+      expect((await resolve("copy --copy-method=clone A B", { env })).options.write.methods).toEqual(["clone"]);
+      expect((await resolve("copy A B", { env: { [name]: "0" } })).options.write.methods).toBeUndefined();
+    }
+    expect((await resolve("copy --zero-copy A B")).face.notes).toEqual(["zero-copy: on"]);
+  });
+  test("--verify=readback", async () => {
+    expect((await resolve("copy --verify=readback A B")).options.write.verify).toBe("readback");
+  });
+  test("--no-times covers directories", async () => {
+    expect((await resolve("copy --no-times A B")).options.preserve.dirTimes).toBe(false);
+  });
+  test("rules keep the order of the command line", async () => {
+    expect(rules(await resolve("copy --include=a --exclude-from=F --filter=-_c --exclude=d A B"))).toEqual([
+      "--include: + a",
+      "F:1: - read-F",
+      "--filter: -_c",
+      "--exclude: - d",
+    ]);
+  });
+});
+
+describe("defaults of the verbs", () => {
+  test("delete and fsync", async () => {
+    const of = async (verb: string) => (await resolve(`${verb} A B`)).options;
+    expect((await of("copy")).delete.enabled).toBe(false);
+    expect((await of("mirror")).delete.enabled).toBe(true);
+    expect((await of("move")).delete.enabled).toBe(false);
+    expect((await of("check")).delete.enabled).toBe(false);
+    expect((await of("copy")).write.fsync).toBe("none");
+    expect((await of("move")).write.fsync).toBe("end");
+    expect((await resolve("move --fsync=none A B")).options.write.fsync).toBe("none");
+  });
+});
+
+describe("--chown", () => {
+  test.each([
+    ["ana", 1001, undefined],
+    ["ana:", 1001, undefined],
+    [":staff", undefined, 50],
+    ["root:root", 0, 0],
+    ["1234:5678", 1234, 5678],
+    // A name of digits is a name first, as chown(1) has it.
+    ["123", 7, undefined],
+  ])("%s", async (value, uid, gid) => {
+    const { preserve } = (await resolve(`copy --chown=${value} A B`)).options;
+    expect([preserve.chownUid, preserve.chownGid]).toEqual([uid, gid]);
+  });
+  test("an unknown name is never root, even without account files", async () => {
+    const broken = () => {
+      throw new Error("gone");
+    };
+    const accounts = { passwd: broken, group: broken };
+    expect(resolve("copy --chown=ana A B", { accounts })).rejects.toThrow("there is no user 'ana'");
+    expect((await resolve("copy --chown=12 A B", { accounts })).options.preserve.chownUid).toBe(12);
+  });
+});
+
+test("switches may be repeated; ParsedArgs sees them once", () => {
+  const parsed = parseCommandLine(["copy", "-vv", "--verbose", "A", "B"].map(argumentOf));
+  expect(parsed.kind === "run" && parsed.args instanceof ParsedArgs && parsed.args.has("verbose")).toBe(true);
+});

@@ -1,0 +1,199 @@
+/** Wrong command lines, through the real process: exit 1, nothing on stdout, and a message that names the way out. */
+import { afterAll, describe, expect, test } from "bun:test";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { jsonLines, run } from "./processes.ts";
+
+const directory = mkdtempSync(join(tmpdir(), "fastsync-cli-"));
+afterAll(() => rmSync(directory, { recursive: true }));
+mkdirSync(join(directory, "A"));
+writeFileSync(join(directory, "rules"), "*.o\n");
+
+const CASES: readonly (readonly [line: string, message: string])[] = [
+  // verbs
+  ["cp A B", "fastsync: unknown verb 'cp'; did you mean copy?"],
+  ["sync A B", "fastsync: unknown verb 'sync'; did you mean mirror?"],
+  ["miror A B", "fastsync: unknown verb 'miror'; did you mean mirror?"],
+  ["mrirro A B", "fastsync: unknown verb 'mrirro'; did you mean mirror?"],
+  ["A B", "fastsync: unknown verb 'A'\n  Put a verb before the places"],
+  ["frobnicate", "fastsync: unknown verb 'frobnicate'\n  The verbs are copy, mirror"],
+  ["--json copy A B", "fastsync: the verb comes first, before '--json'\n  Write: fastsync copy --json"],
+  ["-n mirror A B", "the verb comes first, before '-n'\n  Write: fastsync mirror -n"],
+  ["help frob", "fastsync help: there is no verb 'frob'"],
+  ["help miror", "fastsync help: there is no verb 'miror'; did you mean mirror?"],
+  // unknown and misspelled flags
+  ["copy --chekcsum A B", "fastsync copy: unknown flag '--chekcsum'; did you mean --checksum?"],
+  ["copy --dryrun A B", "unknown flag '--dryrun'; did you mean --dry-run?"],
+  ["copy --excldue=x A B", "unknown flag '--excldue'; did you mean --exclude?"],
+  ["mirror --delete-exluded A B", "unknown flag '--delete-exluded'; did you mean --delete-excluded?"],
+  ["copy --frobnicate-all A B", "unknown flag '--frobnicate-all'\n  A path that begins with -"],
+  ["copy -k A B", "unknown flag '-k'"],
+  ["copy -nk A B", "unknown flag '-k' (in '-nk')"],
+  ["copy -verbose A B", "unknown flag '-verbose'; did you mean --verbose?"],
+  // flags of other verbs
+  ["copy --delete-excluded A B", "--delete-excluded belongs to mirror; copy has no use for it"],
+  ["move --max-delete 3 A B", "--max-delete belongs to mirror; move has no use for it"],
+  ["check --dry-run A B", "--dry-run belongs to copy, mirror and move; check has no use for it"],
+  ["check -n A B", "-n (--dry-run) belongs to copy, mirror and move; check has no use for it"],
+  ["version --checksum", "--checksum belongs to copy, mirror, move and check; version has no use for it"],
+  // flags of other tools
+  ["copy -a A B", "-a is the default here, with hard links"],
+  ["copy -av A B", "-a (in '-av') is the default here"],
+  ["copy -r A B", "-r is the default here"],
+  ["copy --recursive A B", "--recursive is the default here"],
+  ["copy --archive A B", "--archive is the default here"],
+  ["copy --delete A B", "--delete is not a flag here; use the verb mirror"],
+  ["copy --remove-source-files A B", "--remove-source-files is not a flag here; use the verb move"],
+  ["copy -P A B", "-P is not here; progress is -p"],
+  ["copy -z A B", "-z is not here"],
+  ["copy --link-dest=x A B", "--link-dest is not here yet"],
+  ["copy --perms A B", "--perms is the default here; leave it out; --no-perms turns it off"],
+  // values
+  ["copy --max-size", "--max-size needs a value: --max-size=SIZE"],
+  ["copy --fsync", "--fsync needs a value: --fsync=none|file|end"],
+  [
+    "copy --max-size --checksum A B",
+    "--max-size needs a value before --checksum\n  If --checksum is the value, write --max-size=--checksum",
+  ],
+  ["copy --exclude -n A B", "--exclude needs a value before -n\n  If -n is the value, write --exclude=-n"],
+  ["copy --exclude -- A B", "--exclude needs a value before --"],
+  ["copy --dry-run=yes A B", "--dry-run takes no value\n  Leave '=yes' out"],
+  ["copy -n=yes A B", "-n (--dry-run) takes no value"],
+  ["copy --max-size 1M --max-size 2M A B", "--max-size is given twice ('1M' and '2M'); keep one"],
+  ["copy --verify --verify=readback A B", "--verify is given twice (no value and 'readback'); keep one"],
+  ["copy --fsync=ende A B", "--fsync knows none, file and end, not 'ende'; did you mean end?"],
+  ["copy --verify=hash A B", "--verify knows readback, not 'hash'"],
+  ["copy --max-size=lots A B", "--max-size: 'lots' is not a size\n  Sizes look like 4096"],
+  ["copy --min-size=-1 A B", "--min-size: '-1' is not a size"],
+  ["copy --bwlimit=10X A B", "--bwlimit: '10X' is not a size"],
+  ["copy --min-age=7 A B", "--min-age: '7' is not an age\n  Ages look like 90s"],
+  ["copy --max-age=2024-02-31 A B", "--max-age: '2024-02-31' is not an age"],
+  ["copy --modify-window=1h A B", "--modify-window: '1h' is not a span of time"],
+  ["copy --workers=0 A B", "--workers: '0' is not a whole number from 1 to 256"],
+  ["copy --workers=many A B", "--workers: 'many' is not a whole number"],
+  ["copy --retry=-1 A B", "--retry: '-1' is not a whole number"],
+  ["copy --retry=1 --wait=soon A B", "--wait: 'soon' is not a number of seconds"],
+  ["mirror --max-delete=half A B", "--max-delete: 'half' is not a limit\n  Limits look like 25"],
+  ["mirror --max-delete=101% A B", "--max-delete: '101%' is not a limit"],
+  [
+    "copy --copy-method=clone,reflnk A B",
+    "--copy-method knows clone, copy_file_range, sendfile, mmap and read_write, not 'reflnk'",
+  ],
+  ["copy --copy-method=copy-file-range A B", "did you mean copy_file_range?"],
+  ["copy --chown=nobody-of-this-name A B", "--chown: there is no user 'nobody-of-this-name' in /etc/passwd"],
+  ["copy --chown=:no-such-group A B", "--chown: there is no group 'no-such-group' in /etc/group"],
+  ["copy --chown=: A B", "--chown: ':' is not USER:GROUP"],
+  ["copy --chown=a:b:c A B", "--chown: 'a:b:c' is not USER:GROUP"],
+  ["copy --chown=4294967295 A B", "--chown: 4294967295 is too large for a user number"],
+  ["copy --temp-dir= A B", "--temp-dir is empty"],
+  ["copy --backup --suffix=a/b A B", "--suffix may not contain a slash"],
+  ["copy --backup --suffix= A B", "--suffix is empty"],
+  ["copy --exclude-from=none A B", "--exclude-from: cannot read 'none': no such file"],
+  ["copy --files-from=A A B", "--files-from: cannot read 'A': it is a directory"],
+  ["copy --files-from=- --exclude-from=- A B", "--exclude-from and --files-from cannot both read standard input"],
+  // contradictions
+  ["copy -q -v A B", "--quiet and --verbose contradict each other; leave one out"],
+  ["copy -qp A B", "--quiet and --progress contradict each other"],
+  ["copy --progress --no-progress A B", "--progress and --no-progress contradict each other"],
+  ["copy --size-only -c A B", "--checksum and --size-only contradict each other"],
+  ["copy --size-only --ignore-times A B", "--size-only and --ignore-times contradict each other"],
+  ["copy --inplace --temp-dir T A B", "--inplace and --temp-dir contradict each other"],
+  ["copy --inplace --backup A B", "--inplace and --backup contradict each other"],
+  ["copy --zero-copy --no-zero-copy A B", "--zero-copy and --no-zero-copy contradict each other"],
+  ["copy --copy-method=clone --no-zero-copy A B", "--copy-method and --no-zero-copy contradict each other"],
+  ["copy --chown=0 --no-owner A B", "--chown with a user and --no-owner contradict each other"],
+  ["copy --chown=:0 --no-group A B", "--chown with a group and --no-group contradict each other"],
+  ["copy --min-size=2M --max-size=1M A B", "--min-size is larger than --max-size"],
+  ["copy --min-age=7d --max-age=1d A B", "--min-age is older than --max-age"],
+  ["copy --suffix=.old A B", "--suffix needs --backup or --backup-dir"],
+  ["copy --wait=3 A B", "--wait needs --retry"],
+  ["copy -0 A B", "--from0 needs --files-from, --exclude-from or --include-from"],
+  // places
+  ["copy", "fastsync copy: SOURCE and TARGET are missing\n  Usage: fastsync copy [flags] SOURCE... TARGET"],
+  ["copy A", "TARGET is missing after 'A'"],
+  ["mirror A B C", "'C' is one argument too many"],
+  ["check A B C", "'C' is one argument too many"],
+  ["capabilities A", "TARGET is missing after 'A'"],
+  ["version now", "version takes no arguments; 'now' is too many"],
+  ["help copy move", "'move' is one argument too many"],
+  ["copy - B", "'-' (standard input or output) cannot be copied"],
+  [
+    "copy host:/data B",
+    "'host:/data' looks like a place on another machine; this build copies between local paths only",
+  ],
+  ["copy A user@host:dir", "'user@host:dir' looks like a place on another machine"],
+  ["copy sftp://host/x B", "'sftp://host/x' looks like a place on another machine"],
+  ["mirror A s3://bucket/", "'s3://bucket/' looks like a place on another machine"],
+  // short flags that take numbers elsewhere
+  ["copy -p 8 A B", "-p is --progress here and takes no value, so 8 has no place\n  For 8 threads write --workers 8."],
+  ["copy -p8 A B", "-p is --progress here and takes no value"],
+  ["copy -c 16M A B", "-c is --checksum here and takes no value, so 16M has no place"],
+  ["copy -c16M A B", "-c is --checksum here and takes no value"],
+];
+
+describe("usage errors", () => {
+  test.concurrent.each(CASES.map(([line, message]) => [line, message] as const))(
+    "fastsync %s",
+    async (line, message) => {
+      const { code, out, err } = await run(line.split(" "), { cwd: directory });
+      expect(err).toContain(message);
+      expect(err).toContain("--help");
+      if (!line.includes("--json")) expect(out).toBe("");
+      expect(code).toBe(1);
+    },
+  );
+});
+
+test("an empty argument", async () => {
+  const { code, err } = await run(["copy", "", "B"]);
+  expect(err).toContain("an argument is empty");
+  expect(code).toBe(1);
+});
+
+test("control characters in arguments do not reach the terminal", async () => {
+  const { err } = await run(["copy", "--\u001b[31mx", "A", "B"]);
+  expect(err).not.toContain("\u001b");
+  expect(err).toContain("\\033[31mx");
+});
+
+test("fastsync alone gives the short usage on stderr", async () => {
+  const { code, out, err } = await run([]);
+  expect(code).toBe(1);
+  expect(out).toBe("");
+  expect(err).toStartWith("Usage: fastsync VERB [flags] SOURCE... TARGET\n");
+});
+
+test("after --json a usage error is an error and one summary on stdout", async () => {
+  for (const line of ["copy --json --frob A B", "copy --frob --json A B", "frob --json"]) {
+    const { code, out, err } = await run(line.split(" "));
+    expect(code).toBe(1);
+    expect(err).toContain("fastsync");
+    const lines = jsonLines(out);
+    expect(lines.map(({ schema, type }) => ({ schema, type }))).toEqual([
+      { schema: 1, type: "error" },
+      { schema: 1, type: "summary" },
+    ]);
+    expect(lines[1]).toMatchObject({ exit_code: 1, exit_reason: "usage", files_transferred: 0 });
+  }
+});
+
+test("what follows -- is no flag", async () => {
+  const { code, err, out } = await run(["copy", "--", "--json", "-n"]);
+  expect(err).toBe("");
+  expect(code).toBe(0);
+  expect(out).toStartWith("copy --json/ -> -n (new)\n");
+});
+
+test("local names with colons", async () => {
+  mkdirSync(join(directory, "2024:06"), { recursive: true });
+  expect((await run(["copy", "2024:06", "B"], { cwd: directory })).code).toBe(0);
+  expect((await run(["copy", "A", "./x:y"], { cwd: directory })).code).toBe(0);
+  expect((await run(["copy", "A", "x:y"], { cwd: directory })).code).toBe(1);
+});
+
+test("a number that is a file may follow -p", async () => {
+  writeFileSync(join(directory, "8"), "");
+  expect((await run(["copy", "-p", "8", "B"], { cwd: directory })).code).toBe(0);
+  rmSync(join(directory, "8"));
+});

@@ -1,0 +1,203 @@
+import { describe, expect, test } from "bun:test";
+import { LIMITS } from "../../src/core/limits.ts";
+import {
+  describeTree,
+  type ModelNode,
+  modelDirectory,
+  modelFile,
+  randomGenerator,
+  randomTree,
+  simulate,
+} from "./model.ts";
+
+const RUNS = 400;
+
+function hasConflict(source: ModelNode, target: ModelNode): boolean {
+  for (const [name, child] of source.children) {
+    const other = target.children.get(name);
+    if (other === undefined) continue;
+    if (child.kind !== "directory" && other.kind === "directory") return true;
+    if (child.kind === "directory" && other.kind === "directory" && hasConflict(child, other)) return true;
+  }
+  return false;
+}
+
+describe("both roles over a simulated link", () => {
+  test("a mirror makes the target equal, in any order of completions", () => {
+    for (let seed = 1; seed <= RUNS; seed++) {
+      const random = randomGenerator(seed);
+      const source = randomTree(random, 4);
+      const target = randomTree(random, 4);
+      const result = simulate({ source, target, verb: "mirror", seed });
+      expect(result.finished).toBe(true);
+      expect(result.leftOpen).toBe(0);
+      expect(describeTree(target)).toEqual(describeTree(source));
+      expect(result.state.counters.failed).toBe(0);
+    }
+  });
+
+  test("the second mirror does nothing", () => {
+    for (let seed = 1; seed <= RUNS / 4; seed++) {
+      const random = randomGenerator(seed * 7);
+      const source = randomTree(random, 4);
+      const target = randomTree(random, 3);
+      simulate({ source, target, verb: "mirror", seed });
+      const { counters } = simulate({ source, target, verb: "mirror", seed: seed + 1 }).state;
+      expect(
+        counters.created +
+          counters.updated +
+          counters.repaired +
+          counters.deleted +
+          counters.directoriesCreated +
+          counters.linked,
+      ).toBe(0);
+    }
+  });
+
+  test("a dry run and a check change nothing, and the dry run counts what the mirror then does", () => {
+    for (let seed = 1; seed <= RUNS / 2; seed++) {
+      const random = randomGenerator(seed * 13);
+      const source = randomTree(random, 4);
+      const target = randomTree(random, 4);
+      const before = describeTree(target);
+      simulate({ source, target, verb: "check", seed });
+      const dry = simulate({ source, target, verb: "mirror", dryRun: true, seed }).state.counters;
+      expect(describeTree(target)).toEqual(before);
+      if (hasConflict(source, target)) continue;
+      const real = simulate({ source, target, verb: "mirror", seed }).state.counters;
+      expect({
+        created: dry.created,
+        updated: dry.updated,
+        deleted: dry.deleted,
+        directories: dry.directoriesCreated,
+        linked: dry.linked,
+      }).toEqual({
+        created: real.created,
+        updated: real.updated,
+        deleted: real.deleted,
+        directories: real.directoriesCreated,
+        linked: real.linked,
+      });
+    }
+  });
+
+  test("a move empties the source and only what arrived is removed", () => {
+    for (let seed = 1; seed <= RUNS / 2; seed++) {
+      const random = randomGenerator(seed * 17);
+      const source = randomTree(random, 4);
+      const before = describeTree(source);
+      const target = modelDirectory();
+      const failRate = seed % 2 === 0 ? 0.3 : 0;
+      const result = simulate({ source, target, verb: "move", seed, failRate });
+      expect(result.finished).toBe(true);
+      if (failRate === 0) {
+        expect(describeTree(target)).toEqual(before);
+        expect(source.children.size).toBe(0);
+        continue;
+      }
+      // Every file is in one of the two trees, and never in none.
+      const names = new Set([...describeTree(source, "", false), ...describeTree(target, "", false)]);
+      for (const line of before) expect(names.has(line.replace(/\|\d+$/, "|"))).toBe(true);
+    }
+  });
+
+  test("hard links stay together, whichever name comes first, and when leaders fail", () => {
+    for (let seed = 1; seed <= RUNS / 2; seed++) {
+      const shared = modelFile("shared", 9);
+      const source = modelDirectory({
+        a: modelDirectory({ one: shared, x: modelFile("x", 1) }),
+        b: modelDirectory({ c: modelDirectory({ two: shared }) }),
+        three: shared,
+      });
+      const target = modelDirectory(seed % 3 === 0 ? { three: modelFile("old", 3) } : {});
+      const failRate = seed % 2 === 0 ? 0.4 : 0;
+      const result = simulate({ source, target, verb: "copy", seed, failRate });
+      expect(result.finished).toBe(true);
+      if (failRate > 0) continue;
+      const one = target.children.get("a")!.children.get("one");
+      expect(target.children.get("three")).toBe(one!);
+      expect(target.children.get("b")!.children.get("c")!.children.get("two")).toBe(one!);
+      expect(result.state.counters.linked).toBe(2);
+    }
+  });
+
+  test("an unreadable source directory disables every deletion", () => {
+    for (let seed = 1; seed <= 50; seed++) {
+      const source = modelDirectory({
+        d: { ...modelDirectory({ x: modelFile("x", 1) }), unreadable: true },
+        e: modelFile("e", 1),
+      });
+      const target = modelDirectory({
+        d: modelDirectory({ x: modelFile("x", 1), y: modelFile("y", 1) }),
+        old: modelFile("old", 1),
+      });
+      const result = simulate({ source, target, verb: "mirror", seed });
+      expect(result.finished).toBe(true);
+      expect(target.children.has("old")).toBe(true);
+      expect(target.children.get("d")!.children.size).toBe(2);
+      expect(result.state.counters.deleted).toBe(0);
+    }
+  });
+
+  test("refused, declined and unattended deletions delete nothing", () => {
+    for (const [answer, limit] of [
+      ["declined", undefined],
+      ["unattended", undefined],
+      ["accepted", 1],
+    ] as const) {
+      const source = modelDirectory({ a: modelFile("a", 1) });
+      const target = modelDirectory({
+        b: modelFile("b", 1),
+        c: modelFile("c", 1),
+        d: modelDirectory({ e: modelFile("e", 1) }),
+      });
+      const result = simulate({
+        source,
+        target,
+        verb: "mirror",
+        seed: 3,
+        answer,
+        ...(limit === undefined ? {} : { deletionLimit: limit }),
+      });
+      expect(result.finished).toBe(true);
+      expect([...target.children.keys()].sort()).toEqual(["a", "b", "c", "d"]);
+      expect(result.state.deletionRefused).toBeDefined();
+    }
+  });
+
+  test("a cut link never looks like success, and the next run finishes the work", () => {
+    let cuts = 0;
+    for (let seed = 1; seed <= RUNS; seed++) {
+      const random = randomGenerator(seed * 31);
+      const source = randomTree(random, 4);
+      const target = randomTree(random, 4);
+      const result = simulate({ source, target, verb: "mirror", seed, cutAfter: Math.floor(random() * 60) });
+      if (!result.finished) cuts++;
+      else expect(describeTree(target)).toEqual(describeTree(source));
+      simulate({ source, target, verb: "mirror", seed: seed + 1 });
+      expect(describeTree(target)).toEqual(describeTree(source));
+    }
+    expect(cuts).toBeGreaterThan(RUNS / 4);
+  });
+
+  test("a stop ends the session in order and deletes nothing", () => {
+    for (let seed = 1; seed <= RUNS; seed++) {
+      const random = randomGenerator(seed * 41);
+      const source = randomTree(random, 4);
+      const target = randomTree(random, 4);
+      const stopAfter = Math.floor(random() * 80);
+      const result = simulate({ source, target, verb: "mirror", seed, stopAfter });
+      expect(result.finished).toBe(true);
+      simulate({ source, target, verb: "mirror", seed: seed + 1 });
+      expect(describeTree(target)).toEqual(describeTree(source));
+    }
+  });
+
+  test("a wide tree stays within the window of unsettled directories", () => {
+    const children: Record<string, ModelNode> = {};
+    for (let i = 0; i < 3000; i++) children[`d${i}`] = modelDirectory({ f: modelFile("f", 1) });
+    const result = simulate({ source: modelDirectory(children), target: modelDirectory(), verb: "copy", seed: 5 });
+    expect(result.finished).toBe(true);
+    expect(result.maxUnsettled).toBeLessThanOrEqual(LIMITS.unsettledDirectories + 1);
+  });
+});
