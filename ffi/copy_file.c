@@ -170,6 +170,8 @@ static int move_data(fsy_job *j, reading *in, int target, int64_t basis, bool de
       int64_t compared = delta ? (basis < size ? basis : size) : 0;
       status = 0;
       if (sparse) {
+        /* the size first: XFS preallocates behind the end of a growing file, into what shall be holes */
+        if (basis < size && ftruncate(target, size) < 0) return fsy_fail(r, -errno, FSY_STAGE_WRITE);
         status = fsy_flow_sparse(&flow, 0, size, delta);
       } else {
         if (compared > 0) status = fsy_flow_delta(&flow, 0, compared);

@@ -41,10 +41,10 @@ static int sample(fsy_job *j, int dir, bool fill, int *tmpfile_status) {
   return fd;
 }
 
-/* A file on the source's filesystem to copy from: a sample where we may write, else any regular file there. */
-static int source_file(fsy_job *j, int dir) {
-  int fd = sample(j, dir, true, NULL);
-  if (fd >= 0) return fd;
+/* A file on the source's filesystem to copy from. The source is never written to: on the same filesystem a sample of
+ * the target's serves, else any regular file that stands in the source directory. */
+static int source_file(fsy_job *j, int dir, bool same) {
+  if (same) return sample(j, j->target_dir, true, NULL);
   if (!fsy_reserve(&j->task->worker->dents, 65536)) return -ENOMEM;
   int list = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (list < 0) return -errno;
@@ -54,7 +54,7 @@ static int source_file(fsy_job *j, int dir) {
     const struct fsy_dirent *d = (const struct fsy_dirent *)(const void *)(j->task->worker->dents.at + at);
     at += d->d_reclen;
     if (d->d_type != 8 /* DT_REG */) continue;
-    fd = openat(dir, d->d_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    int fd = openat(dir, d->d_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     struct stat st;
     if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size >= 4096) return fd;
     if (fd >= 0) close(fd);
@@ -63,7 +63,7 @@ static int source_file(fsy_job *j, int dir) {
 }
 
 static void probe_methods(fsy_job *j, fsy_probe *p) {
-  int from = source_file(j, j->source_dir);
+  int from = source_file(j, j->source_dir, p->same_filesystem);
   if (from < 0) {
     for (int m = 1; m < FSY_METHOD_COUNT; m++) p->method_status[m] = 1;
     return;
@@ -82,16 +82,19 @@ static void probe_methods(fsy_job *j, fsy_probe *p) {
     flow.source = from;
     flow.target = to;
     flow.position = -1;
-    int64_t moved = length;
+    int64_t moved;
     switch (m) {
-      case FSY_METHOD_CLONE: p->method_status[m] = fsy_method_clone(from, to); break;
+      case FSY_METHOD_CLONE:
+        moved = fsy_method_clone(from, to);
+        if (moved == 0) moved = length;
+        break;
       case FSY_METHOD_COPY_FILE_RANGE: moved = fsy_method_copy_file_range(&flow, 0, length); break;
       case FSY_METHOD_SENDFILE: moved = fsy_method_sendfile(&flow, 0, length); break;
       case FSY_METHOD_MMAP: moved = fsy_method_mmap(&flow, 0, length); break;
       case FSY_METHOD_READ_WRITE: moved = fsy_method_read_write(&flow, 0, length); break;
       default: moved = fsy_method_delta(&flow, 0, length);
     }
-    if (moved <= 0) p->method_status[m] = moved < 0 ? (int32_t)moved : -EIO;
+    p->method_status[m] = moved > 0 ? 0 : moved < 0 ? (int32_t)moved : -EIO;
     close(to);
   }
   close(from);

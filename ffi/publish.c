@@ -278,10 +278,9 @@ static int publish_across(fsy_job *j, fsy_temp *temp, const char *name, bool exi
   if (status) return fsy_fail(r, status, FSY_STAGE_CREATE);
   fsy_flow flow;
   fsy_flow_open(&flow, &there, temp->fd, second.fd, entry.dev, st.st_size);
-  status = (entry.flags & FSY_ROW_SPARSE) ? fsy_flow_sparse(&flow, 0, st.st_size, false)
-                                          : fsy_flow_range(&flow, 0, st.st_size);
+  if (!(entry.flags & FSY_ROW_SPARSE)) status = fsy_flow_range(&flow, 0, st.st_size);
+  else status = ftruncate(second.fd, st.st_size) < 0 ? -errno : fsy_flow_sparse(&flow, 0, st.st_size, false);
   if (!status && flow.ended) status = -EIO; /* our own temp cannot shrink */
-  if (!status && (entry.flags & FSY_ROW_SPARSE) && ftruncate(second.fd, st.st_size) < 0) status = -errno;
   if (status) {
     fsy_temp_drop(&second);
     return fsy_fail(r, status, FSY_STAGE_WRITE);

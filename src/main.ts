@@ -2,4 +2,5 @@
 import { runCli } from "./cli/cli.ts";
 import { commandLineArguments } from "./cli/raw-args.ts";
 
-await runCli(commandLineArguments());
+// Not awaited at the top level: bytecode compilation does not take that.
+void runCli(commandLineArguments());

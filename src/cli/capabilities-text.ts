@@ -21,18 +21,27 @@ export interface CapabilitiesReport {
 const COLUMN = 18;
 
 export function capabilitiesText(report: CapabilitiesReport): string {
-  const { capabilities, pair, zeroCopyDisabledBy } = report;
+  const { capabilities, pair } = report;
   const lines = [row("Backend", `${report.backend}: ${plain(report.reason)}`)];
   for (const { place, outcome } of report.candidates) lines.push(row("", `${plain(place)}: ${plain(outcome)}`));
   lines.push(
-    row("Workers", `${plural(report.workers, "thread")} to begin with`),
+    row("Workers", `${plural(report.workers, "thread")}`),
     row("Methods", capabilities.methods.join(", ")),
-    row("Zero-copy", zeroCopyDisabledBy === undefined ? "on" : `off: ${zeroCopyDisabledBy} is set`),
+    row("Zero-copy", zeroCopyText(report)),
     row("Can keep", keptText(capabilities)),
     row("Open files", report.openFiles === 0 ? "limit unknown" : `at most ${report.openFiles}`),
   );
   if (pair !== undefined) lines.push("", ...pairLines(pair));
   return `${lines.join("\n")}\n`;
+}
+
+function hasZeroCopy({ capabilities }: CapabilitiesReport): boolean {
+  return capabilities.methods.some((method) => method !== "read_write");
+}
+
+function zeroCopyText(report: CapabilitiesReport): string {
+  if (report.zeroCopyDisabledBy !== undefined) return `off: ${report.zeroCopyDisabledBy} is set`;
+  return hasZeroCopy(report) ? "on" : `off: the ${report.backend} backend only reads and writes`;
 }
 
 function keptText(capabilities: BackendCapabilities): string {
@@ -99,7 +108,10 @@ export function capabilitiesJson(report: CapabilitiesReport): Readonly<Record<st
       specials: capabilities.specials,
       sparse: capabilities.sparse,
     },
-    zero_copy: { enabled: report.zeroCopyDisabledBy === undefined, disabled_by: report.zeroCopyDisabledBy ?? null },
+    zero_copy: {
+      enabled: report.zeroCopyDisabledBy === undefined && hasZeroCopy(report),
+      disabled_by: report.zeroCopyDisabledBy ?? null,
+    },
     ...(pair === undefined ? {} : { pair: pairJson(pair) }),
   };
 }

@@ -6,6 +6,7 @@
  * and changes no exit code (see `output.ts`).
  */
 import { ExitCode } from "../core/exit-codes.ts";
+import { RunError } from "../core/run-error.ts";
 import type { CommandContext, Parts } from "./context.ts";
 import { JsonPrinter } from "./json-printer.ts";
 import { type Outputs, standardOutputs } from "./output.ts";
@@ -13,6 +14,7 @@ import { asksForJson, type CommandLine, parseCommandLine } from "./parse-args.ts
 import { bareSummary } from "./printer.ts";
 import type { Argument } from "./raw-args.ts";
 import type { Reporter } from "./reporter.ts";
+import { plain } from "./text-printer.ts";
 import { UsageError } from "./usage-error.ts";
 import { isVerb } from "./verbs.ts";
 
@@ -31,6 +33,7 @@ export async function runCli(words: readonly Argument[], parts: Parts = PARTS): 
     return frame.exit(await run(parseCommandLine(words), frame, parts));
   } catch (error) {
     if (error instanceof UsageError) return frame.usageError(error);
+    if (error instanceof RunError) return frame.refused(error);
     return frame.crash(error);
   }
 }
@@ -101,6 +104,13 @@ class Frame {
     err.line(`  See: ${name} --help`);
     if (this.#json) this.#bareJson(ExitCode.usage, "usage", error.message);
     this.exit(ExitCode.usage);
+  }
+
+  /** Something outside of a run cannot go on, such as `capabilities` for a place that does not exist. */
+  refused(error: RunError): never {
+    this.outputs.err.line(`fastsync: ${plain(error.message)}`);
+    if (this.#json) this.#bareJson(error.exitCode, error.reason, error.message);
+    this.exit(error.exitCode);
   }
 
   crash(error: unknown): never {

@@ -1,5 +1,5 @@
 /** Help texts, made from the table of verbs and the table of flags. */
-import { FLAGS, type Flag, flagsOf, GROUPS } from "./flags.ts";
+import { type Flag, flagsOf, GROUPS } from "./flags.ts";
 import { VERB_NAMES, VERBS, type VerbInfo, type VerbName } from "./verbs.ts";
 
 const WIDTH = 80;
@@ -67,11 +67,6 @@ export function flagSpelling(flag: Flag): string {
   if (flag.value === undefined) return `${short}--${flag.name}`;
   if (flag.value.optional) return `${short}--${flag.name}[=${flag.value.hint}]`;
   return `${short}--${flag.name} ${flag.value.hint}`;
-}
-
-/** All flags, whatever their verb; for the man page and for completions. */
-export function allFlagSpellings(): string[] {
-  return FLAGS.map(flagSpelling);
 }
 
 /** A name with its text beside it, from `column` on. */

@@ -43,6 +43,7 @@ export class TextPrinter implements Printer {
   readonly #facts: RunFacts;
   readonly #options: TextOptions;
   #started = false;
+  #lastWarning: string | undefined;
 
   constructor(out: Output, err: Output, facts: RunFacts, options: TextOptions) {
     this.#out = out;
@@ -102,8 +103,10 @@ export class TextPrinter implements Printer {
   }
 
   #notice({ level, message }: NoticeEvent): void {
-    if (level === "warning") this.#trouble(`warning: ${plain(message)}`);
-    else if (this.#options.verbose) this.#out.line(plain(message));
+    if (level === "warning") {
+      this.#trouble(`warning: ${plain(message)}`);
+      this.#lastWarning = message;
+    } else if (this.#options.verbose) this.#out.line(plain(message));
   }
 
   #trouble(text: string): void {
@@ -135,7 +138,8 @@ export class TextPrinter implements Printer {
     this.#out.flush();
     // That two trees differ is the answer of a check, not trouble.
     const answered = this.#facts.verb === "check" && summary.exitCode === 1;
-    if (summary.message !== undefined && summary.exitCode !== 0 && !answered) {
+    const told = summary.message === this.#lastWarning;
+    if (summary.message !== undefined && summary.exitCode !== 0 && !answered && !told) {
       this.#err.line(`fastsync: ${red(plain(summary.message), this.#err.colour)} (exit ${summary.exitCode})`);
     }
     this.#err.flush();

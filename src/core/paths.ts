@@ -46,7 +46,6 @@ export function lossyUtf8Of(path: Uint8Array): string {
  */
 export function printable(path: Uint8Array): string {
   const text = utf8Of(path);
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
   if (
     text !== undefined &&
     !/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/.test(text)
@@ -57,7 +56,6 @@ export function printable(path: Uint8Array): string {
   while (i < path.length) {
     const length = utf8SequenceLength(path, i);
     const piece = length === 0 ? undefined : utf8Of(path.subarray(i, i + length));
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
     if (
       piece === undefined ||
       /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/.test(piece)

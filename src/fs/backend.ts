@@ -35,8 +35,8 @@ export interface WalkOptions {
   readonly privileged?: boolean;
 }
 
-export type WriteMethod = CopyMethod | "delta" | "none";
-/** Index = `FSY_METHOD_*`. */
+export type WriteMethod = CopyMethod | "delta" | "none" | "rename";
+/** Index = `FSY_METHOD_*`; a rename moves no data and stands behind them. */
 export const METHODS: readonly WriteMethod[] = [
   "none",
   "clone",
@@ -45,7 +45,10 @@ export const METHODS: readonly WriteMethod[] = [
   "mmap",
   "read_write",
   "delta",
+  "rename",
 ];
+/** Index of `rename` in `METHODS`. */
+export const METHOD_RENAME = 7;
 /** Index = `FSY_STAGE_*`. */
 export const STAGES = [
   "",

@@ -158,6 +158,7 @@ async function runOnce(
         restamp,
         temp,
         backupRoot,
+        renames: mayRename(options, facts),
         signal,
       },
       state,
@@ -166,6 +167,7 @@ async function runOnce(
     const stop = (): void => {
       source.stop();
       sink.stop();
+      backend.cancel();
     };
     signal.addEventListener("abort", stop, { once: true });
     source.start();
@@ -182,6 +184,15 @@ async function runOnce(
   } finally {
     opened.close();
   }
+}
+
+/** Renaming keeps every attribute and moves no byte: right when nothing was asked to change on the way. */
+function mayRename(options: RunOptions, facts: RootFacts): boolean {
+  const { preserve, write } = options;
+  const keepsAll =
+    preserve.perms && preserve.times && preserve.owner && preserve.group && preserve.xattrs && preserve.acls && preserve.sparse;
+  const plain = preserve.chownUid === undefined && preserve.chownGid === undefined && !options.copyLinks && write.verify === "none";
+  return options.verb === "move" && facts.sourceDev === facts.targetDev && keepsAll && plain && write.methods === undefined;
 }
 
 function coarse(filesystemType: number): number {

@@ -310,6 +310,8 @@ export class SourceRunner {
       if (merged.shadowed > 0) skipped["named by an earlier source"] = merged.shadowed;
       for (const part of listings) backend.releaseBatch(part);
     }
+    // A directory stays open, and in place, until everything below it is finished.
+    if (place.parent !== undefined) place.parent.holds++;
     const directory: SourceDirectory = {
       handles,
       origins,
@@ -442,7 +444,8 @@ export class SourceRunner {
         const results = await backend.remove(part.handle, listing, part.rows, { same: true });
         for (let i = 0; i < part.rows.length; i++) {
           const status = results.status(i);
-          if (status === 0) removed++;
+          // Gone already: it was renamed into the target.
+          if (status === 0 || status === -E.NOENT) removed++;
           else {
             const message = status === -E.STALE ? "changed after it was copied; it stays" : errnoText(status);
             const path = joinPath(directory.path, listing.name(part.rows[i]!));
@@ -471,16 +474,13 @@ export class SourceRunner {
     this.open.delete(directory);
     const { parent, parentRow, removable } = directory;
     this.closeNow(directory);
-    if (parent === undefined || !removable) return;
-    parent.holds++;
-    for (const origin of originsOf(parent, parentRow)) {
-      const results = await this.context.backend.remove(
-        parent.handles[origin]!,
-        parent.listing,
-        Uint32Array.of(parentRow),
-        { same: false },
-      );
-      results.release(); // not empty: something in it stays, and was named
+    if (parent === undefined) return;
+    if (removable) {
+      for (const origin of originsOf(parent, parentRow)) {
+        const row = Uint32Array.of(parentRow);
+        const results = await this.context.backend.remove(parent.handles[origin]!, parent.listing, row, { same: false });
+        results.release(); // not empty: something in it stays, and was named
+      }
     }
     parent.holds--;
     await this.closeIfIdle(parent);

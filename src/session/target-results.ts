@@ -241,6 +241,8 @@ export function recordTargetFailure(
 /** Counts, keeps and reports a failure. A full or read-only target ends the run: nothing further can succeed. */
 export function recordFailure(state: TargetState, failure: Failure, effects: TargetEffect[]): void {
   if (failure.code === "canceled" && state.stopped) return;
+  // The run ends because of this: each further item of it that was under way says nothing new.
+  if (state.fatal !== undefined && failure.code === state.fatal.reason) return;
   if (failure.code === "vanished") state.counters.vanished++;
   else state.counters.failed++;
   if (state.failures.length < LIMITS.failuresKept) state.failures.push({ ...failure, path: failure.path.slice() });

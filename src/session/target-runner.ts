@@ -7,12 +7,14 @@ import { Semaphore } from "../core/semaphore.ts";
 import { deleteRecords } from "../engine/deletion.ts";
 import { ExtraneousWalker } from "../engine/extraneous.ts";
 import { copyLargeFile, failedItem } from "../engine/large-file.ts";
+import { moveEntries } from "../engine/move-entries.ts";
 import {
   type Backend,
   type CopyRequest,
   type DirHandle,
   NO_HANDLE,
   type PreparedSettings,
+  ROW_EXISTS,
   type WalkOptions,
 } from "../fs/backend.ts";
 import type { LinkEnd } from "../link/loopback.ts";
@@ -42,6 +44,8 @@ export interface TargetContext {
   readonly temp: DirHandle;
   /** The root of --backup-dir, NO_HANDLE: backups stand beside the originals. */
   readonly backupRoot: DirHandle;
+  /** A move within one filesystem that changes nothing about its entries: new names are renamed. */
+  readonly renames: boolean;
   readonly signal: AbortSignal;
 }
 
@@ -99,10 +103,10 @@ export class TargetRunner {
         hooks.onEvent(effect.event);
         return;
       case "open":
-        this.then(this.open(effect), (batch) => ({ kind: "opened", dir: effect.dir, batch }));
+        this.afterwards(this.open(effect), (batch) => ({ kind: "opened", dir: effect.dir, batch }));
         return;
       case "copy":
-        this.then(
+        this.afterwards(
           this.copies.run(() => this.copy(effect)),
           (results) => ({
             kind: "copied",
@@ -114,7 +118,7 @@ export class TargetRunner {
         );
         return;
       case "repair":
-        this.then(this.repair(effect.dir, effect.source, effect.rows), (results) => ({
+        this.afterwards(this.repair(effect.dir, effect.source, effect.rows), (results) => ({
           kind: "repaired",
           dir: effect.dir,
           rows: effect.rows,
@@ -123,7 +127,7 @@ export class TargetRunner {
         return;
       case "stamp": {
         const source = effect.dir.selfContent?.parts[0]?.handle ?? NO_HANDLE;
-        this.then(this.repair(effect.dir, source, Uint32Array.of(effect.dir.source.self)), (results) => ({
+        this.afterwards(this.repair(effect.dir, source, Uint32Array.of(effect.dir.source.self)), (results) => ({
           kind: "stamped",
           dir: effect.dir,
           results,
@@ -131,7 +135,7 @@ export class TargetRunner {
         return;
       }
       case "link":
-        this.then(
+        this.afterwards(
           backend.link(root, effect.leader, effect.dir.handle, effect.dir.source.name(effect.row)),
           (status) => ({
             kind: "linked",
@@ -142,7 +146,7 @@ export class TargetRunner {
         );
         return;
       case "digest":
-        this.then(this.digest(effect.dir, effect.rows), (digests) => ({
+        this.afterwards(this.digest(effect.dir, effect.rows), (digests) => ({
           kind: "digested",
           need: effect.need,
           digests,
@@ -151,24 +155,27 @@ export class TargetRunner {
       case "collect": {
         const { dir } = effect;
         const filter = dir.filter;
-        this.then(this.extraneous.collect(dir.handle, pathOf(dir), filter, dir.target!, effect.rows), (collected) => ({
-          kind: "collected",
-          dir,
-          collected,
-        }));
+        this.afterwards(
+          this.extraneous.collect(dir.handle, pathOf(dir), filter, dir.target!, effect.rows),
+          (collected) => ({
+            kind: "collected",
+            dir,
+            collected,
+          }),
+        );
         return;
       }
       case "sweep":
-        this.then(this.sweep(effect.dir, effect.rows), () => ({ kind: "swept", dir: effect.dir }));
+        this.afterwards(this.sweep(effect.dir, effect.rows), () => ({ kind: "swept", dir: effect.dir }));
         return;
       case "close":
         this.close(effect.dir);
         return;
       case "confirm":
-        this.then(hooks.confirmDeletions(effect.plan), (answer) => ({ kind: "confirmed", answer }));
+        this.afterwards(hooks.confirmDeletions(effect.plan), (answer) => ({ kind: "confirmed", answer }));
         return;
       case "delete":
-        this.then(
+        this.afterwards(
           deleteRecords(
             {
               backend,
@@ -188,7 +195,7 @@ export class TargetRunner {
         );
         return;
       case "sync":
-        this.then(
+        this.afterwards(
           this.context.options.write.fsync === "none" ? Promise.resolve(0) : backend.sync(root, true),
           (status) => ({
             kind: "synced",
@@ -205,7 +212,7 @@ export class TargetRunner {
     }
   }
 
-  private then<T>(work: Promise<T>, event: (value: T) => TargetEvent): void {
+  private afterwards<T>(work: Promise<T>, event: (value: T) => TargetEvent): void {
     work
       .then(
         (value) => this.feed(event(value)),
@@ -286,8 +293,10 @@ export class TargetRunner {
     const { dir } = effect;
     if (signal.aborted || this.state.stopped) return failedItem(-125, 0, 0, effect.rows.length);
     const { targetRows } = dir.difference!;
-    const flagged = effect.rows.map((row) => (targetRows[row]! >= 0 ? row | 0x80000000 : row));
+    const flagged = effect.rows.map((row) => (targetRows[row]! >= 0 ? row | ROW_EXISTS : row));
     const request = await this.request(dir, effect.source, flagged);
+    const isNew = flagged.every((row) => row < ROW_EXISTS);
+    if (this.context.renames && isNew && request.targetName === undefined) return moveEntries(backend, request);
     if (effect.task !== "large") return backend.copy(request);
     return copyLargeFile(
       backend,

@@ -45,14 +45,16 @@ function isKnownToDiffer(rules: readonly string[], paths: readonly string[]): bo
 
 const RULE_FILES = [".f", ".g", ".cvsignore"] as const;
 
-function randomRule(random: Random, paths: readonly string[], depth: number): string {
+function randomMerge(random: Random): string {
+  const flags = random.pick(["", "", "n", "e", "-", "+", "w", "s", "r", "p", "/", "C", "n-", "ns"]);
+  return `${random.pick([":", ":", flags === "" ? "dir-merge" : "dir-merge,"])}${flags} ${random.pick(RULE_FILES)}`;
+}
+
+function randomRule(random: Random, paths: readonly string[]): string {
   const pattern = randomPattern(random, paths);
   if (random.chance(4)) return "!";
   if (random.chance(3)) return random.pick(["-C", "-sC", "exclude,C"]);
-  if (depth < 2 && random.chance(14)) {
-    const flags = random.pick(["", "", "n", "e", "-", "+", "w", "s", "r", "p", "C", "n-", "ns"]);
-    return `:${flags} ${random.pick(RULE_FILES)}`;
-  }
+  if (random.chance(10)) return randomMerge(random);
   const name = random.pick(["-", "-", "-", "+", "+", "H", "S", "P", "R", "exclude", "include", "hide", "protect"]);
   let flags = "";
   if (random.chance(10)) flags += "!";
@@ -71,7 +73,7 @@ function scatterRules(random: Random, tree: ModelDirectory, paths: readonly stri
     if (!random.chance(40)) continue;
     const lines = Array.from({ length: 1 + random.below(3) }, () => {
       const pattern = randomPattern(random, paths).replaceAll(/\s/g, "?");
-      if (random.chance(5)) return "!";
+      if (random.chance(8)) return "!";
       if (name === ".f" && random.chance(8)) return random.pick([":_.g", ":n_.g", ":e_.g", ":C", ":_.f"]);
       if (name !== ".cvsignore" && random.chance(5)) return `-/_${pattern}`;
       return name === ".cvsignore" ? pattern : `${random.pick(["-", "-", "+"])}_${pattern}`;
@@ -94,10 +96,11 @@ function anyCase(random: Random, seed: number): Case {
   const paths = [...allPaths(source), ...allPaths(target)];
   const old = random.chance(15);
   const rules = Array.from({ length: 1 + random.below(6) }, () => {
-    if (!old) return randomRule(random, paths, 0);
+    if (!old) return randomRule(random, paths);
     return `${random.pick(["", "", "", "- ", "+ "])}${randomPattern(random, paths)}`;
   });
-  const files = RULE_FILES.filter((name) => rules.some((rule) => rule.startsWith(":") && rule.endsWith(name)));
+  if (!old && random.chance(35)) rules.splice(random.below(rules.length + 1), 0, randomMerge(random));
+  const files = RULE_FILES.filter((name) => rules.some((rule) => /^(:|dir-merge)/.test(rule) && rule.endsWith(name)));
   scatterRules(random, source, paths, files);
   scatterRules(random, target, paths, files);
   return { seed, source, target, rules, old, deleteExcluded: random.chance(20), filesFrom: undefined };

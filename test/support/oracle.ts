@@ -1,4 +1,8 @@
-/** rsync as the reference: what the most trusted tool makes of the same trees. */
+/**
+ * rsync as the reference: what the most trusted tool makes of the same trees. One thing it does not carry: a
+ * directory's nanoseconds, when the target's seconds happen to be right already. A source for it must be older than
+ * the second in which it is copied.
+ */
 import { spawnSync } from "node:child_process";
 
 /** The options under which rsync carries what fastsync carries by default. */

@@ -1,5 +1,5 @@
 /** Random trees and random changes to them, the same for the same seed: for properties such as "a mirror is equal". */
-import { checked, cstring, libc } from "./libc.ts";
+import { checked, cstring, libc, setTimes } from "./libc.ts";
 import { isRoot } from "./run.ts";
 import { type Snapshot, takeSnapshot } from "./snapshot.ts";
 import { type Attributes, noise, TreeBuilder } from "./tree.ts";
@@ -22,6 +22,7 @@ const NAMES = [...HOSTILE_NAMES, ...RAW_NAMES].filter((name) => name.length < 10
 
 export function buildRandomTree(root: string, seed: number, { entries = 60 }: RandomTreeOptions = {}): void {
   new RandomMaker(root, seed).add(entries);
+  ageDirectories(root, seed);
 }
 
 /** Makes `changes` changes of any kind to the tree: entries go, come, and change their type, content or attributes. */
@@ -34,13 +35,33 @@ export function mutateRandomTree(root: string, seed: number, changes = 12): void
     changeOne(root, tree, paths[draw(paths.length)]!, draw);
   }
   new RandomMaker(root, seed).add(changes >> 1);
+  ageDirectories(root, seed);
+}
+
+/**
+ * Directories that were just written to get a time of the past: for reproducibility, and because rsync leaves a
+ * directory's nanoseconds alone when its seconds are right already.
+ */
+function ageDirectories(root: string, seed: number): void {
+  const draw = drawer(seed + 1);
+  for (const entry of takeSnapshot(root, { content: false }).values()) {
+    if (entry.type !== "directory" || entry.mtimeNs < BigInt(NEWEST_SECOND) * 1_000_000_000n) continue;
+    setTimes(Buffer.concat([Buffer.from(`${root}/`), entry.path]), drawTime(draw));
+  }
+}
+
+/** Every drawn time is older, and the time of a test newer. */
+const NEWEST_SECOND = 1_600_000_000;
+
+function drawTime(draw: (below: number) => number): bigint {
+  return BigInt(draw(NEWEST_SECOND)) * 1_000_000_000n + BigInt(draw(1_000_000_000));
 }
 
 function changeOne(root: string, tree: Snapshot, path: string, draw: (below: number) => number): void {
   const name = Buffer.from(path, "latin1");
   const type = tree.get(path)!.type;
   const builder = new TreeBuilder(root);
-  const attributes = { mtimeNs: BigInt(draw(2 ** 31)) * 1_000_003n };
+  const attributes = { mtimeNs: drawTime(draw) };
   const choice = draw(4);
   if (choice === 0) remove(root, tree, path);
   else if (choice === 1 && type === "file")
@@ -135,7 +156,7 @@ class RandomMaker {
   private attributes(): Attributes {
     return {
       mode: 0o600 + this.draw(64),
-      mtimeNs: BigInt(this.draw(2 ** 31)) * 1_000_000_007n,
+      mtimeNs: drawTime(this.draw),
       ...(isRoot() ? { uid: this.draw(3) * 1000, gid: this.draw(3) * 1000 } : {}),
     };
   }

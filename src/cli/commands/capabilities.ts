@@ -6,8 +6,10 @@ import { errnoText } from "../../core/errno.ts";
 import { ExitCode } from "../../core/exit-codes.ts";
 import type { CopyMethod } from "../../core/options.ts";
 import { printable } from "../../core/paths.ts";
+import { RunError } from "../../core/run-error.ts";
 import { type Backend, type ProbeResult, WORKING_DIRECTORY } from "../../fs/backend.ts";
 import { type OpenedBackend, openBackendExplained } from "../../fs/open-backend.ts";
+import { automaticWorkers } from "../../session/device.ts";
 import { type CapabilitiesReport, capabilitiesJson, capabilitiesText } from "../capabilities-text.ts";
 import type { CommandContext } from "../context.ts";
 import { COPY_METHODS } from "../flags.ts";
@@ -20,16 +22,11 @@ export const capabilitiesCommand = defineCommand({
   async run({ data }: { data?: CommandContext }) {
     const { args, outputs } = data!;
     const places = args.places.map((word) => ({ word, ...localPlace(word) }));
-    const opened = openBackendExplained({ workers: 0 });
+    const opened = openBackendExplained({ workers: automaticWorkers(false) });
     try {
       const [source, target] = places;
       const pair =
         source === undefined || target === undefined ? undefined : await probePair(opened.backend, source, target);
-      if (pair !== undefined && "problem" in pair) {
-        outputs.err.line(`fastsync capabilities: ${pair.problem}`);
-        data!.exitCode = ExitCode.selecting;
-        return;
-      }
       const report = reportOf(opened, pair);
       outputs.out.write(args.has("json") ? `${JSON.stringify(capabilitiesJson(report))}\n` : capabilitiesText(report));
     } finally {
@@ -61,7 +58,7 @@ async function probePair(
   backend: Backend,
   source: Place,
   target: Place,
-): Promise<NonNullable<CapabilitiesReport["pair"]> | { problem: string }> {
+): Promise<NonNullable<CapabilitiesReport["pair"]>> {
   const from = await nearestDirectory(backend, source, [-constants.errno.ENOTDIR]);
   // A target need not exist yet.
   const into = await nearestDirectory(backend, target, [-constants.errno.ENOTDIR, -constants.errno.ENOENT]);
@@ -70,7 +67,12 @@ async function probePair(
       [source, from],
       [target, into],
     ] as const) {
-      if (found.handle < 0) return { problem: `cannot open ${quoted(place.word)}: ${errnoText(found.handle)}` };
+      if (found.handle < 0)
+        throw new RunError(
+          ExitCode.selecting,
+          "place_unusable",
+          `cannot open ${quoted(place.word)}: ${errnoText(found.handle)}`,
+        );
     }
     const probe: ProbeResult = await backend.probe(from.handle, into.handle);
     const methods = Object.fromEntries(COPY_METHODS.map((name) => [name, probe.methods[name]])) as Record<

@@ -20,7 +20,7 @@ function floorSeconds(nanos: bigint): bigint {
   return nanos % NANOS < 0n ? seconds - 1n : seconds;
 }
 
-export function entryOfStat(name: Uint8Array, stats: fs.BigIntStats, linkText = new Uint8Array(0)): Entry {
+export function entryOfStat(name: Uint8Array, stats: fs.BigIntStats, linkText: Uint8Array = new Uint8Array(0)): Entry {
   const mtimeSec = floorSeconds(stats.mtimeNs);
   const ctimeSec = floorSeconds(stats.ctimeNs);
   const mode = Number(stats.mode);

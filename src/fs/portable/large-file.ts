@@ -7,7 +7,7 @@ import fs from "node:fs";
 import { Stage } from "../../../ffi/fsy.ts";
 import { FileType, RowFlag } from "../../core/entry-batch.ts";
 import { bytesOf } from "../../core/paths.ts";
-import { type DirHandle, ItemFlag, type LargeFile, type RangeResult } from "../backend.ts";
+import { ItemFlag, type LargeFile, type RangeResult } from "../backend.ts";
 import { copyDifferences, copyRange, copySparse, openFlow } from "./copy-data.ts";
 import { finish, mayReadWrite, openSource, publishTemp } from "./copy-entry.ts";
 import { below, closeHandle, fstat, lstatOrNothing, O_NOFOLLOW, O_NONBLOCK } from "./directories.ts";
