@@ -1,6 +1,14 @@
 /** What a file costs in system calls stays what it was: the regression that no stopwatch shows. */
 import { describe, expect, test } from "bun:test";
-import { compareSyscalls, measureSyscalls, parseCounts, readGolden, SCENARIOS, syscallsMissing } from "./syscalls.ts";
+import {
+  compareSyscalls,
+  countCalls,
+  hasYoungCalls,
+  measureSyscalls,
+  readGolden,
+  SCENARIOS,
+  syscallsMissing,
+} from "./syscalls.ts";
 
 function missing(): string | undefined {
   const golden = readGolden();
@@ -37,17 +45,23 @@ describe("the comparison of counts", () => {
     ]);
   });
 
-  test("reads strace's table with and without errors", () => {
-    const table = [
-      "% time     seconds  usecs/call     calls    errors syscall",
-      "------ ----------- ----------- --------- --------- ----------------",
-      " 98.11    0.038000           2     18432      1024 openat",
-      "  1.00    0.000100           1        12           linkat",
-      "100.00    0.038100           2     18444      1024 total",
+  test("counts a log of strace with interrupted, failed and unnamed calls", () => {
+    const log = [
+      '12 openat(3, ""..., O_RDONLY <unfinished ...>',
+      "13 syscall_0x1d1(0xd, 0x7f63, 0x100) = 0",
+      "12 <... openat resumed>)            = 4",
+      '1234567 openat(3, ""..., O_RDONLY) = -1 ENOENT (No such file or directory)',
+      "12 +++ exited with 0 +++",
     ].join("\n");
-    expect([...parseCounts(table)]).toEqual([
-      ["openat", 18432],
-      ["linkat", 12],
+    expect([...countCalls(log)]).toEqual([
+      ["openat", 2],
+      ["listxattrat", 1],
+    ]);
+  });
+
+  test("knows which kernels have the calls that the golden values count", () => {
+    expect(["5.15.0-generic", "6.12.9", "6.13.0", "6.18.44-x", "7.0"].map(hasYoungCalls)).toEqual([
+      ...[false, false, true, true, true],
     ]);
   });
 });

@@ -7,14 +7,17 @@
  * instead, or call dist/fastsync or Bun directly; there such arguments arrive unchanged.
  */
 import { spawn } from "node:child_process";
-import { existsSync, statSync } from "node:fs";
-import { createRequire } from "node:module";
-import { constants } from "node:os";
-import { delimiter, dirname, join } from "node:path";
+import { existsSync } from "node:fs";
+import { constants, devNull } from "node:os";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { findBun } from "../scripts/find-bun.mjs";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const main = join(root, "src", "main.ts");
+// Bun would read bunfig.toml (which can preload code) and .env from the working directory, and fetch missing packages:
+// a copier runs inside directories that others write to, and takes nothing from there.
+const bunFlags = [`--config=${devNull}`, "--no-env-file", "--no-install"];
 
 if (process.versions.bun !== undefined) {
   await import(main);
@@ -24,15 +27,13 @@ if (process.versions.bun !== undefined) {
 
 function launch() {
   const compiled = join(root, "dist", process.platform === "win32" ? "fastsync.exe" : "fastsync");
-  const bun = existsSync(compiled) ? undefined : findBun();
-  if (bun === null) {
-    console.error(
-      "fastsync: Bun is missing. Run npm install in the project (without --omit=optional), or install bun.",
-    );
+  const isCompiled = existsSync(compiled);
+  const command = isCompiled ? compiled : findBun();
+  if (command === undefined) {
+    console.error("fastsync: Bun is missing. Run npm install in the project, without --omit=optional.");
     process.exit(5);
   }
-  const command = bun ?? compiled;
-  const words = [...(bun === undefined ? [] : [main]), ...process.argv.slice(2)];
+  const words = [...(isCompiled ? [] : [...bunFlags, main]), ...process.argv.slice(2)];
   const child = spawn(command, words, { stdio: "inherit" });
   // The child decides how to stop; a signal to this process alone has to reach it. From a terminal it then gets the
   // signal twice, which it takes for one.
@@ -45,30 +46,4 @@ function launch() {
     // As shells say it: 128 and the signal's number.
     process.exit(code ?? 128 + (constants.signals[signal] ?? 0));
   });
-}
-
-/** The path of Bun, or null. */
-function findBun() {
-  const name = process.platform === "win32" ? "bun.exe" : "bun";
-  const places = [];
-  try {
-    // The package has bin/bun.exe on every platform.
-    places.push(join(dirname(createRequire(import.meta.url).resolve("bun/package.json")), "bin", "bun.exe"));
-  } catch {
-    // Not installed beside us; perhaps elsewhere.
-  }
-  places.push(join(root, "node_modules", ".bin", name), join(root, "..", ".bin", name));
-  for (const directory of (process.env["PATH"] ?? "").split(delimiter)) {
-    if (directory !== "") places.push(join(directory, name));
-  }
-  return places.find(isBinary) ?? null;
-}
-
-/** The package's file is a small script of excuses when its install step did not run. */
-function isBinary(path) {
-  try {
-    return statSync(path).size > 1_000_000;
-  } catch {
-    return false;
-  }
 }

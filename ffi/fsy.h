@@ -269,7 +269,8 @@ enum {
   /* Moves rows of `batch` from fd0 to fd1 by renameat2(RENAME_NOREPLACE). -EXDEV and -EEXIST per item. */
   FSY_OP_RENAME,
 
-  /* Closes `count` descriptors at `rows` (int32_t). No completion with FSY_CLOSE_QUIET (rows block is freed). */
+  /* Closes `count` descriptors at `rows` (int32_t). No completion with FSY_CLOSE_QUIET (rows block is freed). Goes
+   * ahead of waiting copies, as WALK, STAT, RESOLVE and NOP do: close what nothing in flight uses any more. */
   FSY_OP_CLOSE,
 
   /* fsync of fd0, or of its whole filesystem with FSY_SYNC_FILESYSTEM. */

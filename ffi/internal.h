@@ -61,6 +61,7 @@ typedef struct fsy_worker {
   fsy_ring *ring;
   pthread_t thread;
   uint32_t index;
+  atomic_int writes_in; /* directory that the request at hand changes */
   bool noatime_refused; /* O_NOATIME gave EPERM: not ours, do not ask again */
   fsy_buffer io;        /* file data */
   fsy_buffer dents;     /* getdents64 */
@@ -108,7 +109,7 @@ struct fsy_ring {
   uint32_t sq_head;
   uint32_t workers_wanted;
   bool stopping;
-  fsy_worker *worker[FSY_MAX_WORKERS]; /* owner's thread only */
+  fsy_worker *worker[FSY_MAX_WORKERS]; /* changed by the owner's thread under queue_lock */
 
   pthread_mutex_t done_lock; /* completion ring, arming */
   uint32_t cq_tail;
@@ -260,7 +261,7 @@ typedef struct fsy_job {
   uint32_t target_dev;
   int groups;      /* -1: not asked yet */
   gid_t group[64];
-  int default_acl; /* of the directory new files are made in; -1: not asked yet */
+  bool default_acl; /* the directory new files are made in has one, and it decides their mode */
   int inherits;    /* new files get attributes from the directory; -1: not learnt yet */
   uint32_t new_uid, new_gid; /* of new files here, once learnt[0].used */
   struct { bool used; uint32_t asked, got; } learnt[4]; /* mode asked of open -> mode it made */

@@ -41,7 +41,7 @@ int fsy_job_open(fsy_job *j, fsy_task *t) {
   j->backup_dir = q->fd2;
   j->temp_dir = q->fd3 >= 0 ? q->fd3 : q->fd1;
   if (j->backup_dir == j->target_dir && !*j->suffix) j->backup_dir = FSY_NO_FD; /* would keep it under its own name */
-  j->default_acl = j->inherits = j->groups = -1;
+  j->inherits = j->groups = -1;
   j->euid = (uint32_t)geteuid();
   j->may_chown = may_chown();
   struct stat st;
@@ -49,6 +49,8 @@ int fsy_job_open(fsy_job *j, fsy_task *t) {
     if (fstat(j->temp_dir, &st) < 0) return -errno;
     j->target_dev = fsy_dev_of(st.st_dev);
     j->target_pair = fsy_pair_of(t->ring, UINT32_MAX, j->target_dev);
+    /* decides the mode of new files when modes are not preserved */
+    j->default_acl = (j->opt.flags & (FSY_OPT_PERMS | FSY_OPT_ACLS)) == 0 && fsy_has_default_acl(j->temp_dir);
   }
   return 0;
 }
@@ -65,7 +67,8 @@ void fsy_job_whole(fsy_job *whole, const fsy_job *of, int source_dir, int target
   whole->opt.chown_uid = whole->opt.chown_gid = UINT32_MAX;
   whole->may_chown = may_chown();
   whole->pair = NULL;
-  whole->default_acl = whole->inherits = -1;
+  whole->default_acl = false; /* modes are preserved */
+  whole->inherits = -1;
   memset(whole->learnt, 0, sizeof(whole->learnt));
   struct stat st;
   if (fstat(target_dir, &st) == 0) whole->target_dev = fsy_dev_of(st.st_dev);

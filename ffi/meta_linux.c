@@ -52,7 +52,7 @@ static int change_times(fsy_ring *ring, fsy_subject s, const fsy_entry *want) {
 
 uint32_t fsy_new_mode(const fsy_job *j, const fsy_entry *want) {
   if (j->opt.flags & FSY_OPT_PERMS) return want->mode & 07777;
-  return want->mode & 0777 & ~(j->default_acl > 0 ? 0u : j->opt.umask_bits);
+  return want->mode & 0777 & ~(j->default_acl ? 0u : j->opt.umask_bits);
 }
 
 /* Owner and group as wanted and permitted. */
@@ -139,7 +139,7 @@ int fsy_meta_apply(fsy_job *j, fsy_subject s, const fsy_entry *want, fsy_state *
   if (type != S_IFLNK) {
     uint32_t mode = choose_mode(j, want, now, uid_before, gid_before, mode_before, r);
     /* a new file under a default ACL, neither modes nor ACLs preserved: what the directory gave it stays */
-    bool leave = !(flags & FSY_OPT_PERMS) && !now->in_place && !now->replaces && j->default_acl > 0;
+    bool leave = !(flags & FSY_OPT_PERMS) && !now->in_place && !now->replaces && j->default_acl;
     status = leave ? 0 : apply_mode(j, s, mode, now, r);
     if (status) return fsy_fail(r, status, FSY_STAGE_META);
   }

@@ -100,8 +100,6 @@ int fsy_temp_open(fsy_job *j, uint32_t mode, fsy_temp *temp, fsy_state *now) {
   memset(now, 0, sizeof(*now));
   temp->fd = -1;
   temp->named = false;
-  if (j->default_acl < 0) /* decides the mode of new files when modes are not preserved */
-    j->default_acl = (j->opt.flags & (FSY_OPT_PERMS | FSY_OPT_ACLS)) == 0 && fsy_has_default_acl(j->temp_dir);
   int error = FSY_FAULT("create");
   if (error) return -error;
   now->mode_known = true;

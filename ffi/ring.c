@@ -16,6 +16,7 @@
 #define WORKER_STACK (512u << 10)
 #define PACE_STEP_SECONDS 0.05
 #define PACE_BURST_SECONDS 0.1
+#define LOOK_AHEAD 64u
 #define RATE_SLICE_MIN (16ll << 10)
 #define SQ_AT 4096u
 #define CQ_AT (SQ_AT + FSY_SQ_SIZE * (uint32_t)sizeof(fsy_sqe))
@@ -182,6 +183,44 @@ static void run(fsy_ring *ring, fsy_worker *worker, const fsy_sqe *sqe) {
 
 /* ---- workers ------------------------------------------------------------------------------------------------------ */
 
+/* The directory whose names the request changes; the kernel lets one thread at a time do that. */
+static int written_directory(const fsy_sqe *sqe) {
+  switch (sqe->op) {
+    case FSY_OP_COPY:
+    case FSY_OP_REPAIR:
+    case FSY_OP_LINK:
+    case FSY_OP_RENAME: return sqe->fd1;
+    case FSY_OP_DELETE:
+    case FSY_OP_SWEEP: return sqe->fd0;
+    default: return FSY_NO_FD;
+  }
+}
+
+static bool somebody_writes_in(const fsy_ring *ring, const fsy_worker *me, int directory) {
+  for (uint32_t i = 0; i < FSY_MAX_WORKERS && ring->worker[i]; i++)
+    if (ring->worker[i] != me && atomic_load_explicit(&ring->worker[i]->writes_in, memory_order_relaxed) == directory)
+      return true;
+  return false;
+}
+
+/* The first waiting request whose directory no other worker is busy in, else the first: two threads creating in one
+ * directory spin on its lock (measured on XFS: 100,000 files in 100 directories took 40 % more CPU time). */
+static void take_bulk(fsy_ring *ring, fsy_worker *me, fsy_sqe *out) {
+  fsy_queue *q = &ring->bulk;
+  uint32_t waiting = q->tail - q->head, pick = 0;
+  for (uint32_t i = 0; i < waiting && i < LOOK_AHEAD; i++) {
+    int directory = written_directory(&q->slot[(q->head + i) & (FSY_QUEUE_SIZE - 1)]);
+    if (directory >= 0 && somebody_writes_in(ring, me, directory)) continue;
+    pick = i;
+    break;
+  }
+  *out = q->slot[(q->head + pick) & (FSY_QUEUE_SIZE - 1)];
+  for (uint32_t i = pick; i > 0; i--)
+    q->slot[(q->head + i) & (FSY_QUEUE_SIZE - 1)] = q->slot[(q->head + i - 1) & (FSY_QUEUE_SIZE - 1)];
+  q->head++;
+  atomic_store_explicit(&me->writes_in, written_directory(out), memory_order_relaxed);
+}
+
 static void *worker_main(void *argument) {
   fsy_worker *worker = argument;
   fsy_ring *ring = worker->ring;
@@ -200,10 +239,11 @@ static void *worker_main(void *argument) {
       if (work) break;
       pthread_cond_wait(&ring->queue_ready, &ring->queue_lock);
     }
-    fsy_queue *queue = ring->quick.head != ring->quick.tail ? &ring->quick : &ring->bulk;
-    sqe = queue->slot[queue->head++ & (FSY_QUEUE_SIZE - 1)];
+    if (ring->quick.head != ring->quick.tail) sqe = ring->quick.slot[ring->quick.head++ & (FSY_QUEUE_SIZE - 1)];
+    else take_bulk(ring, worker, &sqe);
     pthread_mutex_unlock(&ring->queue_lock);
     run(ring, worker, &sqe);
+    worker->writes_in = FSY_NO_FD;
   }
 }
 
@@ -231,6 +271,7 @@ static int worker_start(fsy_ring *ring, uint32_t index) {
   if (!worker) return -ENOMEM;
   worker->ring = ring;
   worker->index = index;
+  worker->writes_in = FSY_NO_FD;
   sigset_t all, before;
   sigfillset(&all);
   pthread_attr_t attr;

@@ -638,6 +638,7 @@ TEST(inherited_default_acl_goes_only_when_acls_are_preserved) {
   unlinkat(p.d.target, "b", 0);
   k = run_rows(&p.c, FSY_OP_COPY, p.d, 0);
   CHECK(has_attr(p.d.target, "a", "system.posix_acl_access", acl_value, sizeof(acl_value)));
+  CHECK_EQ(stat_of(p.d.target, "b").st_mode & 07777, 0640); /* 0755 under the ACL: the umask has no say */
   CHECK_EQ(k.r[0].status, 0);
   copied_free(&p.c, &k, false);
   close_pair(&p);

@@ -17,3 +17,8 @@ export function isTemporaryName(batch: EntryBatch, row: number): boolean {
   const suffix = String.fromCharCode(...bytes.subarray(at + TEMP_PREFIX.length + 16, at + length));
   return suffix === ".tmp" || suffix === ".part";
 }
+
+/** The part of a large file, which a later run may go on from. `row` has a temporary name. */
+export function isPartName(batch: EntryBatch, row: number): boolean {
+  return batch.bytes[batch.nameAt(row) + batch.nameLength(row) - 1] === 0x74; // the t of .part
+}

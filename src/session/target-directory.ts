@@ -4,7 +4,7 @@ import { Difference, describeDifference, differenceWords, metadataDifference } f
 import type { EntryBatch } from "../core/entry-batch.ts";
 import { BatchFlag, FileType, RowFlag } from "../core/entry-batch.ts";
 import { equalBytes } from "../core/paths.ts";
-import { isTemporaryName } from "../core/temporary-names.ts";
+import { isPartName, isTemporaryName } from "../core/temporary-names.ts";
 import type { Collected, ExtraneousRecord } from "../engine/extraneous.ts";
 import { Decision } from "../filter/filter.ts";
 import { ROW_EXISTS } from "../fs/backend.ts";
@@ -53,9 +53,11 @@ export function enterDirectory(
     settled: false,
     selfDifference: 0,
     touched: false,
+    madeWritable: false,
     stamping: false,
     selfContent: undefined,
     receipts: [],
+    parts: [],
     path: undefined,
   };
   state.dirs.set(dir.id, dir);
@@ -133,7 +135,7 @@ export function onOpened(state: TargetState, dir: TargetDir, batch: EntryBatch, 
   }
   if (batch.status !== 0) recordTargetFailure(state, pathOf(dir), "read directory", batch.status, effects);
   dir.created = (batch.flags & BatchFlag.created) !== 0;
-  if ((batch.flags & BatchFlag.madeWritable) !== 0) dir.touched = true;
+  dir.madeWritable = (batch.flags & BatchFlag.madeWritable) !== 0;
   directoryReady(state, dir, dir.created ? undefined : batch, effects);
 }
 
@@ -185,14 +187,27 @@ function compareSelf(
   const bits = metadataDifference(state.rules, source, source.self, target, target.self);
   dir.selfDifference = bits;
   if (bits === 0) return;
-  // A time that only moved because entries below change is restamped without being called a repair.
   if (touchesNothing(state)) {
+    if (state.options.verb !== "check") return; // said at its end, see `isRepair`
     state.counters.repaired++;
-    reportRows(state, dir, state.options.verb === "check" ? "differ" : "repair", [source.self], effects, [
-      differenceWords(bits),
-    ]);
+    reportRows(state, dir, "differ", [source.self], effects, [differenceWords(bits)]);
   } else if (carriesAttributes || (bits & Difference.attributes) !== 0)
     need(state, dir, Uint32Array.of(source.self), "attributes", "self", effects);
+}
+
+/**
+ * Whether restamping the directory counts as a repair of its own. A time that only moved because entries in it changed
+ * does not, so it is known when they are done.
+ */
+export function isRepair(dir: TargetDir): boolean {
+  const own = dir.touched ? dir.selfDifference & ~Difference.mtime : dir.selfDifference;
+  return !dir.created && own !== 0;
+}
+
+export function previewSelf(state: TargetState, dir: TargetDir, effects: TargetEffect[]): void {
+  if (!state.options.dryRun || state.options.verb === "check" || dir.discarded || !isRepair(dir)) return;
+  state.counters.repaired++;
+  reportRows(state, dir, "repair", [dir.source.self], effects, [differenceWords(dir.selfDifference)]);
 }
 
 export function need(
@@ -225,7 +240,7 @@ function askForRows(state: TargetState, dir: TargetDir, effects: TargetEffect[])
     const isShared =
       state.options.preserve.hardLinks && source.nlink(row) > 1 && source.type(row) !== FileType.directory;
     const verdict = states[row]!;
-    if (isShared && verdict <= RowState.repair && joinHardLinks(state, dir, row, verdict, effects)) continue;
+    if (isShared && verdict <= RowState.digest && joinHardLinks(state, dir, row, verdict, effects)) continue;
     switch (verdict) {
       case RowState.create:
       case RowState.update:
@@ -319,11 +334,14 @@ export function transfer(state: TargetState, dir: TargetDir, rows: readonly numb
 
 function previewTransfer(state: TargetState, dir: TargetDir, rows: readonly number[], effects: TargetEffect[]): void {
   const { source, target } = dir;
-  const { targetRows } = dir.difference!;
-  const created = rows.filter((row) => targetRows[row]! < 0);
-  const updated = rows.filter((row) => targetRows[row]! >= 0);
+  const { states, targetRows } = dir.difference!;
   const { counters } = state;
   const isCheck = state.options.verb === "check";
+  // What a directory blocks is made in a second pass: the directory is deleted, and this one is done, before that.
+  const isNew = (row: number): boolean => targetRows[row]! < 0 || (states[row] === RowState.conflict && !isCheck);
+  const created = rows.filter(isNew);
+  const updated = rows.filter((row) => !isNew(row));
+  if (rows.some((row) => states[row] !== RowState.conflict)) dir.touched = true;
   if (!isCheck) {
     counters.created += created.length;
     counters.updated += updated.length;
@@ -396,7 +414,8 @@ function noteExtraneous(state: TargetState, dir: TargetDir, target: EntryBatch, 
   let kept = 0;
   for (const row of extraneous) {
     if (isTemporaryName(target, row)) {
-      sweep.push(row);
+      if (isPartName(target, row)) dir.parts.push(row);
+      else sweep.push(row);
       continue;
     }
     if (!applies || state.pass > 1) continue;
@@ -414,7 +433,7 @@ function noteExtraneous(state: TargetState, dir: TargetDir, target: EntryBatch, 
   }
   countSkipped(state, "protected", kept);
   countSkipped(state, "mount in target", mounts);
-  state.targetEntries -= sweep.length;
+  state.targetEntries -= sweep.length + dir.parts.length;
   if (isCheck) {
     if (gone.length > 0) {
       state.counters.deleted += gone.length;
@@ -434,7 +453,8 @@ function noteExtraneous(state: TargetState, dir: TargetDir, target: EntryBatch, 
     }
     return;
   }
-  if (sweep.length > 0 && !touchesNothing(state)) {
+  if (sweep.length > 0 && touchesNothing(state)) dir.touched = true;
+  else if (sweep.length > 0) {
     dir.pending++;
     effects.push({ kind: "sweep", dir, rows: sweep });
   }

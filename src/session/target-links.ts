@@ -4,7 +4,9 @@
  *
  *     key = device and inode of the source
  *     first name:   unchanged -> group is done at once; otherwise it is done when its copy or repair is
- *     other names:  leader unchanged and already the same target inode -> nothing to do
+ *                   digests have to tell -> undecided until they have
+ *     other names:  undecided -> wait
+ *                   leader keeps its target inode and this name is one of it -> nothing to do
  *                   otherwise link, now or when the leader is done
  */
 import { RowState } from "../compare/compare-directory.ts";
@@ -40,8 +42,9 @@ export function joinHardLinks(
   const group = state.links.get(key);
   if (group === undefined) {
     const unchanged = verdict === RowState.unchanged && target !== undefined;
+    const decided = unchanged || touchesNothing(state) ? "done" : "pending";
     state.links.set(key, {
-      state: unchanged || touchesNothing(state) ? "done" : "pending",
+      state: verdict === RowState.digest ? "undecided" : decided,
       leaderPath: rowPath(dir, row),
       targetDev:
         verdict !== RowState.create && verdict !== RowState.update && target !== undefined ? target.dev(targetRow) : -1,
@@ -51,22 +54,61 @@ export function joinHardLinks(
     });
     return false;
   }
-  if (isAlreadyLinked(group, dir, targetRow)) {
+  follow(state, group, dir, row, effects);
+  return true;
+}
+
+/** A further name of a group: nothing to do, to be linked, or to wait for its leader. */
+function follow(state: TargetState, group: HardLinkGroup, dir: TargetDir, row: number, effects: TargetEffect[]): void {
+  if (group.state === "undecided") {
+    dir.pending++;
+    group.waiting.push({ dir, row });
+    return;
+  }
+  if (isAlreadyLinked(group, dir, dir.difference!.targetRows[row]!)) {
     // The leader's repair, if any, serves this name too.
-    state.counters.unchanged++;
+    if (state.pass === 1) state.counters.unchanged++;
     dir.receipts.push(row);
-    return true;
+    return;
   }
   if (touchesNothing(state)) {
     const isCheck = state.options.verb === "check";
+    dir.touched = true;
     state.counters.linked++;
     reportRows(state, dir, isCheck ? "differ" : "link", [row], effects, ["link"]);
-    return true;
+    return;
   }
   dir.pending++;
   if (group.state === "done") effects.push({ kind: "link", dir, row, leader: group.leaderPath });
   else group.waiting.push({ dir, row });
-  return true;
+}
+
+/** Tells the group what the digests said about its leader, before that is acted on. */
+export function leaderDecided(
+  state: TargetState,
+  dir: TargetDir,
+  row: number,
+  verdict: "same" | "repair" | "differs",
+  effects: TargetEffect[],
+): void {
+  const group = groupOf(state, dir, row);
+  if (group?.state !== "undecided") return;
+  if (verdict === "differs") group.targetDev = -1; // it becomes a new file
+  group.state = verdict === "same" || touchesNothing(state) ? "done" : "pending";
+  const { waiting } = group;
+  group.waiting = [];
+  for (const name of waiting) {
+    follow(state, group, name.dir, name.row, effects);
+    name.dir.pending--;
+    finishIfIdle(state, name.dir, effects);
+  }
+}
+
+function groupOf(state: TargetState, dir: TargetDir, row: number): HardLinkGroup | undefined {
+  const { source } = dir;
+  if (!state.options.preserve.hardLinks || source.nlink(row) < 2 || source.type(row) === FileType.directory)
+    return undefined;
+  return state.links.get(keyOf(dir, row));
 }
 
 function isAlreadyLinked(group: HardLinkGroup, dir: TargetDir, targetRow: number): boolean {
@@ -87,9 +129,7 @@ export function leaderEnded(
   succeeded: boolean,
   effects: TargetEffect[],
 ): void {
-  const { source } = dir;
-  if (!state.options.preserve.hardLinks || source.nlink(row) < 2 || source.type(row) === FileType.directory) return;
-  const group = state.links.get(keyOf(dir, row));
+  const group = groupOf(state, dir, row);
   if (group === undefined || group.state === "done") return;
   const { waiting } = group;
   if (succeeded) {

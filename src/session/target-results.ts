@@ -9,8 +9,8 @@ import { LIMITS } from "../core/limits.ts";
 import { equalBytes } from "../core/paths.ts";
 import { ItemFlag, type ItemResults, METHODS, STAGES, Warning } from "../fs/backend.ts";
 import type { Content } from "./messages.ts";
-import { repair, transfer } from "./target-directory.ts";
-import { leaderEnded } from "./target-links.ts";
+import { isRepair, repair, transfer } from "./target-directory.ts";
+import { leaderDecided, leaderEnded } from "./target-links.ts";
 import { finishIfIdle, protocolError } from "./target-role.ts";
 import {
   addTo,
@@ -102,7 +102,7 @@ export function onRepaired(
     }
     noteWarnings(state, results, i);
     if (row === self) {
-      if (!dir.created && dir.selfDifference !== 0 && !dir.touched) repaired.push(row);
+      if (isRepair(dir)) repaired.push(row);
       continue;
     }
     repaired.push(row);
@@ -165,12 +165,14 @@ export function onDigested(
     const theirs = need.theirs[i];
     if (own === undefined || theirs === undefined || !equalBytes(own, theirs)) {
       content.push(row);
+      leaderDecided(state, dir, row, "differs", effects);
       continue;
     }
     const bits = metadataDifference(state.rules, dir.source, row, dir.target!, dir.difference!.targetRows[row]!);
+    leaderDecided(state, dir, row, bits !== 0 ? "repair" : "same", effects);
     if (bits !== 0) repairs.push(row);
     else {
-      state.counters.unchanged++;
+      if (state.pass === 1) state.counters.unchanged++;
       dir.receipts.push(row);
     }
   }

@@ -11,7 +11,7 @@
  */
 import { LIMITS } from "../core/limits.ts";
 import { PROTOCOL_VERSION, type SourceMessage } from "./messages.ts";
-import { enterDirectory, onCollected, onOpened } from "./target-directory.ts";
+import { enterDirectory, onCollected, onOpened, previewSelf } from "./target-directory.ts";
 import { beginEnding, onConfirmed, onDeleted, onSynced } from "./target-ending.ts";
 import { onContent, onCopied, onDigested, onLinked, onRepaired, recordFailure } from "./target-results.ts";
 import {
@@ -177,7 +177,13 @@ export function finishIfIdle(state: TargetState, dir: TargetDir, effects: Target
     effects.push({ kind: "send", message: { kind: "settled", dir: dir.id } });
   }
   if (dir.children > 0 || dir.stamping) return;
-  const made = dir.created || dir.touched || dir.selfDifference !== 0;
+  if (dir.parts.length > 0 && !touchesNothing(state) && !state.stopped) {
+    dir.pending++;
+    effects.push({ kind: "sweep", dir, rows: dir.parts });
+    dir.parts = [];
+    return;
+  }
+  const made = dir.created || dir.touched || dir.madeWritable || dir.selfDifference !== 0;
   if (
     !dir.discarded &&
     made &&
@@ -190,6 +196,7 @@ export function finishIfIdle(state: TargetState, dir: TargetDir, effects: Target
     effects.push({ kind: "stamp", dir });
     return;
   }
+  previewSelf(state, dir, effects);
   completeDirectory(state, dir, effects);
 }
 

@@ -37,19 +37,23 @@ export interface TargetDir {
   settled: boolean;
   /** `Difference` bits of the directory itself. */
   selfDifference: number;
-  /** An entry in it was made, replaced or renamed, so that its mtime moved. */
+  /** An entry in it was made, replaced or renamed (in a dry run: would be), so that its mtime moved. */
   touched: boolean;
+  /** Its mode was lifted for the work in it and has to be given back. */
+  madeWritable: boolean;
   stamping: boolean;
   /** Access to the source directory's own attributes, where they have to be carried over. */
   selfContent: Content | undefined;
   /** Rows that are as they should be in the target: what a move may unlink. */
   receipts: number[];
+  /** Target rows of unfinished large files: swept at the directory's end, when those that serve have been adopted. */
+  parts: number[];
   path: Uint8Array | undefined;
 }
 
 /** Names of one source inode. The first name seen is copied and becomes the leader of the others. */
 export interface HardLinkGroup {
-  state: "pending" | "done";
+  state: "undecided" | "pending" | "done";
   leaderPath: Uint8Array;
   /** Inode of the leader in the target while it is known and unchanged; -1: it is a new file. */
   targetDev: number;

@@ -13,16 +13,19 @@ const NODE = Bun.which("node");
 const home = mkdtempSync(join(tmpdir(), "fastsync-launcher-"));
 afterAll(() => rmSync(home, { recursive: true }));
 beforeAll(() => {
-  mkdirSync(join(home, "bin"));
   mkdirSync(join(home, "src"));
   mkdirSync(join(home, "node_modules", "bun", "bin"), { recursive: true });
-  cpSync(join(PROJECT, "bin", "fastsync.mjs"), join(home, "bin", "fastsync.mjs"));
+  copyLauncher(home);
   writeFileSync(join(home, "src", "main.ts"), `import ${JSON.stringify(join(import.meta.dir, "fake-main.ts"))};\n`);
   writeFileSync(join(home, "node_modules", "bun", "package.json"), '{"name":"bun","version":"0.0.0"}');
   symlinkSync(process.execPath, join(home, "node_modules", "bun", "bin", "bun.exe"));
   mkdirSync(join(home, "node_modules", ".bin"));
   symlinkSync("../../bin/fastsync.mjs", join(home, "node_modules", ".bin", "fastsync"));
 });
+
+function copyLauncher(to: string): void {
+  for (const file of ["bin/fastsync.mjs", "scripts/find-bun.mjs"]) cpSync(join(PROJECT, file), join(to, file));
+}
 
 async function launch(command: readonly string[], env: Readonly<Record<string, string>> = {}) {
   const child = Bun.spawn([...command], { stdin: "ignore", stdout: "pipe", stderr: "pipe", env: cleanEnv(env) });
@@ -90,8 +93,7 @@ describe.skipIf(NODE === null)("the launcher under node", () => {
   });
   test("says what is missing without Bun", async () => {
     const bare = join(home, "bare");
-    mkdirSync(join(bare, "bin"), { recursive: true });
-    cpSync(join(PROJECT, "bin", "fastsync.mjs"), join(bare, "bin", "fastsync.mjs"));
+    copyLauncher(bare);
     rmSync(join(home, "node_modules", "bun"), { recursive: true });
     const { code, err } = await launch([NODE!, join(bare, "bin", "fastsync.mjs"), "help"], { PATH: "/nowhere" });
     expect(err).toStartWith("fastsync: Bun is missing.");

@@ -6,7 +6,7 @@ import { NO_FILTER } from "../../src/core/filter-spec.ts";
 import { bytesOf } from "../../src/core/paths.ts";
 import { compileFilter } from "../../src/filter/compile.ts";
 import { type TempDir, tempDir } from "../support/temp.ts";
-import { allPaths, bytes, latin1, type ModelDirectory, offered, writeTree } from "./model-tree.ts";
+import { allPaths, bytes, IN_MEMORY, latin1, type ModelDirectory, offered, writeTree } from "./model-tree.ts";
 import { Random, randomPattern, randomTree } from "./random.ts";
 
 const CASES = Number(process.env["FASTSYNC_FILTER_CASES"] ?? 500);
@@ -33,14 +33,14 @@ function scatterIgnores(random: Random, tree: ModelDirectory, paths: readonly st
 
 function makeTree(seed: number): ModelDirectory {
   const random = new Random(seed);
-  const tree = randomTree(random, seed);
+  const tree = randomTree(random, { typeSeed: seed, plain: false });
   scatterIgnores(random, tree, allPaths(tree), 100);
   return tree;
 }
 
 let scratch: TempDir;
 beforeAll(() => {
-  scratch = tempDir("/dev/shm");
+  scratch = tempDir(IN_MEMORY);
   spawnSync("git", ["init", "-q", "--bare", scratch.join("repository")]);
 });
 afterAll(() => scratch?.[Symbol.dispose]());

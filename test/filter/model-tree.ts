@@ -1,5 +1,5 @@
 /** Small trees in memory: written to disk for a reference tool, and walked by the filter as a run walks a directory. */
-import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { buildBatch, compareNames, type EntryBatch, type EntryFields, FileType } from "../../src/core/entry-batch.ts";
 import { bytesOf, joinPath } from "../../src/core/paths.ts";
 import { Decision, type DirectoryFilter } from "../../src/filter/filter.ts";
@@ -8,6 +8,9 @@ export type ModelNode =
   | { readonly kind: "file"; readonly text: Uint8Array }
   | { readonly kind: "symlink" }
   | { readonly kind: "directory"; readonly entries: ModelDirectory };
+
+/** Where many small trees are cheap; undefined: the system's place. */
+export const IN_MEMORY = existsSync("/dev/shm") ? "/dev/shm" : undefined;
 
 /** By name; latin1 text stands for bytes, so that any byte can be written. */
 export type ModelDirectory = Map<string, ModelNode>;

@@ -25,24 +25,30 @@ export class Random {
   }
 }
 
-/** Latin1; the last ones are not UTF-8. */
-export const NAMES = [
-  "a", "b", "c", "ab", "ba", "aab", "a.o", "b.o", "a.c", "b.c", "A", "foo", "fob", "bar", "a b", "-a", "x]", "a-z", "!a",
-  "^", "a\\b", "\xe9", "a\xff", "\xe9.o", "_", "core", "1", "~", "[a]", "*",
-] as const; // biome-ignore format: a table
+/** Latin1; some are not UTF-8. */
+const PLAIN_NAMES: readonly string[] =
+  "a b c ab ba aab a.o b.o a.c b.c A foo fob bar -a x] a-z !a ^ \xe9 a\xff \xe9.o _ core 1 ~".split(" ").concat("a b");
+/** With the names that look like patterns. */
+const NAMES: readonly string[] = [...PLAIN_NAMES, "a\\b", "[a]", "*"];
 
-/** A tree whose names always mean the same type of entry, so that two trees never disagree about one. */
-export function randomTree(random: Random, typeSeed: number, depth = 3, width = 7): ModelDirectory {
+export interface TreeOptions {
+  /** Trees of one seed agree about the type of every name. */
+  readonly typeSeed: number;
+  /** No name looks like a pattern. */
+  readonly plain: boolean;
+}
+
+export function randomTree(random: Random, options: TreeOptions, depth = 3, width = 7): ModelDirectory {
   const tree: ModelDirectory = new Map();
   const count = 1 + random.below(width);
   for (let i = 0; i < count; i++) {
-    const name = random.pick(NAMES);
-    const kind = new Random(typeSeed * 131 + NAMES.indexOf(name)).below(10);
+    const name = random.pick(options.plain ? PLAIN_NAMES : NAMES);
+    const kind = new Random(options.typeSeed * 131 + NAMES.indexOf(name)).below(10);
     let node: ModelNode = { kind: "file", text: new Uint8Array(0) };
     if (kind < 5)
       node = {
         kind: "directory",
-        entries: depth === 0 ? new Map() : randomTree(random, typeSeed, depth - 1, width - 1),
+        entries: depth === 0 ? new Map() : randomTree(random, options, depth - 1, width - 1),
       };
     else if (kind === 5) node = { kind: "symlink" };
     tree.set(name, node);
@@ -50,8 +56,10 @@ export function randomTree(random: Random, typeSeed: number, depth = 3, width = 
   return tree;
 }
 
-const PIECES = ["*", "*", "**", "***", "?", "[ab]", "[!a]", "[^a-c]", "[a-", "[]x]", "[[:alpha:]]", "[[:upper:]b]", "[[:nope:]]",
-  "[a\\-z]", "[-a]", "[\xe0-\xff]", "[[:a]", "[!]", "[\\]x]", "[z-a]", "\\a", "\\*", "\\", ".o", ".", "-", "\xe9"]; // biome-ignore format: a table
+const PIECES: readonly string[] = (
+  "* * ** *** ? [ab] [!a] [^a-c] [a- []x] [[:alpha:]] [[:upper:]b] [[:nope:]] [a\\-z] [-a] [\xe0-\xff] [[:a] [!] " +
+  "[\\]x] [z-a] \\a \\* \\ .o . - \xe9"
+).split(" ");
 
 function component(random: Random): string {
   if (random.chance(45)) return random.pick(NAMES);

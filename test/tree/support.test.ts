@@ -38,15 +38,19 @@ describe("run", () => {
 describe("filesystems", () => {
   for (const kind of FILESYSTEMS) {
     const reason = canMount(kind);
-    test.skipIf(reason !== undefined)(`${kind} comes and goes${reason ? ` (${reason})` : ""}`, async () => {
-      let path: string;
-      {
-        await using filesystem = await mountFilesystem(kind, "512M");
-        path = filesystem.path;
-        expect(await mountType(path)).toBe(kind.replace("-noreflink", ""));
-      }
-      expect(existsSync(path)).toBe(false);
-    });
+    test.skipIf(reason !== undefined)(
+      `${kind} comes and goes${reason ? ` (${reason})` : ""}`,
+      async () => {
+        let path: string;
+        {
+          await using filesystem = await mountFilesystem(kind, "512M");
+          path = filesystem.path;
+          expect(await mountType(path)).toBe(kind.replace("-noreflink", ""));
+        }
+        expect(existsSync(path)).toBe(false);
+      },
+      60_000,
+    );
   }
 });
 

@@ -32,6 +32,7 @@ describe.skipIf(!ready)("the variety tree", () => {
         rsyncMirror(source, `${filesystem.path}/target`);
         assertSameTrees(source, `${filesystem.path}/target`);
       },
+      60_000,
     );
   }
 

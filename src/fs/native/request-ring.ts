@@ -8,12 +8,15 @@
  *
  * take() and send() belong together without an await or an exception between them: a slot that was taken is submitted.
  */
+import fs from "node:fs";
 import { ARENA_BYTES, CLOSE_QUIET, CQ_SIZE, NO_FD, Op, type Ring, SQ_SIZE } from "../../../ffi/fsy.ts";
 import { CONTROL, CQE, SQE } from "../../../ffi/layout.ts";
 
 export const MAX_OUTSTANDING = 512;
 /** The pump lets timers and sockets have the thread at least this often. */
 const TURN_MS = 4;
+/** Microtask rounds in which further requests are waited for: as deep as the callers' promise chains. */
+const GATHER_ROUNDS = 6;
 
 const SQE_BYTES = SQE.bytes;
 const CQE_BYTES = CQE.bytes;
@@ -45,6 +48,7 @@ export class RequestRing {
   private submitted = 0;
   private isFlushDue = false;
   private isPumping = false;
+  private isShut = false;
   private closing: number[] = [];
   private reader: ReturnType<typeof wakeReader> | undefined;
   private idle: (() => void) | undefined;
@@ -121,6 +125,10 @@ export class RequestRing {
 
   /** Closes without an answer; many calls become one request. */
   close(fds: readonly number[]): void {
+    if (this.isShut) {
+      for (const fd of fds) if (fd >= 0) fs.closeSync(fd);
+      return;
+    }
     for (const fd of fds) if (fd >= 0) this.closing.push(fd);
     if (this.closing.length > 0) this.scheduleFlush();
   }
@@ -138,15 +146,28 @@ export class RequestRing {
     const reader = this.reader;
     this.reader = undefined;
     await reader?.cancel();
+    this.isShut = true;
     this.ring.close();
   }
 
   private scheduleFlush(): void {
     if (this.isFlushDue) return;
     this.isFlushDue = true;
-    queueMicrotask(this.flush);
+    this.gathered = this.tail;
+    this.gatherRounds = 0;
+    queueMicrotask(this.gather);
   }
 
+  /** Waits while running microtasks still add requests, so that one submit, and one wake-up, serves them all. */
+  private readonly gather = (): void => {
+    if (this.tail !== this.gathered && ++this.gatherRounds < GATHER_ROUNDS) {
+      this.gathered = this.tail;
+      queueMicrotask(this.gather);
+    } else this.flush();
+  };
+
+  private gathered = 0;
+  private gatherRounds = 0;
   private readonly flush = (): void => {
     this.isFlushDue = false;
     if (this.closing.length > 0) this.fillClose();
@@ -192,14 +213,14 @@ export class RequestRing {
       }
       this.drain(ready);
       // Callers go on in microtasks and send more; only then is it worth looking again.
-      if (performance.now() < turnEnds) await undefined;
-      else {
+      if (performance.now() < turnEnds) {
+        for (let round = 0; round < GATHER_ROUNDS; round++) await undefined;
+      } else {
         await new Promise<void>((resolve) => setImmediate(resolve));
         turnEnds = performance.now() + TURN_MS;
       }
     }
     this.isPumping = false;
-    this.u32[CANCEL] = 0;
     this.idle?.();
     this.idle = undefined;
   }
@@ -218,6 +239,8 @@ export class RequestRing {
     }
     this.u32[CQ_HEAD] = head;
     if (this.waitingFrom < this.waiting.length) this.admit();
+    // Before any caller goes on: what is sent from now on is not meant.
+    if (this.underWay === 0) this.u32[CANCEL] = 0;
   }
 
   /** Moves waiting requests into the ring as far as there is room. */

@@ -5,6 +5,8 @@ import { METHODS, type WriteSettings } from "../backend.ts";
 import type { RequestRing } from "./request-ring.ts";
 
 const AT = OPTIONS.at;
+/** Room for the longest suffix; one size for all, so that what settings hold is known. */
+export const SETTINGS_BYTES = 512;
 const ALL_METHODS = (1 << METHODS.length) - 2;
 
 /** Bits `1 << FSY_METHOD_*` of the methods that may move data. */
@@ -47,7 +49,8 @@ export function packOptions(
   runId: readonly [number, number],
 ): number {
   const suffix = settings.backupSuffix;
-  const block = ring.alloc(OPTIONS.bytes + suffix.length + 1);
+  if (suffix.length > 255 || suffix.includes(0)) throw new Error("a backup suffix of at most 255 bytes without NUL");
+  const block = ring.alloc(SETTINGS_BYTES);
   const put = (at: number, value: number): void => {
     ring.u32[(block + at) >> 2] = value;
   };

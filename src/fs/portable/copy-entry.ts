@@ -366,7 +366,8 @@ export function repairEntry(job: Job, entry: Entry, name: Uint8Array, item: Item
   try {
     if (typeOf(held.stats.mode) !== typeOf(entry.mode)) throw new StatusError(-E.ESTALE);
     let source: Carrier | undefined;
-    if (wantsAttributes(job.wanted)) {
+    // Without a source (a directory restamped on its own) what it has stays.
+    if (wantsAttributes(job.wanted) && !(isSelf && job.source < 0)) {
       const path = isSelf ? descriptorPath(job.source) : below(job.source, entry.name);
       if (!isSelf) {
         item.doing = Stage.openSource;

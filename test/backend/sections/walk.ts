@@ -82,8 +82,8 @@ export function walkSection(h: Harness): void {
     for (let row = 0; row < batch.count; row++) expect(batch.rowStatus(row)).toBe(0);
   });
 
-  h.test("lists ten thousand entries", async () => {
-    const count = 10_000;
+  h.test("lists thousands of entries", async () => {
+    const count = 4_000;
     for (let i = 0; i < count; i++) fs.closeSync(fs.openSync(h.at(`source/f${i}`), "w"));
     const { batch } = await h.hold("source");
     expect(batch.count).toBe(count);
@@ -165,15 +165,7 @@ export function walkSection(h: Harness): void {
     expect(batch.count).toBe(names.length);
     expect([nameOf(batch, 0), batch.size(0), batch.size(2)]).toEqual(["b", 2, 1]);
     const statuses = names.map((_, row) => batch.rowStatus(row));
-    expect(statuses).toEqual([
-      0,
-      -errno.ENOENT,
-      0,
-      -errno.ENOENT,
-      -errno.EINVAL,
-      -errno.EINVAL,
-      -errno.ENAMETOOLONG,
-    ]);
+    expect(statuses).toEqual([0, -errno.ENOENT, 0, -errno.ENOENT, -errno.EINVAL, -errno.EINVAL, -errno.ENAMETOOLONG]);
     const operator = h.keep(await h.backend.stat(WORKING_DIRECTORY, [bytesOf(h.at("source/b"))], WALK));
     expect([operator.rowStatus(0), operator.size(0)]).toEqual([0, 2]);
   });
