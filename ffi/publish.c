@@ -3,7 +3,8 @@
  *   new name:      linkat(temp fd -> name); EEXIST means somebody was faster: go on as for an existing name
  *   existing name: keep a backup when asked; lock the fd, linkat to .fastsync.<16 hex>.tmp, rename over the name
  *   no O_TMPFILE:  the temp has its name from the start (O_CREAT | O_EXCL, 0600, locked)
- *   EXDEV (the temp directory is on another filesystem): copy into a temp of the target's directory, publish that
+ *   EXDEV (the temp directory is on another filesystem), or a filesystem with O_TMPFILE and without hard links:
+ *                  copy into a temp of the target's directory, publish that
  *
  * The lock (flock) tells SWEEP that the run behind a temporary name is alive; it goes with the descriptor.
  */
@@ -300,9 +301,14 @@ int fsy_publish_temp(fsy_job *j, fsy_temp *temp, const fsy_entry *entry, const c
     return fsy_fail(r, -status, FSY_STAGE_PUBLISH);
   }
   if (!temp->named && !exists) {
-    status = fsy_link_fd(j->task->ring, temp->fd, j->target_dir, name);
+    status = FSY_FAULT("link_new");
+    status = status ? -status : fsy_link_fd(j->task->ring, temp->fd, j->target_dir, name);
     if (status == -EEXIST) exists = true;
-    else if (status != -EXDEV) {
+    else if (status == -EPERM || status == -EOPNOTSUPP || status == -ENOSYS) {
+      /* anonymous files, but no hard links (some FUSE filesystems): once more into a named temp, from now on always */
+      atomic_fetch_or(&j->target_pair->refused, FSY_PAIR_NO_TMPFILE);
+      status = -EXDEV;
+    } else if (status != -EXDEV) {
       fsy_temp_drop(temp);
       return status ? fsy_fail(r, status, FSY_STAGE_PUBLISH) : 0;
     }
@@ -316,6 +322,10 @@ int fsy_publish_temp(fsy_job *j, fsy_temp *temp, const fsy_entry *entry, const c
       status = FSY_FAULT("link_temp");
       status = status ? -status : fsy_link_fd(j->task->ring, temp->fd, into, temp->name);
       if (status != -EEXIST) break;
+    }
+    if (status == -EPERM || status == -EOPNOTSUPP || status == -ENOSYS) {
+      atomic_fetch_or(&j->target_pair->refused, FSY_PAIR_NO_TMPFILE);
+      status = -EXDEV;
     }
     if (status && status != -EXDEV) {
       fsy_temp_drop(temp);

@@ -437,6 +437,26 @@ TEST(a_target_symlink_is_replaced_not_followed) {
   close_pair(&p);
 }
 
+TEST(no_hard_links_means_named_temps) {
+  for (int exists = 0; exists < 2; exists++) {
+    int fd = make_dir(dirfd, exists ? "e" : "n");
+    pair p = open_pair(fd, ALL_META);
+    make_file(p.d.source, "a", 70000, 1);
+    make_file(p.d.source, "b", 10, 2);
+    if (exists) make_file(p.d.target, "a", 5, 5);
+    fault(exists ? "link_temp:1:95" : "link_new:1:1");
+    copied k = run_rows(&p.c, FSY_OP_COPY, p.d, 0);
+    fault(NULL);
+    CHECK_EQ(k.cqe.count, 2);
+    CHECK(has_content(p.d.target, "a", 70000, 1) && has_content(p.d.target, "b", 10, 2));
+    CHECK(same_meta(p.d.source, "a", p.d.target, "a") && same_meta(p.d.source, "b", p.d.target, "b"));
+    CHECK_EQ(temps_in(p.d.target), 0);
+    copied_free(&p.c, &k, false);
+    close_pair(&p);
+    close(fd);
+  }
+}
+
 /* ---- changing sources ----------------------------------------------------------------------------------------- */
 
 TEST(a_source_changed_since_the_scan_is_read_as_it_is) {

@@ -9,7 +9,8 @@ import { type Backend, type CopyRequest, ItemFlag, type ItemResults, METHOD_RENA
 export async function moveEntries(backend: Backend, request: CopyRequest): Promise<ItemResults> {
   const renamed = await backend.rename(request.source, request.target, request.batch, request.rows);
   const left: number[] = [];
-  for (let i = 0; i < request.rows.length; i++) if (renamed.status(i) !== 0 && renamed.status(i) !== -E.NOENT) left.push(i);
+  for (let i = 0; i < request.rows.length; i++)
+    if (renamed.status(i) !== 0 && renamed.status(i) !== -E.NOENT) left.push(i);
   if (left.length === 0) return asRenames(renamed);
   const copied = await backend.copy({ ...request, rows: Uint32Array.from(left, (i) => request.rows[i]!) });
   const place = new Map(left.map((i, index) => [i, index]));
@@ -35,10 +36,12 @@ function asRenames(results: ItemResults): ItemResults {
 
 /** `first` but for the items in `place`, which are those of `second`. */
 function merged(first: ItemResults, second: ItemResults, place: ReadonlyMap<number, number>): ItemResults {
-  const pick = <T>(of: (results: ItemResults, index: number) => T) => (i: number) => {
-    const index = place.get(i);
-    return index === undefined ? of(first, i) : of(second, index);
-  };
+  const pick =
+    <T>(of: (results: ItemResults, index: number) => T) =>
+    (i: number) => {
+      const index = place.get(i);
+      return index === undefined ? of(first, i) : of(second, index);
+    };
   return {
     count: first.count,
     status: pick((results, i) => results.status(i)),

@@ -5,7 +5,7 @@ import type { CompiledFilter, FilterOptions } from "./filter.ts";
 import { PathText } from "./path-text.ts";
 import { RuleBlock } from "./rule-block.ts";
 import { buildRuleList, type Chunk } from "./rule-list.ts";
-import { RuleState } from "./rule-state.ts";
+import { RuleState, withoutKnown } from "./rule-state.ts";
 import { PLAIN_TEMPLATE } from "./rule-syntax.ts";
 import { Selection } from "./selection.ts";
 
@@ -16,7 +16,12 @@ export function compileFilter(spec: FilterSpec, options: FilterOptions): Compile
   const hasRoots = options.roots !== undefined;
   const { deleteExcluded } = options;
   const list = buildRuleList(spec.rules, PLAIN_TEMPLATE, { deleteExcluded, hasRoots, directory: undefined });
-  const rules = new RuleState({ chunks: list.chunks, gitignore: spec.gitignore, deleteExcluded, hasRoots });
+  const rules = new RuleState({
+    chunks: withoutKnown(list.chunks, []),
+    gitignore: spec.gitignore,
+    deleteExcluded,
+    hasRoots,
+  });
   const selection = spec.filesFrom === undefined ? undefined : new Selection(spec.filesFrom);
   const run: RunParts = {
     limits: limitsOf(spec),

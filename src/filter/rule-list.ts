@@ -70,7 +70,8 @@ export function buildRuleList(
       case "merge": {
         const point = mergePointOf(parsed, origin, context);
         if (parsed.excludeSelf) {
-          const self = { ...SELF_EXCLUDE, pattern: point.fileName, sides: parsed.template.sides };
+          // Whatever sides its rules have, and however --delete-excluded is set.
+          const self = { ...SELF_EXCLUDE, pattern: point.fileName, sides: "both" } as const;
           open.push(ruleOf(self, undefined, origin, context));
         }
         flush();

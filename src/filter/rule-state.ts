@@ -83,6 +83,7 @@ export class RuleState {
     const lists = new Map(this.lists);
     const taken = new Set(this.taken);
     let gitBlocks = this.gitBlocks;
+    const known = [...this.points];
     for (const point of this.points) {
       if (taken.has(point) || !equalBytes(point.fileName, fileName)) continue;
       const list = buildRuleList(
@@ -90,7 +91,8 @@ export class RuleState {
         point.template,
         { deleteExcluded: settings.deleteExcluded, hasRoots: settings.hasRoots, directory: base },
       );
-      lists.set(point, [list.chunks, ...(list.cleared ? [] : (lists.get(point) ?? []))]);
+      const chunks = withoutKnown(list.chunks, known);
+      lists.set(point, [chunks, ...(list.cleared ? [] : (lists.get(point) ?? []))]);
       taken.add(point);
     }
     if (settings.gitignore && !taken.has("gitignore") && equalBytes(fileName, GITIGNORE)) {
@@ -101,14 +103,25 @@ export class RuleState {
   }
 }
 
+/**
+ * The chunks less those merge points whose file an earlier rule has named; the others become known. A file is read for
+ * the first rule that names it: without this, one that names itself would never end.
+ */
+export function withoutKnown(chunks: readonly Chunk[], known: MergePoint[]): Chunk[] {
+  return chunks.filter((chunk) => {
+    if (chunk instanceof RuleBlock) return true;
+    if (known.some((point) => equalBytes(point.fileName, chunk.fileName))) return false;
+    known.push(chunk);
+    return true;
+  });
+}
+
 function expand(chunks: readonly Chunk[], lists: Lists, blocks: RuleBlock[], points: MergePoint[]): void {
   for (const chunk of chunks) {
     if (chunk instanceof RuleBlock) {
       blocks.push(chunk);
       continue;
     }
-    // A file is read for the first rule that names it; else one that names itself would never end.
-    if (points.some((point) => equalBytes(point.fileName, chunk.fileName))) continue;
     points.push(chunk);
     for (const list of lists.get(chunk) ?? []) expand(list, lists, blocks, points);
   }

@@ -35,6 +35,13 @@ export function filesystemName(type: number): string {
   return FACTS[type]?.name ?? (type === 0 ? "unknown" : `type 0x${type.toString(16)}`);
 }
 
+const REMOTE = new Set(["nfs", "cifs", "smb3", "9p", "fuse"]);
+
+/** Reached over a network or through a user-space server: each call waits. */
+export function isRemoteFilesystem(type: number): boolean {
+  return REMOTE.has(filesystemName(type));
+}
+
 export function timeGranularityNs(type: number): number {
   return FACTS[type]?.timeGranularityNs ?? 1;
 }

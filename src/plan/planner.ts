@@ -11,6 +11,7 @@
  */
 import type { EntryBatch } from "../core/entry-batch.ts";
 import { LIMITS } from "../core/limits.ts";
+import type { CopyMethod } from "../core/options.ts";
 
 export type TaskKind = "shard" | "bundle" | "large" | "direct";
 
@@ -40,6 +41,15 @@ export const LOCAL_LIMITS: PlannerLimits = {
   taskBytes: LIMITS.sliceBytes,
   largeBytes: LIMITS.splitFileBytes,
 };
+
+/**
+ * Limits of a local run that may use these methods. A file is split only when one of them can write ranges of one file
+ * at a time: a clone takes it whole, sendfile writes at the one position that all ranges share.
+ */
+export function localLimits(methods: readonly CopyMethod[] | undefined): PlannerLimits {
+  const splits = methods?.some((method) => method !== "clone" && method !== "sendfile") ?? true;
+  return splits ? LOCAL_LIMITS : { ...LOCAL_LIMITS, largeBytes: Number.POSITIVE_INFINITY };
+}
 
 export class Planner {
   readonly mix: PlanMix = { shards: 0, bundles: 0, large: 0, direct: 0 };

@@ -1,6 +1,5 @@
-/** How many workers suit a device: one arm wants few, flash and memory want the cores busy. */
+/** What kind of device a filesystem lies on. */
 import { readFileSync } from "node:fs";
-import { availableParallelism } from "node:os";
 
 /** `dev` is major << 20 | minor. False when nothing is known: network and virtual filesystems have no queue. */
 export function isRotational(dev: number): boolean {
@@ -18,11 +17,4 @@ export function isRotational(dev: number): boolean {
 /** A loop device says "rotational" whatever its backing file lies on. */
 function isLoop(dev: number): boolean {
   return dev >>> 20 === 7;
-}
-
-const MOST_AUTOMATIC_WORKERS = 8;
-
-export function automaticWorkers(rotational: boolean): number {
-  if (rotational) return 2;
-  return Math.max(2, Math.min(MOST_AUTOMATIC_WORKERS, availableParallelism()));
 }

@@ -8,6 +8,7 @@
  *     summary and exit code
  */
 import { closeSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import type { CompareRules } from "../compare/rules.ts";
 import { errnoText } from "../core/errno.ts";
 import type { Counters, RunSummary } from "../core/events.ts";
@@ -15,20 +16,28 @@ import { ExitCode } from "../core/exit-codes.ts";
 import type { RunOptions } from "../core/options.ts";
 import { printable } from "../core/paths.ts";
 import { RunError } from "../core/run-error.ts";
+import { type WorkerFacts, workersFor } from "../engine/worker-policy.ts";
 import { compileFilter } from "../filter/compile.ts";
 import type { CompiledFilter } from "../filter/filter.ts";
 import { type Backend, type DirHandle, NO_HANDLE, WORKING_DIRECTORY, type WriteSettings } from "../fs/backend.ts";
-import { timeGranularityNs } from "../fs/filesystems.ts";
+import { isRemoteFilesystem, timeGranularityNs } from "../fs/filesystems.ts";
 import { openBackend } from "../fs/open-backend.ts";
 import { loopback } from "../link/loopback.ts";
 import type { Run, RunRequest } from "./api.ts";
-import { automaticWorkers, isRotational } from "./device.ts";
+import { isRotational } from "./device.ts";
 import type { SourceMessage, TargetMessage } from "./messages.ts";
 import { guardOverlap, makeTarget, type Places, placementOf, resolvePlaces } from "./places.ts";
 import { type SourceContext, type SourceRoot, SourceRunner } from "./source-runner.ts";
 import { summarize } from "./summary.ts";
 import { TargetRunner } from "./target-runner.ts";
 import { newCounters, type TargetState, targetState } from "./target-state.ts";
+
+const UNKNOWN_DEVICE: WorkerFacts = {
+  cores: availableParallelism(),
+  rotational: false,
+  remote: false,
+  averageFileBytes: undefined,
+};
 
 /** Throws RunError before anything was touched; later failures are in the summary. */
 export async function startRun(request: RunRequest): Promise<Run> {
@@ -49,7 +58,9 @@ async function runToEnd(
 ): Promise<RunSummary> {
   const startedMs = performance.now();
   const { options, signal } = request;
-  const backend = openBackend({ workers: options.write.workers > 0 ? options.write.workers : automaticWorkers(false) });
+  const backend = openBackend({
+    workers: options.write.workers > 0 ? options.write.workers : workersFor(UNKNOWN_DEVICE),
+  });
   try {
     for (let attempt = 0; ; attempt++) {
       const state = await runOnce(request, places, filter, counters, backend);
@@ -114,8 +125,13 @@ async function runOnce(
       times: true,
     });
     backend.setRate(options.write.rateBytesPerSecond);
-    if (options.write.workers === 0)
-      backend.setWorkers(automaticWorkers(isRotational(facts.sourceDev) || isRotational(facts.targetDev)));
+    const workerFacts: Omit<WorkerFacts, "averageFileBytes"> = {
+      cores: availableParallelism(),
+      rotational: isRotational(facts.sourceDev) || isRotational(facts.targetDev),
+      remote: isRemoteFilesystem(facts.sourceType) || isRemoteFilesystem(facts.targetType),
+    };
+    const automatic = options.write.workers === 0;
+    if (automatic) backend.setWorkers(workersFor({ ...workerFacts, averageFileBytes: undefined }));
     const mayChown = process.geteuid?.() === 0;
     const rules: CompareRules = {
       options: options.compare,
@@ -159,6 +175,7 @@ async function runOnce(
         temp,
         backupRoot,
         renames: mayRename(options, facts),
+        workerFacts: automatic ? workerFacts : undefined,
         signal,
       },
       state,
@@ -190,9 +207,18 @@ async function runOnce(
 function mayRename(options: RunOptions, facts: RootFacts): boolean {
   const { preserve, write } = options;
   const keepsAll =
-    preserve.perms && preserve.times && preserve.owner && preserve.group && preserve.xattrs && preserve.acls && preserve.sparse;
-  const plain = preserve.chownUid === undefined && preserve.chownGid === undefined && !options.copyLinks && write.verify === "none";
-  return options.verb === "move" && facts.sourceDev === facts.targetDev && keepsAll && plain && write.methods === undefined;
+    preserve.perms &&
+    preserve.times &&
+    preserve.owner &&
+    preserve.group &&
+    preserve.xattrs &&
+    preserve.acls &&
+    preserve.sparse;
+  const plain =
+    preserve.chownUid === undefined && preserve.chownGid === undefined && !options.copyLinks && write.verify === "none";
+  return (
+    options.verb === "move" && facts.sourceDev === facts.targetDev && keepsAll && plain && write.methods === undefined
+  );
 }
 
 function coarse(filesystemType: number): number {

@@ -246,6 +246,12 @@ export class SourceRunner {
     const entered = !options.oneFileSystem || parent.listing.dev(row) === rootDev;
     const filter = parent.filter.isEmpty ? parent.filter : parent.filter.enter(name);
     const openFollow = options.copyLinks || (parent.parent === undefined && roots.some((root) => root.follow));
+    const walked = { path, depth: parent.depth + 1, parent, parentRow: row, owned: true };
+    if (parent.shared === undefined) {
+      const origin = parent.origins?.[row] ?? 0;
+      const listing = await backend.walk(parent.handles[origin]!, name, this.walkOptions(!entered, openFollow));
+      return this.offer([listing], [listing.dirfd], filter, walked, entered);
+    }
     const handles: DirHandle[] = [];
     const listings: EntryBatch[] = [];
     for (const origin of originsOf(parent, row)) {
@@ -253,23 +259,17 @@ export class SourceRunner {
       handles.push(listing.dirfd);
       listings.push(listing);
     }
-    return this.offer(
-      listings,
-      handles,
-      filter,
-      { path, depth: parent.depth + 1, parent, parentRow: row, owned: true },
-      entered,
-    );
+    return this.offer(listings, handles, filter, walked, entered);
   }
 
   /** Selects what is offered of the listings, names what could not be read, and merges several into one. */
-  private async offer(
+  private offer(
     raw: readonly EntryBatch[],
     handles: readonly DirHandle[],
     inherited: DirectoryFilter,
     place: Place,
     entered: boolean,
-  ): Promise<ScannedDirectory<SourceDirectory>> {
+  ): ScannedDirectory<SourceDirectory> {
     const { backend, options, mayMakeDevices, targetIdentity } = this.context;
     const mergeFiles: MergeFile[] = [];
     const filter = this.takeMergeFiles(raw, handles, inherited, mergeFiles);
@@ -478,7 +478,9 @@ export class SourceRunner {
     if (removable) {
       for (const origin of originsOf(parent, parentRow)) {
         const row = Uint32Array.of(parentRow);
-        const results = await this.context.backend.remove(parent.handles[origin]!, parent.listing, row, { same: false });
+        const results = await this.context.backend.remove(parent.handles[origin]!, parent.listing, row, {
+          same: false,
+        });
         results.release(); // not empty: something in it stays, and was named
       }
     }

@@ -1,17 +1,19 @@
 /** Runs the target role: its step function decides, this does. */
 import { BatchFlag, type EntryBatch, rowFields } from "../core/entry-batch.ts";
+import { E } from "../core/errno.ts";
 import type { RunHooks } from "../core/events.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { RunOptions } from "../core/options.ts";
-import { Semaphore } from "../core/semaphore.ts";
 import { deleteRecords } from "../engine/deletion.ts";
 import { ExtraneousWalker } from "../engine/extraneous.ts";
 import { copyLargeFile, failedItem } from "../engine/large-file.ts";
 import { moveEntries } from "../engine/move-entries.ts";
+import { WORKER_REVIEW_FILES, type WorkerFacts, workersFor } from "../engine/worker-policy.ts";
 import {
   type Backend,
   type CopyRequest,
   type DirHandle,
+  type ItemResults,
   NO_HANDLE,
   type PreparedSettings,
   ROW_EXISTS,
@@ -46,8 +48,12 @@ export interface TargetContext {
   readonly backupRoot: DirHandle;
   /** A move within one filesystem that changes nothing about its entries: new names are renamed. */
   readonly renames: boolean;
+  /** Present when the number of workers follows the work; absent when --workers fixed it. */
+  readonly workerFacts: Omit<WorkerFacts, "averageFileBytes"> | undefined;
   readonly signal: AbortSignal;
 }
+
+type CopyEffect = Extract<TargetEffect, { kind: "copy" }>;
 
 const SELF_NAME = Uint8Array.of(0x2e);
 
@@ -55,10 +61,15 @@ export class TargetRunner {
   private readonly context: TargetContext;
   private readonly link: LinkEnd<TargetMessage, SourceMessage>;
   private readonly state: TargetState;
-  private readonly copies: Semaphore;
+  /** Copies that wait for a slot, from `nextCopy` on. */
+  private waitingCopies: CopyEffect[] = [];
+  private nextCopy = 0;
+  private copying = 0;
+  private readonly copySlots: number;
   private readonly extraneous: ExtraneousWalker;
   /** Backup directories of directories that need one, open until the directory is. */
   private readonly backups = new Map<TargetDir, Promise<DirHandle>>();
+  private reviewAtFiles = WORKER_REVIEW_FILES;
   private resolveDone!: () => void;
   private rejectDone!: (error: Error) => void;
   readonly done: Promise<void>;
@@ -67,7 +78,7 @@ export class TargetRunner {
     this.context = context;
     this.state = state;
     this.link = link;
-    this.copies = new Semaphore(context.backend.workers * LIMITS.slicesPerWorker);
+    this.copySlots = context.backend.workers * LIMITS.slicesPerWorker;
     this.extraneous = new ExtraneousWalker(context.backend, (listing, row) => isKept(state, listing, row));
     this.done = new Promise((resolve, reject) => {
       this.resolveDone = resolve;
@@ -106,16 +117,8 @@ export class TargetRunner {
         this.afterwards(this.open(effect), (batch) => ({ kind: "opened", dir: effect.dir, batch }));
         return;
       case "copy":
-        this.afterwards(
-          this.copies.run(() => this.copy(effect)),
-          (results) => ({
-            kind: "copied",
-            dir: effect.dir,
-            task: effect.task,
-            rows: effect.rows,
-            results,
-          }),
-        );
+        this.waitingCopies.push(effect);
+        this.startCopies();
         return;
       case "repair":
         this.afterwards(this.repair(effect.dir, effect.source, effect.rows), (results) => ({
@@ -213,13 +216,18 @@ export class TargetRunner {
   }
 
   private afterwards<T>(work: Promise<T>, event: (value: T) => TargetEvent): void {
-    work
-      .then(
-        (value) => this.feed(event(value)),
-        (error: unknown) => this.rejectDone(error instanceof Error ? error : new Error(String(error))),
-      )
-      .catch((error: unknown) => this.rejectDone(error instanceof Error ? error : new Error(String(error))));
+    work.then((value) => {
+      try {
+        this.feed(event(value));
+      } catch (error) {
+        this.fail(error);
+      }
+    }, this.fail);
   }
+
+  private readonly fail = (error: unknown): void => {
+    this.rejectDone(error instanceof Error ? error : new Error(String(error)));
+  };
 
   private walkOptions(create: boolean): WalkOptions {
     const { preserve } = this.context.options;
@@ -273,43 +281,85 @@ export class TargetRunner {
     return listing;
   }
 
-  private async request(dir: TargetDir, source: DirHandle, rows: Uint32Array): Promise<CopyRequest> {
+  private request(dir: TargetDir, source: DirHandle, rows: Uint32Array, backup: DirHandle | undefined): CopyRequest {
     const { rename, settings, temp } = this.context;
-    const backup = await this.backupHandle(dir);
-    return {
+    const request: { -readonly [K in keyof CopyRequest]: CopyRequest[K] } = {
       source,
       target: dir.handle,
       batch: dir.source,
       rows,
       settings,
-      ...(backup === undefined ? {} : { backup }),
-      ...(temp < 0 ? {} : { temp }),
-      ...(rename === undefined || dir.parent !== undefined ? {} : { targetName: rename.to }),
     };
+    if (backup !== undefined) request.backup = backup;
+    if (temp >= 0) request.temp = temp;
+    if (rename !== undefined && dir.parent === undefined) request.targetName = rename.to;
+    return request;
   }
 
-  private async copy(effect: Extract<TargetEffect, { kind: "copy" }>) {
-    const { backend, signal } = this.context;
+  /** Starts waiting copies as far as slots are free, in the order they came. */
+  private startCopies(): void {
+    while (this.copying < this.copySlots && this.nextCopy < this.waitingCopies.length) {
+      const effect = this.waitingCopies[this.nextCopy++]!;
+      this.copying++;
+      this.afterwards(this.copy(effect), (results) => {
+        this.copying--;
+        this.startCopies();
+        return { kind: "copied", dir: effect.dir, task: effect.task, rows: effect.rows, results };
+      });
+    }
+    if (this.nextCopy === this.waitingCopies.length) {
+      this.waitingCopies = [];
+      this.nextCopy = 0;
+    }
+  }
+
+  private copy(effect: CopyEffect): Promise<ItemResults> {
     const { dir } = effect;
-    if (signal.aborted || this.state.stopped) return failedItem(-125, 0, 0, effect.rows.length);
+    if (this.context.signal.aborted || this.state.stopped) {
+      return Promise.resolve(failedItem(-E.CANCELED, 0, 0, effect.rows.length));
+    }
+    this.reviewWorkers();
     const { targetRows } = dir.difference!;
-    const flagged = effect.rows.map((row) => (targetRows[row]! >= 0 ? row | ROW_EXISTS : row));
-    const request = await this.request(dir, effect.source, flagged);
-    const isNew = flagged.every((row) => row < ROW_EXISTS);
-    if (this.context.renames && isNew && request.targetName === undefined) return moveEntries(backend, request);
-    if (effect.task !== "large") return backend.copy(request);
-    return copyLargeFile(
-      backend,
-      { ...request, resume: true },
-      (bytes) => {
-        this.state.counters.bytesTransferred += bytes;
-      },
-      signal,
-    );
+    const rows = new Uint32Array(effect.rows.length);
+    let isNew = true;
+    for (let i = 0; i < rows.length; i++) {
+      const row = effect.rows[i]!;
+      const exists = targetRows[row]! >= 0;
+      rows[i] = exists ? row | ROW_EXISTS : row;
+      if (exists) isNew = false;
+    }
+    if (this.context.options.write.backup === undefined) return this.write(effect, rows, isNew, undefined);
+    return this.backupHandle(dir).then((backup) => this.write(effect, rows, isNew, backup));
   }
 
-  private async repair(dir: TargetDir, source: DirHandle, rows: Uint32Array) {
-    return this.context.backend.repair(await this.request(dir, source, rows));
+  private write(
+    effect: CopyEffect,
+    rows: Uint32Array,
+    isNew: boolean,
+    backup: DirHandle | undefined,
+  ): Promise<ItemResults> {
+    const { backend, renames, signal } = this.context;
+    const request = this.request(effect.dir, effect.source, rows, backup);
+    if (renames && isNew && request.targetName === undefined) return moveEntries(backend, request);
+    if (effect.task !== "large") return backend.copy(request);
+    const onBytes = (bytes: number): void => {
+      this.state.counters.bytesTransferred += bytes;
+    };
+    return copyLargeFile(backend, { ...request, resume: true }, onBytes, signal);
+  }
+
+  /** Looks at the average file again, now and then, and gives the job the workers that suit it. */
+  private reviewWorkers(): void {
+    const { backend, workerFacts } = this.context;
+    const { filesToTransfer, bytesToTransfer } = this.state.counters;
+    if (workerFacts === undefined || filesToTransfer < this.reviewAtFiles) return;
+    this.reviewAtFiles = filesToTransfer + WORKER_REVIEW_FILES;
+    const workers = workersFor({ ...workerFacts, averageFileBytes: bytesToTransfer / filesToTransfer });
+    if (workers !== backend.workers) backend.setWorkers(workers);
+  }
+
+  private repair(dir: TargetDir, source: DirHandle, rows: Uint32Array): Promise<ItemResults> {
+    return this.context.backend.repair(this.request(dir, source, rows, undefined));
   }
 
   private async digest(dir: TargetDir, rows: Uint32Array): Promise<(Uint8Array | undefined)[]> {

@@ -9,7 +9,7 @@ import { joinPath } from "../core/paths.ts";
 import type { Collected, ExtraneousRecord } from "../engine/extraneous.ts";
 import type { DirectoryFilter } from "../filter/filter.ts";
 import type { DirHandle, ItemResults } from "../fs/backend.ts";
-import { LOCAL_LIMITS, Planner, type TaskKind } from "../plan/planner.ts";
+import { localLimits, Planner, type TaskKind } from "../plan/planner.ts";
 import type { Content, DirId, NeedId, NeedPurpose, SourceMessage, TargetMessage } from "./messages.ts";
 
 export type DirectoryMessage = Extract<SourceMessage, { kind: "directory" }>;
@@ -214,7 +214,7 @@ export function targetState(options: {
     rootFilter: options.rootFilter,
     wantsItems: options.wantsItems,
     counters: options.counters,
-    planner: new Planner(LOCAL_LIMITS),
+    planner: new Planner(localLimits(options.options.write.methods)),
     pass: 1,
     dirs: new Map(),
     waiting: new Map(),

@@ -14,7 +14,6 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { assertSameTrees } from "../support/diff.ts";
-import { canMount, mountFilesystem } from "../support/filesystems.ts";
 import { startFastsync } from "../support/run.ts";
 import type { TempDir } from "../support/temp.ts";
 import { noise } from "../support/tree.ts";

@@ -3,7 +3,7 @@
  * runs again and again. Whatever it does in between, the outside must stay as it was, and none of it may leak.
  */
 import { spawnSync } from "node:child_process";
-import { chmodSync, existsSync, mkdirSync } from "node:fs";
+import { chmodSync, existsSync, lstatSync, mkdirSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { diffTrees } from "../support/diff.ts";
 import { describe as describeResult, fastsync, isRoot, ORDINARY_USER, type ProcessOptions } from "../support/run.ts";
@@ -28,8 +28,8 @@ export interface Race {
   readonly build: (places: RacePlaces) => void;
   /** What is exchanged with a link to `linkTo`. */
   readonly flips: (places: RacePlaces) => { readonly name: string; readonly linkTo: string };
-  /** Puts back what a run took away; the flips go on meanwhile. */
-  readonly before?: (places: RacePlaces, round: number) => void;
+  /** Puts back what a run took away, while nothing flips. `real` is where the thing stands that is not the link. */
+  readonly before?: (places: RacePlaces, round: number, real: string) => void;
   readonly words: (places: RacePlaces, round: number) => readonly string[];
 }
 
@@ -56,7 +56,7 @@ export async function race(race: Race, user: "root" | "ordinary", ms: number): P
   race.build(places);
   const { name, linkTo } = race.flips(places);
   const other = join(dir.path, "the-other");
-  new TreeBuilder(dir.path).symlink("the-other", linkTo);
+  symlinkSync(linkTo, other);
   const options: ProcessOptions = user === "ordinary" && isRoot() ? { asUser: ORDINARY_USER } : {};
   if (options.asUser !== undefined) giveAway(dir.path);
   const sentinel = takeSnapshot(places.outside);
@@ -64,7 +64,10 @@ export async function race(race: Race, user: "root" | "ordinary", ms: number): P
   let runs = 0;
   await using flipper = await startProgram("flipper", [name, other]);
   for (const endMs = performance.now() + ms; performance.now() < endMs || runs === 0; runs++) {
-    race.before?.(places, runs);
+    await flipper.pause();
+    const real = keepLink(name, other, linkTo);
+    race.before?.(places, runs, real);
+    flipper.proceed();
     const result = await fastsync(race.words(places, runs), { ...options, timeoutMs: 20_000 });
     ends.set(result.exitCode, (ends.get(result.exitCode) ?? 0) + 1);
     if (!ENDS.has(result.exitCode)) throw new Error(`an end that is not documented\n${describeResult(result)}`);
@@ -74,7 +77,20 @@ export async function race(race: Race, user: "root" | "ordinary", ms: number): P
     if (leak !== "") throw new Error(`the secret leaked to ${leak}\n${describeResult(result)}`);
   }
   const swaps = Number(await flipper.stop());
+  if (process.env.RACELOG) console.log(runs, swaps, ends);
   return { runs, swaps, ends };
+}
+
+/** A run may rightly put a directory or file where it met the link: then the other name becomes the link again. */
+function keepLink(name: string, other: string, linkTo: string): string {
+  const links = [name, other].filter((path) => lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink());
+  if (links.length > 1) throw new Error("two links: the race has lost its subject");
+  if (links.length === 0) {
+    rmSync(other, { recursive: true, force: true });
+    symlinkSync(linkTo, other);
+    return name;
+  }
+  return links[0] === name ? other : name;
 }
 
 /** Files that hold the secret, and links whose text does, below `root`. */
@@ -90,6 +106,7 @@ function giveAway(path: string): void {
 
 /** A tree of every kind of entry that a run can make or mend; `version` changes contents, modes and times. */
 export function fillTree(root: string, version: number, entries = 24): void {
+  mkdirSync(root, { recursive: true });
   const tree = new TreeBuilder(root);
   const mtimeNs = 1_500_000_000_000_000_000n + BigInt(version) * 1_000_000_000n;
   const mode = version % 2 === 0 ? 0o640 : 0o600;
@@ -106,6 +123,7 @@ export function fillTree(root: string, version: number, entries = 24): void {
 
 /** The outside: the names of `fillTree`, with contents, modes, times and attributes of their own, and some more. */
 export function fillOutside(root: string): void {
+  mkdirSync(root, { recursive: true });
   const tree = new TreeBuilder(root);
   const kept = { mode: 0o604, mtimeNs: 1_234_567_890_123_456_789n, xattrs: { "user.kept": "yes" } };
   for (let i = 0; i < 24; i++) tree.file(`file${i}`, SECRET, kept);

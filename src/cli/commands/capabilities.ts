@@ -1,5 +1,5 @@
 /** `capabilities [SOURCE TARGET]`: which engine serves and why, and what works between two places. */
-import { constants } from "node:os";
+import { availableParallelism, constants } from "node:os";
 import { dirname } from "node:path";
 import { defineCommand } from "citty";
 import { errnoText } from "../../core/errno.ts";
@@ -7,9 +7,9 @@ import { ExitCode } from "../../core/exit-codes.ts";
 import type { CopyMethod } from "../../core/options.ts";
 import { printable } from "../../core/paths.ts";
 import { RunError } from "../../core/run-error.ts";
+import { workersFor } from "../../engine/worker-policy.ts";
 import { type Backend, type ProbeResult, WORKING_DIRECTORY } from "../../fs/backend.ts";
 import { type OpenedBackend, openBackendExplained } from "../../fs/open-backend.ts";
-import { automaticWorkers } from "../../session/device.ts";
 import { type CapabilitiesReport, capabilitiesJson, capabilitiesText } from "../capabilities-text.ts";
 import type { CommandContext } from "../context.ts";
 import { COPY_METHODS } from "../flags.ts";
@@ -22,7 +22,14 @@ export const capabilitiesCommand = defineCommand({
   async run({ data }: { data?: CommandContext }) {
     const { args, outputs } = data!;
     const places = args.places.map((word) => ({ word, ...localPlace(word) }));
-    const opened = openBackendExplained({ workers: automaticWorkers(false) });
+    const opened = openBackendExplained({
+      workers: workersFor({
+        cores: availableParallelism(),
+        rotational: false,
+        remote: false,
+        averageFileBytes: undefined,
+      }),
+    });
     try {
       const [source, target] = places;
       const pair =

@@ -1,5 +1,5 @@
 /** `WriteSettings` as the library reads them: one `fsy_options` block with the backup suffix behind it. */
-import { KEEP_ID, MMAP_BYTES, Opt, SMALL_BYTES } from "../../../ffi/fsy.ts";
+import { KEEP_ID, Method, MMAP_BYTES, Opt, SMALL_BYTES } from "../../../ffi/fsy.ts";
 import { OPTIONS } from "../../../ffi/layout.ts";
 import { METHODS, type WriteSettings } from "../backend.ts";
 import type { RequestRing } from "./request-ring.ts";
@@ -7,7 +7,8 @@ import type { RequestRing } from "./request-ring.ts";
 const AT = OPTIONS.at;
 /** Room for the longest suffix; one size for all, so that what settings hold is known. */
 export const SETTINGS_BYTES = 512;
-const ALL_METHODS = (1 << METHODS.length) - 2;
+/** All of the library's; METHODS goes on with what the session does itself. */
+const ALL_METHODS = (1 << Object.keys(Method).length) - 2;
 
 /** Bits `1 << FSY_METHOD_*` of the methods that may move data. */
 export function methodMask(settings: WriteSettings): number {

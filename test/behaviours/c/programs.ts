@@ -1,6 +1,6 @@
 /** Small C programs that disturb a run faster than a script could; compiled once a process, at their first use. */
 import { spawnSync } from "node:child_process";
-import { chmodSync, mkdtempSync, rmSync } from "node:fs";
+import { chmodSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -38,6 +38,9 @@ function programPath(name: ProgramName): string {
 }
 
 export interface RunningProgram extends AsyncDisposable {
+  /** Holds it still until `proceed`. */
+  pause(): Promise<void>;
+  proceed(): void;
   /** Asks it to end and returns the last line it printed. */
   stop(): Promise<string>;
 }
@@ -67,7 +70,13 @@ export async function startProgram(name: ProgramName, args: readonly string[]): 
     if (exitCode !== 0) throw new Error(`${name} exited ${exitCode}: ${await new Response(child.stderr).text()}`);
     return text.trimEnd().split("\n").at(-1)!;
   };
+  const isStill = (): boolean => /\) T /.test(readFileSync(`/proc/${child.pid}/stat`, "latin1"));
   return {
+    pause: async () => {
+      child.kill("SIGSTOP");
+      while (!isStill()) await Bun.sleep(1);
+    },
+    proceed: () => child.kill("SIGCONT"),
     stop,
     [Symbol.asyncDispose]: async () => {
       if (child.exitCode === null) child.kill("SIGKILL");
