@@ -179,6 +179,7 @@ static int move_data(fsy_job *j, reading *in, int target, int64_t basis, bool de
       }
     }
     r->refused |= flow.refused;
+    if (flow.refused_errno) r->refused_errno = flow.refused_errno;
     if (flow.method) r->method = flow.method;
     r->bytes += (double)flow.moved;
     if (status) return fsy_fail(r, status, flow.stage);

@@ -44,6 +44,7 @@ static void refuse(fsy_flow *f, uint32_t method, int error) {
   uint32_t bit = 1u << method;
   f->allowed &= ~bit;
   f->refused |= bit;
+  if (error) f->refused_errno = error;
   fsy_pair *pair = f->job->pair;
   if (is_lasting(error)) atomic_fetch_or(&pair->refused, bit);
   else if (error && atomic_fetch_add(&pair->doubts[method], 1) + 1 >= FSY_DOUBTS_MAX)

@@ -121,7 +121,7 @@ typedef struct fsy_result {
   uint32_t warnings;    /* FSY_WARN_*: attributes that could not be applied; the data is in place */
   int32_t warning_errno;/* of the first warning, positive */
   uint32_t flags;       /* FSY_ITEM_* */
-  uint32_t reserved;
+  int32_t refused_errno;/* of the last method in `refused`, positive */
   double bytes;         /* payload bytes that moved (0 for a clone, holes not counted) */
   double size;          /* size of the file as it was read */
 } fsy_result;           /* 48 bytes */

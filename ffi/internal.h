@@ -298,6 +298,7 @@ typedef struct fsy_flow {
   uint32_t allowed;  /* methods not refused so far */
   uint32_t method;   /* last that moved bytes */
   uint32_t refused;
+  int refused_errno; /* of the last of them */
   uint32_t stage;    /* of the failure */
   int64_t position;  /* of target's file offset when known, -1 otherwise */
   int64_t moved;     /* payload bytes */

@@ -128,6 +128,7 @@ int fsy_op_large_begin(fsy_task *t) {
     fsy_flow_open(&flow, j, source, target, l.entry.dev, size);
     int done = fsy_flow_clone(&flow, size);
     r->refused = flow.refused;
+    r->refused_errno = flow.refused_errno;
     if (done == 0) cloned = true;
     else if (done < 0) status = fsy_fail(r, done, FSY_STAGE_WRITE);
     else if (l.exists && (j->opt.flags & FSY_OPT_DELTA)) { /* the old file's blocks as a basis to compare with */

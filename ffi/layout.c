@@ -53,7 +53,7 @@ FSY_API uint32_t fsy_layout(void) {
   AT(fsy_result, warnings);
   AT(fsy_result, warning_errno);
   AT(fsy_result, flags);
-  AT(fsy_result, reserved);
+  AT(fsy_result, refused_errno);
   AT(fsy_result, bytes);
   AT(fsy_result, size);
   SIZE(fsy_options);

@@ -66,7 +66,7 @@ export const RESULT = layoutOf([
   ["warnings", "u32"],
   ["warning_errno", "i32"],
   ["flags", "u32"],
-  ["reserved", "u32"],
+  ["refused_errno", "i32"],
   ["bytes", "f64"],
   ["size", "f64"],
 ]);

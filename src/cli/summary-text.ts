@@ -92,8 +92,8 @@ function detailLines(summary: RunSummary, verbose: boolean): string[] {
   if (methods.length > 0)
     lines.push(row("Copied by", methods.map(([name, files]) => `${name} ${formatCount(files)}`).join(", ")));
   if (verbose) {
-    for (const { method, reason, files } of summary.refused) {
-      lines.push(row("Refused", `${method} for ${plural(files, "file")}: ${reason}`));
+    for (const { method, reason } of summary.refused) {
+      lines.push(row("Refused", `${method}: ${reason}`));
     }
   }
   const { shards, bundles, large, direct } = summary.plan;

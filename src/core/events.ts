@@ -139,7 +139,7 @@ export interface RunSummary {
   readonly skipped: Readonly<Record<string, number>>;
   /** Files by the method that moved them. */
   readonly methods: Readonly<Partial<Record<CopyMethod | "delta" | "rename", number>>>;
-  /** Fast methods that were refused: method, errno name, files. */
+  /** Fast methods that fell through: why, and how many files tried before the pair of filesystems was known for it. */
   readonly refused: readonly { readonly method: CopyMethod; readonly reason: string; readonly files: number }[];
   readonly plan: { readonly shards: number; readonly bundles: number; readonly large: number; readonly direct: number };
   /** Attributes that could not be applied, grouped. */

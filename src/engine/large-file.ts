@@ -8,7 +8,7 @@
  */
 import { E } from "../core/errno.ts";
 import { LIMITS } from "../core/limits.ts";
-import { type Backend, ItemFlag, type ItemResults, type LargeRequest, METHODS } from "../fs/backend.ts";
+import { type Backend, ItemFlag, type ItemResults, type LargeFile, type LargeRequest, METHODS } from "../fs/backend.ts";
 
 /** `onBytes` hears of payload as it lands. Keeps the part for the next run when the file could not be finished. */
 export async function copyLargeFile(
@@ -65,7 +65,7 @@ async function copyOnce(
     await backend.largeAbort(file, request, true);
     return failedItem(failure.status, failure.stage, refused);
   }
-  return withTransfer(await backend.largeCommit(file, request), bytes, method, refused);
+  return withTransfer(file, await backend.largeCommit(file, request), bytes, method, refused);
 }
 
 /** Even ranges, a multiple of 1 MiB long, at least two per worker where the file is long enough for that. */
@@ -79,13 +79,20 @@ export function splitRanges(size: number, workers: number): { offset: number; le
 }
 
 /** The commit's result with what the ranges moved. */
-function withTransfer(committed: ItemResults, bytes: number, method: number, refused: number): ItemResults {
+function withTransfer(
+  file: LargeFile,
+  committed: ItemResults,
+  bytes: number,
+  method: number,
+  refused: number,
+): ItemResults {
   return {
     count: 1,
     status: (i) => committed.status(i),
     stage: (i) => committed.stage(i),
     method: (i) => (method !== 0 && METHODS[method] !== undefined ? method : committed.method(i)),
     refused: (i) => committed.refused(i) | refused,
+    refusedErrno: (i) => committed.refusedErrno(i) || file.refusedErrno,
     warnings: (i) => committed.warnings(i),
     warningErrno: (i) => committed.warningErrno(i),
     flags: (i) => committed.flags(i),
@@ -103,6 +110,7 @@ export function failedItem(status: number, stage: number, refused = 0, count = 1
     stage: () => stage,
     method: () => 0,
     refused: () => refused,
+    refusedErrno: () => 0,
     warnings: () => 0,
     warningErrno: () => 0,
     flags: () => 0,

@@ -70,8 +70,9 @@ export function buildRuleList(
       case "merge": {
         const point = mergePointOf(parsed, origin, context);
         if (parsed.excludeSelf) {
-          // Whatever sides its rules have, and however --delete-excluded is set.
-          const self = { ...SELF_EXCLUDE, pattern: point.fileName, sides: "both" } as const;
+          // Whatever sides its rules have. In a per-directory file it protects even with --delete-excluded, as in rsync.
+          const sides = context.directory === undefined ? "default" : "both";
+          const self = { ...SELF_EXCLUDE, pattern: point.fileName, sides } as const;
           open.push(ruleOf(self, undefined, origin, context));
         }
         flush();

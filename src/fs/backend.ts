@@ -78,6 +78,8 @@ export interface ItemResults {
   method(index: number): number;
   /** Bit mask `1 << method` of methods that fell through. */
   refused(index: number): number;
+  /** Positive errno of the last of them; 0: none was refused. */
+  refusedErrno(index: number): number;
   /** `Warning` bits. */
   warnings(index: number): number;
   warningErrno(index: number): number;
@@ -154,6 +156,7 @@ export interface LargeFile {
   /** Bytes that the temporary file already has (not yet verified); ranges below must be copied with `compare`. */
   readonly basisBytes: number;
   readonly refused: number;
+  readonly refusedErrno: number;
 }
 
 export interface RangeResult {

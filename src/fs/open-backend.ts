@@ -2,8 +2,6 @@
 import { findLibrary, type LibraryCandidate } from "../../ffi/library.ts";
 import type { Backend } from "./backend.ts";
 import { NativeBackend } from "./native/native-backend.ts";
-import { libc } from "./portable/libc.ts";
-import { PortableBackend } from "./portable/portable-backend.ts";
 
 export interface OpenedBackend {
   readonly backend: Backend;
@@ -15,32 +13,29 @@ export interface OpenedBackend {
 
 /** Opens a backend with the full story, for `fastsync capabilities`. */
 export function openBackendExplained(options: { workers: number }): OpenedBackend {
-  if (process.env["FASTSYNC_NATIVE"] === "off") {
-    return {
-      backend: new PortableBackend("FASTSYNC_NATIVE=off"),
-      candidates: [],
-      openFiles: libc?.raiseOpenFiles() ?? 0,
-    };
-  }
+  if (process.env["FASTSYNC_NATIVE"] === "off") return openPortable("FASTSYNC_NATIVE=off", []);
   const { library, candidates } = findLibrary();
-  if (library !== undefined) {
-    try {
-      const openFiles = library.raiseOpenFiles();
-      return { backend: new NativeBackend(library, options.workers), candidates, openFiles };
-    } catch (error) {
-      const outcome = error instanceof Error ? error.message : String(error);
-      const all = [...candidates, { place: "starting the workers", outcome }];
-      return { backend: new PortableBackend(outcome), candidates: all, openFiles: libc?.raiseOpenFiles() ?? 0 };
-    }
+  if (library === undefined) {
+    const tried = candidates.map(({ place, outcome }) => `${place}: ${outcome}`).join("; ");
+    return openPortable(`no native library (${tried})`, candidates);
   }
-  const tried = candidates.map(({ place, outcome }) => `${place}: ${outcome}`).join("; ");
-  return {
-    backend: new PortableBackend(`no native library (${tried})`),
-    candidates,
-    openFiles: libc?.raiseOpenFiles() ?? 0,
-  };
+  try {
+    const openFiles = library.raiseOpenFiles();
+    return { backend: new NativeBackend(library, options.workers), candidates, openFiles };
+  } catch (error) {
+    const outcome = error instanceof Error ? error.message : String(error);
+    return openPortable(outcome, [...candidates, { place: "starting the workers", outcome }]);
+  }
 }
 
 export function openBackend(options: { workers: number }): Backend {
   return openBackendExplained(options).backend;
+}
+
+/** Loaded only when it is needed: the start of a native run does not pay for its twin. */
+function openPortable(reason: string, candidates: readonly LibraryCandidate[]): OpenedBackend {
+  const { PortableBackend } =
+    require("./portable/portable-backend.ts") as typeof import("./portable/portable-backend.ts");
+  const { libc } = require("./portable/libc.ts") as typeof import("./portable/libc.ts");
+  return { backend: new PortableBackend(reason), candidates, openFiles: libc?.raiseOpenFiles() ?? 0 };
 }

@@ -1,5 +1,5 @@
 /** From the target role's final state to the summary and its exit code. */
-import { errnoName } from "../core/errno.ts";
+import { errnoName, errnoText } from "../core/errno.ts";
 import type { RunSummary } from "../core/events.ts";
 import { ExitCode } from "../core/exit-codes.ts";
 import type { CopyMethod } from "../core/options.ts";
@@ -19,9 +19,9 @@ export function summarize(
     durationMs: Math.round(end.durationMs),
     skipped: Object.fromEntries(state.skipped),
     methods,
-    refused: [...state.refused].map(([method, files]) => ({
+    refused: [...state.refused].map(([method, { errno, files }]) => ({
       method: method as CopyMethod,
-      reason: "refused by the filesystem",
+      reason: errno === 0 ? "fell through to the next method" : `${errnoText(errno)} (${errnoName(errno)})`,
       files,
     })),
     plan: state.planner.finalMix(),

@@ -110,7 +110,9 @@ function countDirectory(state: TargetState, dir: TargetDir, message: DirectoryMe
 function discard(state: TargetState, dir: TargetDir, effects: TargetEffect[]): void {
   dir.discarded = true;
   for (let row = 0; row < dir.source.count; row++) if (isSubdirectory(dir.source, row)) dir.children++;
+  dir.pending++; // held: the last child that waited would finish it, and then it would be finished again
   admitWaiting(state, dir, effects);
+  dir.pending--;
   finishIfIdle(state, dir, effects);
 }
 

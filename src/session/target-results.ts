@@ -263,8 +263,13 @@ export function recordFailure(state: TargetState, failure: Failure, effects: Tar
 function noteRefused(state: TargetState, results: ItemResults, i: number): void {
   const refused = results.refused(i);
   if (refused === 0) return;
-  for (let method = 1; method < METHODS.length; method++)
-    if ((refused & (1 << method)) !== 0) addTo(state.refused, METHODS[method]!, 1);
+  const errno = results.refusedErrno(i);
+  for (let method = 1; method < METHODS.length; method++) {
+    if ((refused & (1 << method)) === 0) continue;
+    const name = METHODS[method]!;
+    const known = state.refused.get(name);
+    state.refused.set(name, { errno: errno || (known?.errno ?? 0), files: (known?.files ?? 0) + 1 });
+  }
 }
 
 const WARNING_WORDS = Object.entries(Warning);

@@ -67,6 +67,7 @@ export class TargetRunner {
   private copying = 0;
   private readonly copySlots: number;
   private readonly extraneous: ExtraneousWalker;
+  private readonly withoutAttributes: PreparedSettings;
   /** Backup directories of directories that need one, open until the directory is. */
   private readonly backups = new Map<TargetDir, Promise<DirHandle>>();
   private reviewAtFiles = WORKER_REVIEW_FILES;
@@ -78,6 +79,8 @@ export class TargetRunner {
     this.context = context;
     this.state = state;
     this.link = link;
+    const { backend, settings } = context;
+    this.withoutAttributes = backend.prepare({ ...settings.settings, xattrs: false, acls: false });
     this.copySlots = context.backend.workers * LIMITS.slicesPerWorker;
     this.extraneous = new ExtraneousWalker(context.backend, (listing, row) => isKept(state, listing, row));
     this.done = new Promise((resolve, reject) => {
@@ -130,7 +133,8 @@ export class TargetRunner {
         return;
       case "stamp": {
         const source = effect.dir.selfContent?.parts[0]?.handle ?? NO_HANDLE;
-        this.afterwards(this.repair(effect.dir, source, Uint32Array.of(effect.dir.source.self)), (results) => ({
+        const self = Uint32Array.of(effect.dir.source.self);
+        this.afterwards(this.repair(effect.dir, source, self), (results) => ({
           kind: "stamped",
           dir: effect.dir,
           results,
@@ -358,8 +362,10 @@ export class TargetRunner {
     if (workers !== backend.workers) backend.setWorkers(workers);
   }
 
+  /** Without a source (a directory restamped because of what happened in it) the target's attributes stay. */
   private repair(dir: TargetDir, source: DirHandle, rows: Uint32Array): Promise<ItemResults> {
-    return this.context.backend.repair(this.request(dir, source, rows, undefined));
+    const request = this.request(dir, source, rows, undefined);
+    return this.context.backend.repair(source >= 0 ? request : { ...request, settings: this.withoutAttributes });
   }
 
   private async digest(dir: TargetDir, rows: Uint32Array): Promise<(Uint8Array | undefined)[]> {

@@ -115,7 +115,8 @@ export interface TargetState {
   outstanding: number;
   readonly skipped: Map<string, number>;
   readonly methods: Map<string, number>;
-  readonly refused: Map<string, number>;
+  /** Methods that fell through to the next, with the last errno and how many files tried them. */
+  readonly refused: Map<string, { errno: number; files: number }>;
   readonly warnings: Map<string, AttributeWarning>;
   readonly failures: Failure[];
   /** `dev:inoHigh:inoLow` of directories that serve the run itself and are never extraneous. */

@@ -1,5 +1,5 @@
 /** What the sections of the contract share: a backend, a fresh directory per test, and short ways to ask for things. */
-import { afterAll, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, beforeAll, beforeEach, expect, test } from "bun:test";
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
@@ -16,8 +16,8 @@ import {
   type WriteSettings,
 } from "../../src/fs/backend.ts";
 
-// Disks of test machines are slow at times; nothing here waits on purpose.
-setDefaultTimeout(60_000);
+/** Disks of test machines are slow at times; nothing here waits on purpose. */
+const TIMEOUT_MS = 60_000;
 
 export const isRoot = process.geteuid?.() === 0;
 
@@ -110,23 +110,27 @@ export class Harness {
   test(name: string, body: () => Promise<void>): void {
     const skipped = this.skip.find(({ tests }) => tests.includes(name));
     const define = skipped === undefined ? test : test.skip;
-    define(skipped === undefined ? name : `${name} (${skipped.reason})`, async () => {
-      try {
-        await body();
-        expect(leftovers(this.root)).toEqual([]);
-      } finally {
-        for (const batch of this.batches.splice(0)) this.backend.releaseBatch(batch);
-        this.backend.close(this.handles.splice(0));
-        fs.rmSync(this.root, { recursive: true, force: true });
-      }
-      // Closes have no answer: what they hold is given back a moment later.
-      let left = await this.left();
-      for (let i = 0; i < 400 && (left.arena !== 0 || left.descriptors.length > 0); i++) {
-        await Bun.sleep(5);
-        left = await this.left();
-      }
-      expect(left).toEqual({ arena: 0, descriptors: [] });
-    });
+    define(
+      skipped === undefined ? name : `${name} (${skipped.reason})`,
+      async () => {
+        try {
+          await body();
+          expect(leftovers(this.root)).toEqual([]);
+        } finally {
+          for (const batch of this.batches.splice(0)) this.backend.releaseBatch(batch);
+          this.backend.close(this.handles.splice(0));
+          fs.rmSync(this.root, { recursive: true, force: true });
+        }
+        // Closes have no answer: what they hold is given back a moment later.
+        let left = await this.left();
+        for (let i = 0; i < 400 && (left.arena !== 0 || left.descriptors.length > 0); i++) {
+          await Bun.sleep(5);
+          left = await this.left();
+        }
+        expect(left).toEqual({ arena: 0, descriptors: [] });
+      },
+      TIMEOUT_MS,
+    );
   }
 
   /** Bytes of the arena in use, and open descriptors of this test's files. */

@@ -4,7 +4,6 @@
  */
 import { spawnSync } from "node:child_process";
 import { chmodSync, existsSync, lstatSync, mkdirSync, rmSync, symlinkSync } from "node:fs";
-import { join } from "node:path";
 import { diffTrees } from "../support/diff.ts";
 import { describe as describeResult, fastsync, isRoot, ORDINARY_USER, type ProcessOptions } from "../support/run.ts";
 import { takeSnapshot } from "../support/snapshot.ts";
@@ -26,10 +25,10 @@ export interface RacePlaces {
 export interface Race {
   /** Makes the trees. Called once, before the flips begin. */
   readonly build: (places: RacePlaces) => void;
-  /** What is exchanged with a link to `linkTo`. */
-  readonly flips: (places: RacePlaces) => { readonly name: string; readonly linkTo: string };
-  /** Puts back what a run took away, while nothing flips. `real` is where the thing stands that is not the link. */
-  readonly before?: (places: RacePlaces, round: number, real: string) => void;
+  /** What is exchanged, each with a link of its own to `linkTo`. */
+  readonly flips: (places: RacePlaces) => { readonly names: readonly string[]; readonly linkTo: string };
+  /** Puts back what a run took away, while nothing flips. `real`: where the things stand that are not links. */
+  readonly before?: (places: RacePlaces, round: number, real: readonly string[]) => void;
   readonly words: (places: RacePlaces, round: number) => readonly string[];
 }
 
@@ -54,19 +53,20 @@ export async function race(race: Race, user: "root" | "ordinary", ms: number): P
   };
   for (const path of [places.source, places.target]) mkdirSync(path);
   race.build(places);
-  const { name, linkTo } = race.flips(places);
-  const other = join(dir.path, "the-other");
-  symlinkSync(linkTo, other);
+  const { names, linkTo } = race.flips(places);
+  const pairs = names.map((name, index) => [name, dir.join(`the-other${index}`)] as const);
+  for (const [, other] of pairs) symlinkSync(linkTo, other);
   const options: ProcessOptions = user === "ordinary" && isRoot() ? { asUser: ORDINARY_USER } : {};
   if (options.asUser !== undefined) giveAway(dir.path);
   const sentinel = takeSnapshot(places.outside);
   const ends = new Map<number, number>();
   let runs = 0;
-  await using flipper = await startProgram("flipper", [name, other]);
+  await using flipper = await startProgram("flipper", pairs.flat());
   for (const endMs = performance.now() + ms; performance.now() < endMs || runs === 0; runs++) {
     await flipper.pause();
-    const real = keepLink(name, other, linkTo);
+    const real = pairs.map(([name, other]) => keepLink(name, other, linkTo));
     race.before?.(places, runs, real);
+    if (options.asUser !== undefined) giveAway(dir.path);
     flipper.proceed();
     const result = await fastsync(race.words(places, runs), { ...options, timeoutMs: 20_000 });
     ends.set(result.exitCode, (ends.get(result.exitCode) ?? 0) + 1);
@@ -77,7 +77,6 @@ export async function race(race: Race, user: "root" | "ordinary", ms: number): P
     if (leak !== "") throw new Error(`the secret leaked to ${leak}\n${describeResult(result)}`);
   }
   const swaps = Number(await flipper.stop());
-  if (process.env.RACELOG) console.log(runs, swaps, ends);
   return { runs, swaps, ends };
 }
 

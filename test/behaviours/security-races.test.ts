@@ -2,7 +2,8 @@
 import { describe, expect, test } from "bun:test";
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { asUserMissing, isRoot } from "../support/run.ts";
+import { asUserMissing, fastsync, isRoot } from "../support/run.ts";
+import type { TempDir } from "../support/temp.ts";
 import { TreeBuilder } from "../support/tree.ts";
 import { because, behavioursMissing } from "./behaviour.ts";
 import { compilerMissing, startProgram } from "./c/programs.ts";
@@ -10,88 +11,116 @@ import { quickDir } from "./moments.ts";
 import { fillOutside, fillTree, type Race, type RacePlaces, race, SECRET } from "./races.ts";
 
 const reason = behavioursMissing ?? compilerMissing;
-const MS = 2500;
+const MS = 2000;
 
-function mirrorWords({ source, target }: RacePlaces): string[] {
+function mirrorWords({ source, target }: Pick<RacePlaces, "source" | "target">): string[] {
   return ["mirror", "--yes", "--max-delete", "100%", "--allow-empty-source", "--json", `${source}/`, `${target}/`];
+}
+
+/** Several chances in each run. */
+const FLIPPED = ["flips0", "flips1", "flips2", "flips3", "flips4", "flips5"] as const;
+const FLIPPED_FILES = ["file0", "file3", "file7", "attributes", "hard-a", "fifo"] as const;
+
+function below(root: string, names: readonly string[]): string[] {
+  return names.map((name) => join(root, name));
+}
+
+function emptied(paths: readonly string[]): void {
+  for (const path of paths) {
+    rmSync(path, { recursive: true, force: true });
+    mkdirSync(path);
+  }
+}
+
+/** Two versions of the source, so that every run has something to replace and to mend. */
+function buildVersions(dir: TempDir, names: readonly string[]): void {
+  for (const version of [0, 1]) for (const name of names) fillTree(dir.join(`versions/${version}/${name}`), version, 8);
+}
+
+function versionWords({ dir, target }: RacePlaces, round: number): string[] {
+  return mirrorWords({ source: dir.join(`versions/${round % 2}`), target });
 }
 
 const RACES: readonly (readonly [string, Race])[] = [
   [
-    "S01 S02 a source directory: the outside is neither listed nor read",
+    "S01 S02 source directories: the outside is neither listed nor read",
     {
       build: ({ source, outside }) => {
-        fillTree(source, 1, 4);
-        fillTree(join(source, "flips"), 1);
-        fillTree(join(source, "flips/more/below"), 1);
-        fillOutside(outside);
-        fillOutside(join(outside, "more/below"));
+        for (const name of FLIPPED) for (const inner of ["", "more/below"]) fillTree(join(source, name, inner), 1, 8);
+        for (const inner of ["", "more/below"]) fillOutside(join(outside, inner));
       },
-      flips: ({ source, outside }) => ({ name: join(source, "flips"), linkTo: outside }),
-      before: ({ target }) => rmSync(target, { recursive: true, force: true }),
+      flips: ({ source, outside }) => ({ names: below(source, FLIPPED), linkTo: outside }),
+      before: ({ target }) => emptied([target]),
       words: mirrorWords,
     },
   ],
   [
-    "S03 S05 a target directory: nothing is made outside",
+    "S03 S05 target directories: nothing is made outside",
     {
       build: ({ source, outside, target }) => {
-        for (const path of ["flips", "flips/more", "flips/more/below"]) fillTree(join(source, path), 1);
-        mkdirSync(join(target, "flips"));
+        for (const name of FLIPPED) for (const inner of ["", "more/below"]) fillTree(join(source, name, inner), 1, 8);
+        emptied(below(target, FLIPPED));
         fillOutside(outside);
         mkdirSync(join(outside, "more"));
       },
-      flips: ({ target, outside }) => ({ name: join(target, "flips"), linkTo: outside }),
-      before: (_places, _round, real) => {
-        rmSync(real, { recursive: true, force: true });
-        mkdirSync(real);
-      },
+      flips: ({ target, outside }) => ({ names: below(target, FLIPPED), linkTo: outside }),
+      before: (_places, _round, real) => emptied(real),
       words: mirrorWords,
     },
   ],
   [
-    "S03 S04 a target directory: nothing outside is replaced, nor are its attributes",
+    "S03 S04 target directories: nothing outside is replaced, nor are its attributes",
     {
-      build: ({ source, outside, target, dir }) => {
-        fillTree(join(source, "flips"), 0);
-        fillTree(join(target, "flips"), 1);
-        fillTree(dir.join("versions/0/flips"), 0);
-        fillTree(dir.join("versions/1/flips"), 1);
+      build: ({ outside, target, dir }) => {
+        buildVersions(dir, FLIPPED);
+        for (const name of FLIPPED) fillTree(join(target, name), 1, 8);
         fillOutside(outside);
       },
-      flips: ({ target, outside }) => ({ name: join(target, "flips"), linkTo: outside }),
-      words: ({ dir, target }, round) =>
-        mirrorWords({ source: dir.join(`versions/${round % 2}`), target } as RacePlaces),
+      flips: ({ target, outside }) => ({ names: below(target, FLIPPED), linkTo: outside }),
+      words: versionWords,
     },
   ],
   [
-    "S04 the same by --inplace, which opens what is there",
+    "S04 target directories, by --inplace, which opens what is there",
     {
       build: ({ outside, target, dir }) => {
-        fillTree(join(target, "flips"), 1);
-        fillTree(dir.join("versions/0/flips"), 0);
-        fillTree(dir.join("versions/1/flips"), 1);
+        buildVersions(dir, FLIPPED);
+        for (const name of FLIPPED) fillTree(join(target, name), 1, 8);
         fillOutside(outside);
       },
-      flips: ({ target, outside }) => ({ name: join(target, "flips"), linkTo: outside }),
-      words: ({ dir, target }, round) => [
-        ...mirrorWords({ source: dir.join(`versions/${round % 2}`), target } as RacePlaces),
-        "--inplace",
-      ],
+      flips: ({ target, outside }) => ({ names: below(target, FLIPPED), linkTo: outside }),
+      words: (places, round) => [...versionWords(places, round), "--inplace"],
     },
   ],
   [
     "S06 the delete pass: only names inside the tree go",
     {
       build: ({ source, outside, target }) => {
-        mkdirSync(join(source, "flips"));
-        fillTree(join(target, "flips"), 1);
+        emptied(below(source, FLIPPED));
+        for (const name of FLIPPED) fillTree(join(target, name), 1, 8);
         fillOutside(outside);
       },
-      flips: ({ target, outside }) => ({ name: join(target, "flips"), linkTo: outside }),
+      flips: ({ target, outside }) => ({ names: below(target, FLIPPED), linkTo: outside }),
       before: (_places, round, real) => {
-        rmSync(real, { recursive: true, force: true });
-        fillTree(real, round);
+        emptied(real);
+        for (const path of real) fillTree(path, round, 8);
+      },
+      words: mirrorWords,
+    },
+  ],
+  [
+    "S06 the delete pass below directories that only the target has: only names inside the tree go",
+    {
+      build: ({ source, outside, target }) => {
+        fillTree(source, 1, 2);
+        for (const name of FLIPPED) fillTree(join(target, "extra", name), 1, 8);
+        fillOutside(outside);
+      },
+      flips: ({ target, outside }) => ({ names: below(join(target, "extra"), FLIPPED), linkTo: outside }),
+      before: ({ target }, round, real) => {
+        mkdirSync(join(target, "extra"), { recursive: true });
+        emptied(real);
+        for (const path of real) fillTree(path, round, 8);
       },
       words: mirrorWords,
     },
@@ -100,13 +129,13 @@ const RACES: readonly (readonly [string, Race])[] = [
     "S06 source removal by move: only names inside the tree go",
     {
       build: ({ source, outside }) => {
-        fillTree(join(source, "flips"), 1);
+        for (const name of FLIPPED) fillTree(join(source, name), 1, 8);
         fillOutside(outside);
       },
-      flips: ({ source, outside }) => ({ name: join(source, "flips"), linkTo: outside }),
+      flips: ({ source, outside }) => ({ names: below(source, FLIPPED), linkTo: outside }),
       before: ({ target }, round, real) => {
-        for (const path of [target, real]) rmSync(path, { recursive: true, force: true });
-        fillTree(real, round);
+        emptied([target, ...real]);
+        for (const path of real) fillTree(path, round, 8);
       },
       /* A choice of methods rules renames out: files are copied, then unlinked. */
       words: ({ source, target }) => [
@@ -121,31 +150,27 @@ const RACES: readonly (readonly [string, Race])[] = [
     },
   ],
   [
-    "S07 a source file: a link in its place is not followed",
+    "S07 source files: a link in their place is not followed",
     {
       build: ({ source, outside }) => {
         fillTree(source, 1);
         fillOutside(outside);
       },
-      flips: ({ source, outside }) => ({ name: join(source, "file3"), linkTo: join(outside, "file3") }),
-      before: ({ target }) => rmSync(target, { recursive: true, force: true }),
+      flips: ({ source, outside }) => ({ names: below(source, FLIPPED_FILES), linkTo: join(outside, "file3") }),
+      before: ({ target }) => emptied([target]),
       words: mirrorWords,
     },
   ],
   [
-    "S07 a target file: a link in its place is never written through",
+    "S04 S07 target files: a link in their place is never written through, nor given attributes",
     {
       build: ({ outside, target, dir }) => {
-        fillTree(dir.join("versions/0"), 0);
-        fillTree(dir.join("versions/1"), 1);
+        buildVersions(dir, [""]);
         fillTree(target, 1);
         fillOutside(outside);
       },
-      flips: ({ target, outside }) => ({ name: join(target, "file3"), linkTo: join(outside, "file3") }),
-      words: ({ dir, target }, round) => [
-        ...mirrorWords({ source: dir.join(`versions/${round % 2}`), target } as RacePlaces),
-        ...(round % 3 === 0 ? ["--inplace"] : []),
-      ],
+      flips: ({ target, outside }) => ({ names: below(target, FLIPPED_FILES), linkTo: join(outside, "file3") }),
+      words: (places, round) => [...versionWords(places, round), ...(round % 3 === 0 ? ["--inplace"] : [])],
     },
   ],
 ];
@@ -167,6 +192,24 @@ describe.skipIf(reason !== undefined)(because("races", reason), () => {
     }
     expect([...seen.keys()].sort()).toEqual(["inside", SECRET]);
     expect(Number(await flipper.stop())).toBeGreaterThan(2);
+  });
+
+  test("S07 a FIFO in the place of a source file never blocks the run", async () => {
+    using dir = quickDir();
+    const [source, target] = [dir.join("source"), dir.join("target")];
+    mkdirSync(source);
+    fillTree(source, 1);
+    const tree = new TreeBuilder(dir.path);
+    const pairs = FLIPPED_FILES.flatMap((name, index) => [join(source, name), dir.join(`the-other${index}`)]);
+    FLIPPED_FILES.forEach((_, index) => void tree.special(`the-other${index}`, "fifo"));
+    await using flipper = await startProgram("flipper", pairs);
+    const ends = new Set<number>();
+    for (const endMs = performance.now() + MS; performance.now() < endMs; ) {
+      emptied([target]);
+      ends.add((await fastsync(mirrorWords({ source, target }), { timeoutMs: 20_000 })).exitCode);
+    }
+    for (const end of ends) expect([0, 23, 24]).toContain(end);
+    expect(Number(await flipper.stop())).toBeGreaterThan(1000);
   });
 
   const users = isRoot() ? (["root", "ordinary"] as const) : (["ordinary"] as const);

@@ -241,7 +241,7 @@ describe("the summary in words", () => {
       "Vanished     1",
       "Failed       1 (named above)",
       "Copied by    clone 3, read_write 1,000",
-      "Refused      copy_file_range for 1,000 files: EXDEV",
+      "Refused      copy_file_range: EXDEV",
       "Planned as   2 tar shards, 1 bundles, 1 large files",
       "Engine       native, 4 workers",
     ];

@@ -549,6 +549,7 @@ function results(statuses: readonly number[]): ItemResults {
     stage: () => 4,
     method: () => 5,
     refused: () => 0,
+    refusedErrno: () => 0,
     warnings: () => 0,
     warningErrno: () => 0,
     flags: () => 0,

@@ -10,6 +10,7 @@ const STATUS = RESULT.at.status >> 2;
 const STAGE = RESULT.at.stage >> 2;
 const METHOD = RESULT.at.method >> 2;
 const REFUSED = RESULT.at.refused >> 2;
+const REFUSED_ERRNO = RESULT.at.refused_errno >> 2;
 const WARNINGS = RESULT.at.warnings >> 2;
 const WARNING_ERRNO = RESULT.at.warning_errno >> 2;
 const FLAGS = RESULT.at.flags >> 2;
@@ -65,6 +66,9 @@ export class NativeItemResults implements ItemResults {
   }
   refused(index: number): number {
     return this.ring.u32[this.at(index) + REFUSED]!;
+  }
+  refusedErrno(index: number): number {
+    return this.ring.i32[this.at(index) + REFUSED_ERRNO]!;
   }
   warnings(index: number): number {
     return this.ring.u32[this.at(index) + WARNINGS]!;

@@ -203,6 +203,7 @@ export class NativeBackend implements Backend {
         size: ring.f64[(completion + C.length) >> 3]!,
         basisBytes: ring.f64[(completion + C.bytes) >> 3]!,
         refused: results.refused(0),
+        refusedErrno: results.refusedErrno(0),
       };
       results.release();
       return file;

@@ -48,6 +48,9 @@ export class PortableItemResults implements ItemResults {
   refused(index: number): number {
     return this.at(index).refused;
   }
+  refusedErrno(): number {
+    return 0;
+  }
   warnings(index: number): number {
     return this.at(index).warnings;
   }

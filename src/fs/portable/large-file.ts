@@ -69,7 +69,17 @@ export async function beginLarge(
     // In place the file only grows here: cutting off the old end waits for the commit.
     if (has > entry.size ? !isInPlace : has < entry.size) fs.ftruncateSync(target, entry.size);
     const basisBytes = Math.min(has, entry.size);
-    return { status: 0, stage: 0, source, temp: target, cloned: false, size: entry.size, basisBytes, refused: 0 };
+    return {
+      status: 0,
+      stage: 0,
+      source,
+      temp: target,
+      cloned: false,
+      size: entry.size,
+      basisBytes,
+      refused: 0,
+      refusedErrno: 0,
+    };
   } catch (error) {
     const status = statusOf(error);
     closeHandle(source);
@@ -77,7 +87,7 @@ export async function beginLarge(
       parts.delete(target);
       closeHandle(target);
     }
-    const none = { source: -1, temp: -1, cloned: false, size: 0, basisBytes: 0, refused: 0 };
+    const none = { source: -1, temp: -1, cloned: false, size: 0, basisBytes: 0, refused: 0, refusedErrno: 0 };
     return { status, stage: item.doing, ...none };
   }
 }

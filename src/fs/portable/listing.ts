@@ -98,7 +98,7 @@ export async function listDirectory(
       const names = fs.readdirSync(descriptorPath(directory), { encoding: "buffer" });
       names.sort(Buffer.compare);
       for (const entry of names) {
-        await slices.breathe();
+        if (slices.isDue) await slices.breathe();
         const copy = new Uint8Array(entry);
         entries.push(examine(below(directory, copy), copy, options.follow, wanted, self.dev));
       }
@@ -187,7 +187,7 @@ export async function statNames(
     }
     const bad = name.length === 0 ? -E.ENOENT : parent === WORKING_DIRECTORY ? 0 : checkName(name);
     entries.push(bad < 0 ? nothing(name, bad) : examine(below(parent, name), name, follow, wanted));
-    await slices.breathe().catch(() => undefined);
+    if (slices.isDue) await slices.breathe().catch(() => undefined);
   }
   entries.push(nothing(SELF, -E.ENOENT));
   return entries;

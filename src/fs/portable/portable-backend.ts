@@ -243,7 +243,7 @@ export class PortableBackend implements Backend {
         const item = new Item();
         items.push(item);
         await settle(item, async () => {
-          await this.slices.breathe();
+          if (this.slices.isDue) await this.slices.breathe();
           const isSelf = row === batch.count;
           if (row > batch.count || (isSelf && !allowsSelf)) throw new StatusError(-E.EINVAL);
           const entry = entryOfRow(batch, row);

@@ -46,6 +46,11 @@ export class Slices {
     if (this.underWay > 0) await new Promise<void>((resolve) => this.idle.push(resolve));
   }
 
+  /** True when `breathe` would wait or throw: asking first spares a microtask per piece of work. */
+  get isDue(): boolean {
+    return this.isCanceled || performance.now() >= this.until;
+  }
+
   /** Between two pieces of work: lets others in when the slice is used up. Throws when canceled. */
   async breathe(): Promise<void> {
     if (performance.now() >= this.until) await this.turnIfDue();
