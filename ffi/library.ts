@@ -2,11 +2,11 @@
  * Finding the native library. Candidates in order, the first that loads and passes the checks wins:
  *
  *   1. $FASTSYNC_LIBRARY
- *   2. libfsy.so beside the executable
- *   3. build/libfsy.so beside this file: a checkout or an installed package
- *   4. prebuilt/<platform>/libfsy.so beside this file: the packed npm tarball carries it, for machines without a compiler
- *   5. the copy inside the compiled binary, through a memfd, else through a private directory where files may be
- *      executed (Bun's own unpacking to TMPDIR fails when that is mounted noexec)
+ *   2. in a compiled binary: the copy inside it, through a memfd, else through a private directory where files may be
+ *      executed (Bun's own unpacking to TMPDIR fails when that is mounted noexec); then libfsy.so beside the
+ *      executable, where nobody else can write
+ *   3. from source: build/libfsy.so beside this file, then prebuilt/<platform>/libfsy.so, which the packed npm tarball
+ *      carries for machines without a compiler
  *
  * Every candidate that failed is kept with its reason: `fastsync capabilities` shows them.
  */
@@ -46,39 +46,42 @@ export function findLibrary(): LibrarySearch {
       return undefined;
     }
   };
-  for (const place of filePlaces()) {
-    const library = attempt(place, () => {
+  const fromFile = (place: string): Library | undefined =>
+    attempt(place, () => {
       // Bun's dlopen error does not tell a missing file from a broken one.
       if (!fs.existsSync(place)) throw new Error("no such file");
       return loadLibrary(place);
     });
-    if (library !== undefined) return { library, candidates };
-  }
+  const named = process.env["FASTSYNC_LIBRARY"];
+  let library = named === undefined || named === "" ? undefined : fromFile(path.resolve(named));
   const embedded: string | undefined = embeddedLibrary;
-  if (embedded === undefined) {
-    candidates.push({ place: "embedded", outcome: "not a compiled binary" });
-    return { library: undefined, candidates };
-  }
-  const library =
-    (process.platform === "linux" ? attempt("embedded (memfd)", () => loadThroughMemfd(embedded)) : undefined) ??
-    firstOf(unpackPlaces(), (directory) =>
-      attempt(`embedded (unpacked to ${directory})`, () => loadUnpacked(embedded, directory)),
-    );
+  if (embedded === undefined) return { library: library ?? firstOf(sourcePlaces(), fromFile), candidates };
+  if (process.platform === "linux") library ??= attempt("embedded (memfd)", () => loadThroughMemfd(embedded));
+  library ??= firstOf(unpackPlaces(), (directory) =>
+    attempt(`embedded (unpacked to ${directory})`, () => loadUnpacked(embedded, directory)),
+  );
+  library ??= firstOf(besideExecutable(), fromFile);
   return { library, candidates };
 }
 
-function filePlaces(): string[] {
-  const places: string[] = [];
-  const named = process.env["FASTSYNC_LIBRARY"];
-  if (named !== undefined && named !== "") places.push(path.resolve(named));
-  places.push(path.join(path.dirname(process.execPath), FILE_NAME));
-  // Inside a compiled binary modules live in a virtual directory that dlopen cannot see.
-  if (embeddedLibrary === undefined) {
-    places.push(path.join(import.meta.dir, "build", FILE_NAME));
+function sourcePlaces(): string[] {
+  return [
+    path.join(import.meta.dir, "build", FILE_NAME),
     // A glibc library on a musl system fails to load for want of libc.so.6, which is a clean refusal.
-    places.push(path.join(import.meta.dir, "prebuilt", `${process.platform}-${process.arch}-glibc`, FILE_NAME));
+    path.join(import.meta.dir, "prebuilt", `${process.platform}-${process.arch}-glibc`, FILE_NAME),
+  ];
+}
+
+/** A library in a directory that others can write to may be anybody's. */
+function besideExecutable(): string[] {
+  const directory = path.dirname(process.execPath);
+  try {
+    const { mode, uid } = fs.statSync(directory);
+    const isOurs = uid === 0 || uid === process.geteuid?.();
+    return isOurs && (mode & 0o022) === 0 ? [path.join(directory, FILE_NAME)] : [];
+  } catch {
+    return [];
   }
-  return places;
 }
 
 /** A file in memory belongs to no mount, so that `noexec` does not concern it, and leaves nothing behind. */

@@ -8,11 +8,13 @@
  */
 import { lstatSync, mkdirSync, realpathSync, statSync } from "node:fs";
 import { buildBatch, FileType } from "../core/entry-batch.ts";
+import { E } from "../core/errno.ts";
 import { ExitCode } from "../core/exit-codes.ts";
 import type { RunOptions } from "../core/options.ts";
 import { equalBytes, joinPath, printable } from "../core/paths.ts";
 import { RunError } from "../core/run-error.ts";
 import { Decision, type DirectoryFilter } from "../filter/filter.ts";
+import { type Backend, WORKING_DIRECTORY } from "../fs/backend.ts";
 import type { LocalPlace, Placement } from "./api.ts";
 
 const SLASH = 0x2f;
@@ -180,17 +182,35 @@ function statOrUndefined(path: Uint8Array) {
   }
 }
 
-/** Makes the target directory and its parents with the modes that the umask gives. */
-export function makeTarget(path: Uint8Array): void {
-  try {
-    mkdirSync(bufferOf(path), { recursive: true });
-  } catch (error) {
-    throw new RunError(
-      ExitCode.fileIo,
-      "target_unusable",
-      `target ${printable(path)} cannot be made: ${describe(error)}`,
-    );
+/**
+ * Opens a directory of the operator's and makes it and its parents where they are missing, with the modes that the
+ * umask gives. What is missing is made below the part that was resolved, so that nobody's link leads it astray. A
+ * handle, or a negative errno.
+ */
+export async function openMaking(backend: Backend, path: Uint8Array): Promise<number> {
+  const missing: Uint8Array[] = [];
+  let existing = path;
+  let handle = await backend.resolve(WORKING_DIRECTORY, existing, { create: false, operator: true });
+  while (handle === -E.NOENT && !equalBytes(parentOf(existing), existing)) {
+    missing.push(lastComponent(existing));
+    existing = parentOf(existing);
+    handle = await backend.resolve(WORKING_DIRECTORY, existing, { create: false, operator: true });
   }
+  for (const name of missing.reverse()) {
+    if (handle < 0) return handle;
+    const parent = handle;
+    try {
+      mkdirSync(Buffer.concat([Buffer.from(`/proc/self/fd/${parent}/`), name]));
+    } catch (error) {
+      if (errnoCode(error) !== "EEXIST") {
+        backend.close([parent]);
+        return error instanceof Error && "errno" in error ? -Math.abs(Number(error.errno)) : -E.IO;
+      }
+    }
+    handle = await backend.resolve(parent, name, { create: false, operator: true });
+    backend.close([parent]);
+  }
+  return handle;
 }
 
 export function placementOf(places: Places): Placement {

@@ -10,7 +10,7 @@
 import { closeSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import type { CompareRules } from "../compare/rules.ts";
-import { errnoText } from "../core/errno.ts";
+import { E, errnoText } from "../core/errno.ts";
 import type { Counters, RunSummary } from "../core/events.ts";
 import { ExitCode } from "../core/exit-codes.ts";
 import type { RunOptions } from "../core/options.ts";
@@ -26,7 +26,7 @@ import { loopback } from "../link/loopback.ts";
 import type { Run, RunRequest } from "./api.ts";
 import { isRotational } from "./device.ts";
 import type { SourceMessage, TargetMessage } from "./messages.ts";
-import { guardOverlap, makeTarget, type Places, placementOf, resolvePlaces } from "./places.ts";
+import { guardOverlap, openMaking, type Places, placementOf, resolvePlaces } from "./places.ts";
 import { type SourceContext, type SourceRoot, SourceRunner } from "./source-runner.ts";
 import { summarize } from "./summary.ts";
 import { TargetRunner } from "./target-runner.ts";
@@ -285,16 +285,15 @@ class OpenPlaces {
   }
 
   async target(places: Places, writes: boolean): Promise<OpenTarget> {
-    if (!places.targetExists) {
-      if (!writes) return { handle: NO_HANDLE, created: true };
-      makeTarget(places.target);
-    }
-    const handle = await this.backend.resolve(WORKING_DIRECTORY, places.target, { create: false, operator: true });
+    if (!places.targetExists && !writes) return { handle: NO_HANDLE, created: true };
+    const handle = places.targetExists
+      ? await this.backend.resolve(WORKING_DIRECTORY, places.target, { create: false, operator: true })
+      : await openMaking(this.backend, places.target);
     if (handle < 0) {
       throw new RunError(
-        ExitCode.selecting,
+        places.targetExists || handle === -E.LOOP ? ExitCode.selecting : ExitCode.fileIo,
         "target_unusable",
-        `target ${printable(places.target)} cannot be opened: ${errnoText(handle)}`,
+        `target ${printable(places.target)} cannot be ${places.targetExists ? "opened" : "made"}: ${errnoText(handle)}`,
       );
     }
     this.handles.push(handle);
@@ -305,8 +304,7 @@ class OpenPlaces {
   async auxiliary(path: Uint8Array | undefined, target: Uint8Array, writes: boolean): Promise<DirHandle> {
     if (path === undefined || !writes) return NO_HANDLE;
     const whole = path[0] === 0x2f ? path : Uint8Array.from([...target, 0x2f, ...path]);
-    makeTarget(whole);
-    const handle = await this.backend.resolve(WORKING_DIRECTORY, whole, { create: false, operator: true });
+    const handle = await openMaking(this.backend, whole);
     if (handle < 0) {
       throw new RunError(
         ExitCode.selecting,

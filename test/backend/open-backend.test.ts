@@ -35,6 +35,9 @@ describe("openBackend", () => {
     await Bun.build({
       entrypoints: [source],
       target: "bun",
+      minify: true,
+      bytecode: true,
+      format: "esm",
       plugins: [embeddedLibraryPlugin(library)],
       compile: { outfile: binary },
       throw: true,
@@ -80,11 +83,16 @@ describe("openBackend", () => {
     expect([told.kind, told.reason, told.works]).toEqual(["native", "native library embedded (memfd)", true]);
   });
 
-  test("a library beside the binary comes first", () => {
+  test("a compiled binary has the portable backend too", () => {
+    const told = run([binary], { FASTSYNC_NATIVE: "off" });
+    expect([told.kind, told.works, told.openFiles > 100]).toEqual(["portable", true, true]);
+  });
+
+  test("a library beside the binary is not taken: it may be anybody's", () => {
     const beside = path.join(path.dirname(binary), "libfsy.so");
-    fs.copyFileSync(library, beside);
+    fs.writeFileSync(beside, "not a library");
     const told = run([binary], {});
     fs.unlinkSync(beside);
-    expect(told.candidates).toEqual([{ place: beside, outcome: "loaded" }]);
+    expect(told.candidates).toEqual([{ place: "embedded (memfd)", outcome: "loaded" }]);
   });
 });

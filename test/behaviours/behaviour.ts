@@ -1,6 +1,6 @@
 /** What the behaviour checks share: a mirror by the real program, on each filesystem, as root and as another user. */
 import { afterAll, beforeAll, describe, expect } from "bun:test";
-import { chownSync, mkdirSync } from "node:fs";
+import { chownSync, mkdirSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { utf8Of } from "../../src/core/paths.ts";
 import { canMount, type FilesystemKind, type MountedFilesystem, mountFilesystem } from "../support/filesystems.ts";
@@ -146,6 +146,15 @@ export function touched(before: Snapshot, root: string): string[] {
     const [x, y] = [before.get(path)?.stat, after.get(path)?.stat];
     return x === undefined || y === undefined || x.ino !== y.ino || x.ctimeNs !== y.ctimeNs;
   });
+}
+
+/** Resolves once the process has written as many bytes; throws when it ends before. */
+export async function waitUntilWritten(pid: number, bytes: number): Promise<void> {
+  for (;;) {
+    const counters = readFileSync(`/proc/${pid}/io`, "latin1");
+    if (Number(/^wchar: (\d+)$/m.exec(counters)![1]) >= bytes) return;
+    await Bun.sleep(5);
+  }
 }
 
 /** Two directories side by side, the source made. */

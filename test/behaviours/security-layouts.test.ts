@@ -227,7 +227,7 @@ describe.skipIf(behavioursMissing !== undefined)(because("layouts that are meant
   test("S10 --temp-dir, --backup-dir and lists through links of one's own", async () => {
     using dir = tempDir();
     const { source, target } = pair(dir);
-    new TreeBuilder(source).file("file", "new");
+    new TreeBuilder(source).file("file", "the new one");
     new TreeBuilder(target).file("file", "old").file("extra", "extra");
     new TreeBuilder(dir.path).dir("real/temp").dir("real/kept").symlink("linked", "real");
     await mirror(source, target, [`--temp-dir=${dir.join("linked/temp")}`, `--backup-dir=${dir.join("linked/kept")}`]);

@@ -48,7 +48,10 @@ export class RequestRing {
   private submitted = 0;
   private isFlushDue = false;
   private isPumping = false;
+  /** Shutting down: everything is answered -ECANCELED. */
+  private isEnding = false;
   private isShut = false;
+  private ending: Promise<void> | undefined;
   private closing: number[] = [];
   private reader: ReturnType<typeof wakeReader> | undefined;
   private idle: (() => void) | undefined;
@@ -87,6 +90,7 @@ export class RequestRing {
 
   /** Byte offset of a request, zeroed but for the operation and descriptors, which are NO_FD. */
   take(op: Op): number {
+    if (this.isShut) throw new Error("the native library was shut down");
     const mustWait = this.underWay >= MAX_OUTSTANDING || this.waitingFrom < this.waiting.length;
     let at: number;
     if (mustWait) {
@@ -126,7 +130,7 @@ export class RequestRing {
   /** Closes without an answer; many calls become one request. */
   close(fds: readonly number[]): void {
     if (this.isShut) {
-      for (const fd of fds) if (fd >= 0) fs.closeSync(fd);
+      for (const fd of fds) if (fd >= 0) fs.close(fd, () => {});
       return;
     }
     for (const fd of fds) if (fd >= 0) this.closing.push(fd);
@@ -138,15 +142,22 @@ export class RequestRing {
     if (this.underWay > 0) this.u32[CANCEL] = 1;
   }
 
-  /** Waits for everything under way, then stops the workers. */
-  async shutdown(): Promise<void> {
-    this.cancel();
-    if (this.underWay > 0) await new Promise<void>((resolve) => (this.idle = resolve));
-    this.flush();
-    const reader = this.reader;
-    this.reader = undefined;
-    await reader?.cancel();
+  /** Cancels, waits for everything under way and for what its callers still send (their cleaning up), then ends. */
+  shutdown(): Promise<void> {
+    this.ending ??= this.end();
+    return this.ending;
+  }
+
+  private async end(): Promise<void> {
+    this.isEnding = true;
+    this.u32[CANCEL] = 1;
+    do {
+      this.flush();
+      if (this.underWay > 0) await new Promise<void>((resolve) => (this.idle = resolve));
+      await new Promise<void>((resolve) => setImmediate(resolve));
+    } while (this.underWay > 0 || this.closing.length > 0 || this.tail !== this.submitted);
     this.isShut = true;
+    await this.reader?.cancel();
     this.ring.close();
   }
 
@@ -240,7 +251,7 @@ export class RequestRing {
     this.u32[CQ_HEAD] = head;
     if (this.waitingFrom < this.waiting.length) this.admit();
     // Before any caller goes on: what is sent from now on is not meant.
-    if (this.underWay === 0) this.u32[CANCEL] = 0;
+    if (this.underWay === 0 && !this.isEnding) this.u32[CANCEL] = 0;
   }
 
   /** Moves waiting requests into the ring as far as there is room. */

@@ -87,9 +87,12 @@ export async function beginLarge(
       parts.delete(target);
       closeHandle(target);
     }
-    const none = { source: -1, temp: -1, cloned: false, size: 0, basisBytes: 0, refused: 0, refusedErrno: 0 };
-    return { status, stage: item.doing, ...none };
+    return failedLarge(status, item.doing);
   }
+}
+
+export function failedLarge(status: number, stage: number): LargeFile {
+  return { status, stage, source: -1, temp: -1, cloned: false, size: 0, basisBytes: 0, refused: 0, refusedErrno: 0 };
 }
 
 function openExisting(job: Job, name: Uint8Array): number | undefined {

@@ -24,7 +24,7 @@ import { attempt, E, must, StatusError, statusOf } from "./errno.ts";
 import { type HashAlgorithm, hashEntry } from "./hash-file.ts";
 import { Item, PortableItemResults } from "./item-results.ts";
 import { type Job, openJob, PLAIN_SETTINGS, wantedOf } from "./job.ts";
-import { abortLarge, beginLarge, commitLarge, copyLargeRange, type OpenParts } from "./large-file.ts";
+import { abortLarge, beginLarge, commitLarge, copyLargeRange, failedLarge, type OpenParts } from "./large-file.ts";
 import { libc } from "./libc.ts";
 import { listDirectory, statNames } from "./listing.ts";
 import { openBeneath, openOperator } from "./open-beneath.ts";
@@ -122,8 +122,15 @@ export class PortableBackend implements Backend {
   }
 
   largeBegin(request: LargeRequest): Promise<LargeFile> {
-    const { entry, name, exists } = singleRow(request);
-    return this.slices.run(() => beginLarge(this.jobOf(request), this.parts, entry, name, exists, request.resume));
+    const row = rowOf(request, 0);
+    return this.slices.run(async () => {
+      try {
+        const { entry, name, exists } = entryAt(request, row, false);
+        return await beginLarge(this.jobOf(request), this.parts, entry, name, exists, request.resume);
+      } catch (error) {
+        return failedLarge(statusOf(error), 0);
+      }
+    });
   }
   largeRange(
     file: LargeFile,
@@ -138,11 +145,14 @@ export class PortableBackend implements Backend {
     );
   }
   largeCommit(file: LargeFile, request: LargeRequest): Promise<ItemResults> {
-    const { entry, name, exists } = singleRow(request);
+    const row = rowOf(request, 0);
     return this.slices.run(async () => {
       const item = new Item();
-      item.size = entry.size;
-      await settle(item, () => commitLarge(this.jobOf(request), this.parts, file, entry, name, exists, item));
+      await settle(item, async () => {
+        const { entry, name, exists } = entryAt(request, row, false);
+        item.size = entry.size;
+        await commitLarge(this.jobOf(request), this.parts, file, entry, name, exists, item);
+      });
       return new PortableItemResults([item]);
     });
   }
@@ -232,24 +242,17 @@ export class PortableBackend implements Backend {
     allowsSelf: boolean,
     each: EachRow,
   ): Promise<ItemResults> {
-    const { batch } = request;
-    const given = Array.from(request.rows, (row) => ({ row: (row & ~ROW_EXISTS) >>> 0, exists: row >= ROW_EXISTS }));
-    if (request.targetName !== undefined && given.length !== 1) throw new Error("a target name is for a single row");
-    const newName = request.targetName?.slice();
+    const rows = request.rows.slice();
+    const own = { batch: request.batch, rows, targetName: request.targetName?.slice() };
     return this.slices.run(async () => {
       const items: Item[] = [];
       const job = openJob(this.slices, settings, request);
-      for (const { row, exists } of given) {
+      for (let i = 0; i < rows.length; i++) {
         const item = new Item();
         items.push(item);
         await settle(item, async () => {
           if (this.slices.isDue) await this.slices.breathe();
-          const isSelf = row === batch.count;
-          if (row > batch.count || (isSelf && !allowsSelf)) throw new StatusError(-E.EINVAL);
-          const entry = entryOfRow(batch, row);
-          if (!isSelf) must(checkName(entry.name));
-          const name = isSelf ? NO_NAME : (newName ?? entry.name);
-          if (!isSelf) must(checkName(name));
+          const { entry, name, exists } = entryAt(own, rowOf(own, i), allowsSelf);
           item.size = entry.size;
           await each(job, entry, name, exists, item);
         });
@@ -270,9 +273,26 @@ async function settle(item: Item, work: () => Promise<void>): Promise<void> {
   }
 }
 
-function singleRow(request: CopyRequest): { entry: Entry; name: Uint8Array; exists: boolean } {
-  const row = request.rows[0] ?? 0;
-  const entry = entryOfRow(request.batch, (row & ~ROW_EXISTS) >>> 0);
-  const name = request.targetName?.slice() ?? entry.name;
-  return { entry, name, exists: row >= ROW_EXISTS };
+type Rows = Pick<CopyRequest, "batch" | "rows"> & { readonly targetName?: Uint8Array | undefined };
+
+interface Row {
+  readonly row: number;
+  readonly exists: boolean;
+}
+function rowOf(request: Rows, index: number): Row {
+  const row = request.rows[index] ?? ROW_EXISTS - 1;
+  return { row: (row & ~ROW_EXISTS) >>> 0, exists: row >= ROW_EXISTS };
+}
+
+/** The row's entry and the name it gets; throws -EINVAL for what a hostile batch or a wrong number would reach. */
+function entryAt(request: Rows, { row, exists }: Row, allowsSelf: boolean) {
+  const { batch, rows, targetName } = request;
+  const isSelf = row === batch.count;
+  if (row > batch.count || (isSelf && !allowsSelf)) throw new StatusError(-E.EINVAL);
+  const entry = entryOfRow(batch, row);
+  if (isSelf) return { entry, name: NO_NAME, exists };
+  if (targetName !== undefined && rows.length !== 1) throw new StatusError(-E.EINVAL);
+  const name = targetName ?? entry.name;
+  if (checkName(entry.name) < 0 || checkName(name) < 0) throw new StatusError(-E.EINVAL);
+  return { entry, name, exists };
 }

@@ -135,6 +135,14 @@ export function publishSection(h: Harness): void {
     }
   });
 
+  h.test("refuses one name for several rows", async () => {
+    h.write("source/a", "a");
+    h.write("source/b", "b");
+    const results = await h.copyAll({}, { targetName: bytesOf("c") });
+    for (const { status } of results.values()) expect(status).toBe(-errno.EINVAL);
+    expect(fs.readdirSync(h.at("target"))).toEqual([]);
+  });
+
   h.test("leaves nothing behind when writing fails", async () => {
     h.write("source/f", "data");
     fs.symlinkSync("text", h.at("source/l"));
@@ -143,6 +151,20 @@ export function publishSection(h: Harness): void {
     expect((await h.copyOne("l", {}, { targetName: name })).status).toBeLessThan(0);
     expect(fs.readdirSync(h.at("target"))).toEqual([]);
   });
+
+  if (isRoot) {
+    h.test("fails in a target that is immutable", async () => {
+      h.write("source/f", "data");
+      fs.symlinkSync("text", h.at("source/l"));
+      if (Bun.spawnSync(["chattr", "+i", h.at("target")]).exitCode !== 0) return;
+      const results = await h.copyAll();
+      Bun.spawnSync(["chattr", "-i", h.at("target")]);
+      for (const { status, stage } of results.values()) {
+        expect([status, STAGES[stage]]).toEqual([-errno.EPERM, "create"]);
+      }
+      expect(fs.readdirSync(h.at("target"))).toEqual([]);
+    });
+  }
 
   if (!isRoot) {
     h.test("fails in a directory that may not be written", async () => {
