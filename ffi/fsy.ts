@@ -126,7 +126,8 @@ export interface Library {
 /** One `fsy_ring`. All calls are cheap and none blocks, except `close`, which waits for running requests. */
 export interface Ring {
   /** The whole arena; detached by `close`, so that a late reader gets nothing instead of a fault. */
-  readonly arena: ArrayBuffer;
+  /** The first `bytes` of the arena; detached when the ring closes. */
+  window(bytes: number): ArrayBuffer;
   readonly wakeFd: number;
   setWorkers(workers: number): void;
   submit(): number;
@@ -175,7 +176,7 @@ type Handle = NonNullable<ReturnType<Symbols["fsy_open"]>>;
 function wrap(symbols: Symbols, ring: Handle): Ring {
   const base = symbols.fsy_arena(ring);
   if (base === null) throw new Error("fsy_arena: no memory");
-  const arena = toArrayBuffer(base, 0, ARENA_BYTES);
+  const windows: ArrayBuffer[] = [];
   let isOpen = true;
   const { fsy_submit, fsy_reap, fsy_alloc, fsy_free } = symbols;
   // A call on a closed ring would use freed memory; the checks are a nanosecond each.
@@ -184,7 +185,13 @@ function wrap(symbols: Symbols, ring: Handle): Ring {
     return ring;
   };
   return {
-    arena,
+    window(bytes) {
+      alive();
+      if (!(Number.isInteger(bytes) && bytes > 0 && bytes <= ARENA_BYTES)) throw new RangeError(`window: ${bytes}`);
+      const window = toArrayBuffer(base, 0, bytes);
+      windows.push(window);
+      return window;
+    },
     wakeFd: symbols.fsy_wake_fd(ring),
     setWorkers(workers) {
       checkWorkers(workers);
@@ -204,7 +211,7 @@ function wrap(symbols: Symbols, ring: Handle): Ring {
     close() {
       if (!isOpen) return;
       isOpen = false;
-      arena.transfer();
+      for (const window of windows) window.transfer();
       symbols.fsy_close(ring);
     },
   };

@@ -115,7 +115,7 @@ struct fsy_ring {
   uint32_t cq_tail;
   bool armed;
   int wake_read, wake_write;
-  atomic_uint in_flight; /* taken and not yet completed */
+  atomic_uint quiet_done; /* requests that ended without a completion */
 
   pthread_mutex_t pace_lock;
   double pace_next; /* seconds on the monotonic clock when the bucket is level again */

@@ -194,7 +194,7 @@ static int32_t *descriptors(fsy_task *t) {
 static int commit(large *l, fsy_task *t, int source, int target) {
   fsy_job *j = &l->job;
   fsy_result *r = l->result;
-  struct stat st, named;
+  struct stat st, named = {0};
   if (fsy_cancelled(t->ring)) return fsy_fail(r, -ECANCELED, FSY_STAGE_PUBLISH);
   if (fstat(source, &st) < 0) return fsy_fail(r, -errno, FSY_STAGE_READ);
   if (FSY_FAULT("changed") || !fsy_entry_same(&l->entry, &st)) {

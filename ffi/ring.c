@@ -145,21 +145,21 @@ fsy_pair *fsy_pair_of(fsy_ring *ring, uint32_t source_dev, uint32_t target_dev) 
 /* ---- completions ------------------------------------------------------------------------------------------------ */
 
 static void complete(fsy_ring *ring, const fsy_task *t) {
-  if (!t->quiet) {
-    pthread_mutex_lock(&ring->done_lock);
-    ring->cq[ring->cq_tail & (FSY_CQ_SIZE - 1)] = t->cqe;
-    ring->cq_tail++;
-    __atomic_store_n(&ring->control->cq_tail, ring->cq_tail, __ATOMIC_RELEASE);
-    bool wake = ring->armed;
-    ring->armed = false;
-    pthread_mutex_unlock(&ring->done_lock);
-    if (wake) {
-      ssize_t done;
-      do done = write(ring->wake_write, "", 1);
-      while (done < 0 && errno == EINTR); /* EAGAIN: the pipe is full, hence readable */
-    }
+  if (t->quiet) {
+    atomic_fetch_add(&ring->quiet_done, 1);
+    return;
   }
-  atomic_fetch_sub(&ring->in_flight, 1);
+  pthread_mutex_lock(&ring->done_lock);
+  ring->cq[ring->cq_tail & (FSY_CQ_SIZE - 1)] = t->cqe;
+  ring->cq_tail++;
+  __atomic_store_n(&ring->control->cq_tail, ring->cq_tail, __ATOMIC_RELEASE);
+  bool wake = ring->armed;
+  ring->armed = false;
+  pthread_mutex_unlock(&ring->done_lock);
+  if (!wake) return;
+  ssize_t done;
+  do done = write(ring->wake_write, "", 1);
+  while (done < 0 && errno == EINTR); /* EAGAIN: the pipe is full, hence readable */
 }
 
 static void run(fsy_ring *ring, fsy_worker *worker, const fsy_sqe *sqe) {
@@ -373,9 +373,8 @@ FSY_API int32_t fsy_submit(fsy_ring *ring) {
   uint32_t waiting = ring->control->sq_tail - ring->sq_head;
   if (waiting > FSY_SQ_SIZE) return -EINVAL;
   if (waiting == 0) return 0;
-  /* in_flight first, then the tail: a request completing in between is counted twice, never missed */
-  uint32_t busy = atomic_load(&ring->in_flight);
-  busy += __atomic_load_n(&ring->control->cq_tail, __ATOMIC_ACQUIRE) - ring->control->cq_head;
+  /* Taken and not yet reaped. Exact but for quiet requests that end this moment, which err on the safe side. */
+  uint32_t busy = ring->sq_head - atomic_load(&ring->quiet_done) - ring->control->cq_head;
   uint32_t room = busy < FSY_CQ_SIZE ? FSY_CQ_SIZE - busy : 0;
   uint32_t taken = 0;
   pthread_mutex_lock(&ring->queue_lock);
@@ -384,7 +383,6 @@ FSY_API int32_t fsy_submit(fsy_ring *ring) {
     fsy_queue *queue = sqe->op < FSY_OP_COUNT && operations[sqe->op].quick ? &ring->quick : &ring->bulk;
     queue->slot[queue->tail++ & (FSY_QUEUE_SIZE - 1)] = *sqe;
   }
-  atomic_fetch_add(&ring->in_flight, taken);
   if (taken == 1) pthread_cond_signal(&ring->queue_ready);
   else if (taken) pthread_cond_broadcast(&ring->queue_ready);
   pthread_mutex_unlock(&ring->queue_lock);

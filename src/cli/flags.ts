@@ -255,7 +255,8 @@ const TABLE = [
     verbs: WRITE,
     group: "Writing",
     help: "write into existing files; an interruption leaves them half-written",
-    conflicts: ["temp-dir", "backup", "backup-dir"],
+    // A half-written file is newer than its source: with --update no later run would finish it.
+    conflicts: ["temp-dir", "backup", "backup-dir", "update"],
   },
   {
     name: "temp-dir",

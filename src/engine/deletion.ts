@@ -4,7 +4,8 @@
  * was seen.
  */
 
-import { type EntryBatch, FileType } from "../core/entry-batch.ts";
+import { fchmodSync } from "node:fs";
+import { BatchFlag, type EntryBatch, FileType } from "../core/entry-batch.ts";
 import { E, errnoText, failureCode } from "../core/errno.ts";
 import type { Failure, RunEvent } from "../core/events.ts";
 import { joinPath } from "../core/paths.ts";
@@ -52,7 +53,8 @@ async function deleteIn(context: DeletionContext, record: ExtraneousRecord, fail
   const { backend, root } = context;
   const fail = (path: Uint8Array, operation: string, status: number): void => {
     failures.push({
-      code: failureCode(status),
+      // Something else stands there by now: it stays, which is not what was asked for.
+      code: status === -E.STALE ? "other" : failureCode(status),
       side: "target",
       path,
       operation,
@@ -82,6 +84,7 @@ async function deleteIn(context: DeletionContext, record: ExtraneousRecord, fail
   });
   const deleted = rows.length === 0 ? 0 : await removeRows(context, record, handle, listing, rows, fail);
   if (deleted > 0 && record.restore !== undefined) await restoreTimes(context, record, handle, self.mode(self.self));
+  else if ((self.flags & BatchFlag.madeWritable) !== 0) fchmodSync(handle, self.mode(self.self) & 0o7777);
   if (self.dirfd >= 0) backend.close([self.dirfd]);
   backend.releaseBatch(self);
   backend.releaseBatch(listing);

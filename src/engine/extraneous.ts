@@ -63,10 +63,16 @@ export class ExtraneousWalker {
 
   private readonly isKept: (listing: EntryBatch, row: number) => boolean;
 
-  /** `isKept`: entries that belong to the run itself, such as its backups. */
-  constructor(backend: Backend, isKept: (listing: EntryBatch, row: number) => boolean) {
+  private readonly backsUpBeside: boolean;
+
+  /**
+   * `isKept`: entries that belong to the run itself, such as its backups. `backsUpBeside`: what is deleted leaves a
+   * backup in its own directory, which therefore stays.
+   */
+  constructor(backend: Backend, isKept: (listing: EntryBatch, row: number) => boolean, backsUpBeside: boolean) {
     this.backend = backend;
     this.isKept = isKept;
+    this.backsUpBeside = backsUpBeside;
   }
 
   /** Rows of `listing`, all directories, below the open directory at `path`. */
@@ -136,7 +142,7 @@ export class ExtraneousWalker {
         else files.push(row);
       }
       const gone = await this.children(listing.dirfd, path, filter, listing, directories, sum);
-      if (gone.length < directories.length) whole = false;
+      if (gone.length < directories.length || (this.backsUpBeside && files.length > 0)) whole = false;
       const going = [...files, ...gone];
       if (going.length > 0) {
         sum.records.push({

@@ -72,7 +72,8 @@ export function buildRuleList(
         if (parsed.excludeSelf) {
           // Whatever sides its rules have. In a per-directory file it protects even with --delete-excluded, as in rsync.
           const sides = context.directory === undefined ? "default" : "both";
-          const self = { ...SELF_EXCLUDE, pattern: point.fileName, sides } as const;
+          const { perishable } = template;
+          const self = { ...SELF_EXCLUDE, pattern: point.fileName, sides, perishable } as const;
           open.push(ruleOf(self, undefined, origin, context));
         }
         flush();

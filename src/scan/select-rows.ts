@@ -74,18 +74,22 @@ export function selectRows(listing: EntryBatch, context: SelectionContext): Sele
   return { listing: selected, skipped };
 }
 
-/** Whether a link's text, read at this depth, is absolute or leads above the root of the run. Judged by text alone. */
+/**
+ * Whether a link's text, read at this depth, is absolute or may lead above the root of the run. Judged by text alone:
+ * what `a/..` means depends on where `a` leads, so a `..` behind a name counts as a way out.
+ */
 export function climbsOut(text: Uint8Array, depth: number): boolean {
   if (text.length === 0 || text[0] === 0x2f) return true;
   let level = depth;
+  let isBehindName = false;
   let start = 0;
   for (let i = 0; i <= text.length; i++) {
     if (i < text.length && text[i] !== 0x2f) continue;
     const length = i - start;
     if (length === 2 && text[start] === 0x2e && text[start + 1] === 0x2e) {
       level--;
-      if (level < 0) return true;
-    } else if (length > 0 && !(length === 1 && text[start] === 0x2e)) level++;
+      if (level < 0 || isBehindName) return true;
+    } else if (length > 0 && !(length === 1 && text[start] === 0x2e)) isBehindName = true;
     start = i + 1;
   }
   return false;

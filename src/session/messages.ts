@@ -67,7 +67,7 @@ export type SourceMessage =
       readonly kind: "scanned";
       /** Every directory was read to its end. Only then may absence mean anything. */
       readonly complete: boolean;
-      /** Entries offered, the root not counted. */
+      /** Entries offered below the source arguments, these not counted. */
       readonly entries: number;
       readonly unmatchedPatterns: readonly string[];
     }

@@ -278,6 +278,7 @@ export function guardOverlap(places: Places, options: RunOptions, root: Director
       );
     }
     if (!source.isDirectory) continue;
+    refuseAliases(source, real, landing, options);
     const targetBelow = below(real, landing);
     if (
       targetBelow !== undefined &&
@@ -297,6 +298,38 @@ export function guardOverlap(places: Places, options: RunOptions, root: Director
         `source ${name} lies inside the target, and a mirror would delete it; choose another target, or use copy`,
       );
     }
+  }
+}
+
+/** What a bind mount shows under a second path has another path, but the same inode. */
+function refuseAliases(source: SourcePlace, real: Uint8Array, landing: Uint8Array, options: RunOptions): void {
+  const place = inodeOf(landing);
+  if (place === undefined) return;
+  const name = printable(source.written);
+  if (inodeOf(real) === place) {
+    throw new RunError(
+      ExitCode.selecting,
+      "same_place",
+      `source ${name} and its place in the target are one directory under two paths; nothing to do`,
+    );
+  }
+  if (options.verb !== "mirror") return;
+  for (let at = real, above = parentOf(at); !equalBytes(at, above); at = above, above = parentOf(at)) {
+    if (inodeOf(above) !== place) continue;
+    throw new RunError(
+      ExitCode.selecting,
+      "source_inside_target",
+      `source ${name} lies inside the target, which shows ${printable(above)} under another path, and a mirror would delete it; choose another target, or use copy`,
+    );
+  }
+}
+
+function inodeOf(path: Uint8Array): string | undefined {
+  try {
+    const { dev, ino } = statSync(bufferOf(path), { bigint: true });
+    return `${dev}:${ino}`;
+  } catch {
+    return undefined;
   }
 }
 

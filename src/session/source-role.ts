@@ -254,7 +254,8 @@ function onScanned<Handle>(
   const { listing } = directory;
   state.scanning--;
   if (listing.status !== 0 || directory.hidden) state.complete = false;
-  state.entries += listing.count;
+  // A source that is given as an entry stands in the listing of its parent: it does not fill itself.
+  if (directory.owned) state.entries += listing.count;
   state.open.set(id, { id, parent: event.parent, scanned: directory, settled: false });
   state.unsettledDirectories++;
   state.unsettledEntries += listing.count;

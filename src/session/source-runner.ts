@@ -350,7 +350,8 @@ export class SourceRunner {
     let hidden = false;
     for (let row = 0; row < listing.count; row++) {
       const status = listing.rowStatus(row);
-      if (status === 0 || status === -E.LOOP) continue;
+      // Links that lead back to a directory above were named when they were found.
+      if (status === 0 || (status === -E.LOOP && (listing.rowFlags(row) & RowFlag.skip) !== 0)) continue;
       const dangling = status === -E.NOENT && listing.type(row) === FileType.symlink;
       const vanished = status === -E.NOENT && !dangling;
       if (!vanished && !dangling) hidden = true;
@@ -447,12 +448,11 @@ export class SourceRunner {
           // Gone already: it was renamed into the target.
           if (status === 0 || status === -E.NOENT) removed++;
           else {
-            const message = status === -E.STALE ? "changed after it was copied; it stays" : errnoText(status);
+            const changed = status === -E.STALE;
+            const code = changed ? "changed_while_reading" : failureCode(status);
+            const message = changed ? "changed after it was copied; it stays" : errnoText(status);
             const path = joinPath(directory.path, listing.name(part.rows[i]!));
-            this.fail(
-              { code: failureCode(status), side: "source", path, operation: "remove", errno: -status, message },
-              false,
-            );
+            this.fail({ code, side: "source", path, operation: "remove", errno: -status, message }, false);
           }
         }
         results.release();

@@ -11,7 +11,7 @@ import { ROW_EXISTS } from "../fs/backend.ts";
 import type { TaskKind } from "../plan/planner.ts";
 import type { NeedPurpose } from "./messages.ts";
 import { isSubdirectory } from "./source-role.ts";
-import { joinHardLinks } from "./target-links.ts";
+import { hasForeignNames, joinHardLinks } from "./target-links.ts";
 import { recordTargetFailure, reportRows } from "./target-results.ts";
 import { countSkipped, finishIfIdle } from "./target-role.ts";
 import {
@@ -241,6 +241,7 @@ function askForRows(state: TargetState, dir: TargetDir, effects: TargetEffect[])
   for (let row = 0; row < source.count; row++) {
     const isShared =
       state.options.preserve.hardLinks && source.nlink(row) > 1 && source.type(row) !== FileType.directory;
+    if (states[row] === RowState.repair && hasForeignNames(state, dir, row)) states[row] = RowState.update;
     const verdict = states[row]!;
     if (isShared && verdict <= RowState.digest && joinHardLinks(state, dir, row, verdict, effects)) continue;
     switch (verdict) {
@@ -500,7 +501,7 @@ function noteRecord(state: TargetState, dir: TargetDir, target: EntryBatch, rows
 
 export function onCollected(state: TargetState, dir: TargetDir, collected: Collected, effects: TargetEffect[]): void {
   dir.pending--;
-  state.extraneous.push(...collected.records);
+  for (const record of collected.records) state.extraneous.push(record); // a spread of a million is too many arguments
   state.extraneousEntries += collected.entries;
   state.targetEntries += collected.entries + collected.protectedEntries;
   countSkipped(state, "protected", collected.protectedEntries);

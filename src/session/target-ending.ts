@@ -63,6 +63,13 @@ function refusalOf(state: TargetState): { code: string; message: string } | unde
       message: `nothing is deleted: the source is empty and the target has ${count(targetEntries)}; pass --allow-empty-source if that is meant`,
     };
   }
+  // Seen only under another path, as of a bind mount: what is extraneous there is the source's own.
+  if (state.skipped.has("target inside source")) {
+    return {
+      code: "target_inside_source",
+      message: "nothing is deleted: the target is a directory of the source under another path",
+    };
+  }
   const allowed =
     limit.kind === "count"
       ? limit.count

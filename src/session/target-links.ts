@@ -83,6 +83,17 @@ function follow(state: TargetState, group: HardLinkGroup, dir: TargetDir, row: n
   else group.waiting.push({ dir, row });
 }
 
+/**
+ * The target's file has names that the source's file lacks: what is written into it reaches entries that are not meant.
+ * It is replaced instead of repaired, and not written in place.
+ */
+export function hasForeignNames(state: TargetState, dir: TargetDir, row: number): boolean {
+  const { source, target } = dir;
+  const targetRow = dir.difference!.targetRows[row]!;
+  if (target === undefined || targetRow < 0 || target.type(targetRow) === FileType.directory) return false;
+  return target.nlink(targetRow) > (state.options.preserve.hardLinks ? source.nlink(row) : 1);
+}
+
 /** Tells the group what the digests said about its leader, before that is acted on. */
 export function leaderDecided(
   state: TargetState,

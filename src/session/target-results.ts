@@ -10,7 +10,7 @@ import { equalBytes } from "../core/paths.ts";
 import { ItemFlag, type ItemResults, METHODS, STAGES, Warning } from "../fs/backend.ts";
 import type { Content } from "./messages.ts";
 import { isRepair, repair, transfer } from "./target-directory.ts";
-import { leaderDecided, leaderEnded } from "./target-links.ts";
+import { hasForeignNames, leaderDecided, leaderEnded } from "./target-links.ts";
 import { finishIfIdle, protocolError } from "./target-role.ts";
 import {
   addTo,
@@ -163,12 +163,13 @@ export function onDigested(
     const row = need.rows[i]!;
     const own = need.own[i];
     const theirs = need.theirs[i];
-    if (own === undefined || theirs === undefined || !equalBytes(own, theirs)) {
+    const same = own !== undefined && theirs !== undefined && equalBytes(own, theirs);
+    const bits = metadataDifference(state.rules, dir.source, row, dir.target!, dir.difference!.targetRows[row]!);
+    if (!same || (bits !== 0 && hasForeignNames(state, dir, row))) {
       content.push(row);
       leaderDecided(state, dir, row, "differs", effects);
       continue;
     }
-    const bits = metadataDifference(state.rules, dir.source, row, dir.target!, dir.difference!.targetRows[row]!);
     leaderDecided(state, dir, row, bits !== 0 ? "repair" : "same", effects);
     if (bits !== 0) repairs.push(row);
     else {

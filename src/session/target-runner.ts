@@ -1,4 +1,5 @@
 /** Runs the target role: its step function decides, this does. */
+import { fchmodSync } from "node:fs";
 import { BatchFlag, type EntryBatch, rowFields } from "../core/entry-batch.ts";
 import { E } from "../core/errno.ts";
 import type { RunHooks } from "../core/events.ts";
@@ -22,6 +23,7 @@ import {
 import type { LinkEnd } from "../link/loopback.ts";
 import type { SourceMessage, TargetMessage } from "./messages.ts";
 import { isKept } from "./target-directory.ts";
+import { hasForeignNames } from "./target-links.ts";
 import { stepTarget } from "./target-role.ts";
 import {
   pathOf,
@@ -55,6 +57,8 @@ export interface TargetContext {
 
 type CopyEffect = Extract<TargetEffect, { kind: "copy" }>;
 
+/** Started copies that may stand in the queue before it is shortened. */
+const COPIES_FORGOTTEN = 256;
 const SELF_NAME = Uint8Array.of(0x2e);
 
 export class TargetRunner {
@@ -82,7 +86,12 @@ export class TargetRunner {
     const { backend, settings } = context;
     this.withoutAttributes = backend.prepare({ ...settings.settings, xattrs: false, acls: false });
     this.copySlots = context.backend.workers * LIMITS.slicesPerWorker;
-    this.extraneous = new ExtraneousWalker(context.backend, (listing, row) => isKept(state, listing, row));
+    const { backup } = context.options.write;
+    this.extraneous = new ExtraneousWalker(
+      context.backend,
+      (listing, row) => isKept(state, listing, row),
+      backup !== undefined && backup.directory === undefined,
+    );
     this.done = new Promise((resolve, reject) => {
       this.resolveDone = resolve;
       this.rejectDone = reject;
@@ -100,7 +109,12 @@ export class TargetRunner {
 
   /** Closes what an early end left open. */
   dispose(): void {
-    for (const dir of this.state.dirs.values()) this.close(dir);
+    for (const dir of this.state.dirs.values()) {
+      // An ordinary user's directory that was opened for changes, and not stamped since.
+      if (dir.madeWritable && !dir.stamping && dir.handle >= 0 && dir.target !== undefined)
+        fchmodSync(dir.handle, dir.target.mode(dir.target.self) & 0o7777);
+      this.close(dir);
+    }
   }
 
   private feed(event: TargetEvent): void {
@@ -311,8 +325,8 @@ export class TargetRunner {
         return { kind: "copied", dir: effect.dir, task: effect.task, rows: effect.rows, results };
       });
     }
-    if (this.nextCopy === this.waitingCopies.length) {
-      this.waitingCopies = [];
+    if (this.nextCopy >= COPIES_FORGOTTEN || this.nextCopy === this.waitingCopies.length) {
+      this.waitingCopies = this.waitingCopies.slice(this.nextCopy);
       this.nextCopy = 0;
     }
   }
@@ -324,12 +338,15 @@ export class TargetRunner {
     }
     this.reviewWorkers();
     const { targetRows } = dir.difference!;
+    const { inplace } = this.context.options.write;
     const rows = new Uint32Array(effect.rows.length);
     let isNew = true;
     for (let i = 0; i < rows.length; i++) {
       const row = effect.rows[i]!;
       const exists = targetRows[row]! >= 0;
-      rows[i] = exists ? row | ROW_EXISTS : row;
+      // Unflagged it is written anew and takes the name over, also in a run that writes in place.
+      const replaces = inplace && exists && hasForeignNames(this.state, dir, row);
+      rows[i] = exists && !replaces ? row | ROW_EXISTS : row;
       if (exists) isNew = false;
     }
     if (this.context.options.write.backup === undefined) return this.write(effect, rows, isNew, undefined);

@@ -33,6 +33,22 @@ describe("native only", () => {
     await backend.shutdown();
   });
 
+  test("a batch stays usable when the arena's window has grown since", async () => {
+    const backend = new NativeBackend(library, 1);
+    const early = await backend.walk(WORKING_DIRECTORY, here, WALK);
+    const name = new Uint8Array(200).fill(0x61);
+    const many = Array.from({ length: 100_000 }, () => ({ name }));
+    const late = backend.makeBatch(many);
+    expect(late.name(99_998).length).toBe(200);
+    expect(early.status).toBe(0);
+    expect(early.type(early.self)).toBe(0o040000);
+    backend.close([early.dirfd]);
+    backend.releaseBatch(early);
+    backend.releaseBatch(late);
+    expect(backend.arenaUsed()).toBe(0);
+    await backend.shutdown();
+  });
+
   test("answers everything when it is shut down, and refuses what comes later", async () => {
     const backend = new NativeBackend(library, 2);
     const asked = Array.from({ length: 2000 }, () => backend.walk(WORKING_DIRECTORY, here, WALK));

@@ -26,7 +26,7 @@ export interface Case {
 const RULE_FILES = [".f", ".g", ".cvsignore"] as const;
 
 function randomMerge(random: Random): string {
-  const flags = random.pick(["", "", "n", "e", "-", "+", "w", "s", "r", "p", "/", "C", "n-", "ns", "es"]);
+  const flags = random.pick(["", "", "n", "e", "-", "+", "w", "s", "r", "p", "/", "C", "n-", "ns", "es", "ep"]);
   return `${random.pick([":", ":", flags === "" ? "dir-merge" : "dir-merge,"])}${flags} ${random.pick(RULE_FILES)}`;
 }
 

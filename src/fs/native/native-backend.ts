@@ -13,7 +13,7 @@ import {
   SYNC_FILESYSTEM,
   Walk,
 } from "../../../ffi/fsy.ts";
-import { CONTROL, CQE, RESULT, SQE } from "../../../ffi/layout.ts";
+import { CONTROL, CQE, PROBE, RESULT, SQE } from "../../../ffi/layout.ts";
 import { type BatchHeader, batchBytes, buildBatch, EntryBatch, type EntryFields } from "../../core/entry-batch.ts";
 import type {
   Backend,
@@ -41,6 +41,9 @@ const BYTES_DONE = CONTROL.at.bytes_done >> 2;
 const ARENA_USED = CONTROL.at.arena_used >> 2;
 /** The source became shorter than it was. */
 const EBUSY = 16;
+const BATCH_HEADER_BYTES = 64;
+/** Word of `total_bytes` in a batch. */
+const BATCH_TOTAL = 2;
 const SELF_NAME = new Uint8Array([0x2e]);
 
 const CAPABILITIES: BackendCapabilities = {
@@ -326,6 +329,7 @@ export class NativeBackend implements Backend {
     return ring.send(request, (completion) => {
       const block = ring.u32[(completion + C.block) >> 2]!;
       if (block === 0) throw new Error(`the probe failed: errno ${-this.resultOf(completion)}`);
+      ring.reach(block + PROBE.bytes);
       const probe = readProbe(ring, block);
       ring.free(block);
       return probe;
@@ -354,7 +358,11 @@ export class NativeBackend implements Backend {
   private batchOf(completion: number): EntryBatch {
     const { ring } = this;
     const block = ring.u32[(completion + C.block) >> 2]!;
-    if (block !== 0) return new EntryBatch(ring.bytes, ring.u32, ring.f64, block);
+    if (block !== 0) {
+      ring.reach(block + BATCH_HEADER_BYTES);
+      ring.reach(block + ring.u32[(block >> 2) + BATCH_TOTAL]!);
+      return new EntryBatch(ring.bytes, ring.u32, ring.f64, block);
+    }
     // Nothing could be listed at all, for want of memory or because the request itself was refused.
     const status = this.resultOf(completion);
     return this.makeBatch([{ name: SELF_NAME, status: status || -5 }], { status: status || -5 });
@@ -370,7 +378,7 @@ export class NativeBackend implements Backend {
 
   /** The bytes of a batch must lie in the arena: the workers see offsets only. */
   private assertOurs(batch: EntryBatch): void {
-    if (batch.u32 !== this.ring.u32) throw new Error("this batch was not made by this backend");
+    if (!this.ring.holds(batch.u32)) throw new Error("this batch was not made by this backend");
   }
 
   private packPaths(paths: readonly Uint8Array[]): number {

@@ -18,6 +18,12 @@ const TURN_MS = 4;
 /** Microtask rounds in which further requests are waited for: as deep as the callers' promise chains. */
 const GATHER_ROUNDS = 6;
 
+/**
+ * The engine counts what a buffer covers as memory in use, and collects garbage by growth in proportion to that: a
+ * window on the whole arena would let garbage grow by gigabytes. This holds the listings of an ordinary run.
+ */
+const FIRST_WINDOW_BYTES = 16 << 20;
+
 const SQE_BYTES = SQE.bytes;
 const CQE_BYTES = CQE.bytes;
 const { op: OP, tag: TAG, fd0: FD0, flags: FLAGS, count: COUNT, rows: ROWS } = SQE.at;
@@ -29,10 +35,14 @@ const CANCEL = CONTROL.at.cancel >> 2;
 type Settle = (completion: number) => void;
 
 export class RequestRing {
-  readonly bytes: Uint8Array;
-  readonly u32: Uint32Array;
-  readonly i32: Int32Array;
-  readonly f64: Float64Array;
+  /** Views of the arena's beginning, as far as it was needed so far; `reach` replaces them by longer ones. */
+  bytes!: Uint8Array;
+  u32!: Uint32Array;
+  i32!: Int32Array;
+  f64!: Float64Array;
+  private windowBytes = 0;
+  /** Every u32 view that was ever handed out: a handful, since each is twice as long as the one before. */
+  private readonly views: Uint32Array[] = [];
   private readonly ring: Ring;
   private readonly sqAt: number;
   private readonly cqAt: number;
@@ -58,18 +68,35 @@ export class RequestRing {
 
   constructor(ring: Ring) {
     this.ring = ring;
-    this.bytes = new Uint8Array(ring.arena, 0, ARENA_BYTES);
-    this.u32 = new Uint32Array(ring.arena);
-    this.i32 = new Int32Array(ring.arena);
-    this.f64 = new Float64Array(ring.arena);
+    this.reach(FIRST_WINDOW_BYTES);
     this.sqAt = this.u32[CONTROL.at.sq_at >> 2]!;
     this.cqAt = this.u32[CONTROL.at.cq_at >> 2]!;
+  }
+
+  /** Whether a view is one of this arena's. */
+  holds(view: Uint32Array): boolean {
+    return view === this.u32 || this.views.includes(view);
+  }
+
+  /** Makes the views cover the arena up to `end`. Older views, in batches, stay valid. */
+  reach(end: number): void {
+    if (end <= this.windowBytes) return;
+    let bytes = Math.max(this.windowBytes, FIRST_WINDOW_BYTES);
+    while (bytes < end) bytes *= 2;
+    this.windowBytes = Math.min(bytes, ARENA_BYTES);
+    const window = this.ring.window(this.windowBytes);
+    this.bytes = new Uint8Array(window);
+    this.u32 = new Uint32Array(window);
+    this.views.push(this.u32);
+    this.i32 = new Int32Array(window);
+    this.f64 = new Float64Array(window);
   }
 
   /** An arena block; throws when the arena is full, because no caller can go on then. */
   alloc(bytes: number): number {
     const block = this.ring.alloc(bytes);
     if (block === 0) throw new Error(`the native library's arena is full (${bytes} bytes wanted)`);
+    this.reach(block + bytes);
     return block;
   }
   free(block: number): void {

@@ -225,9 +225,8 @@ async function copyInPlace(job: Job, reading: Reading, name: Uint8Array, item: I
   item.doing = Stage.create;
   const opened = openInPlace(job, name);
   if (opened === undefined) return false;
-  const { fd, madeWritable } = opened;
+  const { fd, madeWritable, modeBefore } = opened;
   const before = fstat(fd);
-  const modeBefore = madeWritable ? Number(before.mode) & ~0o600 : Number(before.mode);
   try {
     if (isSameInode(fstat(reading.fd), before)) throw new StatusError(-E.EINVAL);
     if (job.backup >= 0) await backUp(job, name, true, item);
@@ -248,14 +247,17 @@ async function copyInPlace(job: Job, reading: Reading, name: Uint8Array, item: I
   }
 }
 
-function openInPlace(job: Job, name: Uint8Array): { fd: number; madeWritable: boolean } | undefined {
+function openInPlace(
+  job: Job,
+  name: Uint8Array,
+): { fd: number; madeWritable: boolean; modeBefore: number } | undefined {
   const path = below(job.target, name);
   const stats = lstatOrNothing(path);
   if (stats === undefined || typeOf(stats.mode) !== FileType.regular) return undefined;
   const open = (): number => fs.openSync(path, C.O_RDWR | O_NOFOLLOW | O_NONBLOCK);
   const mode = Number(stats.mode);
   try {
-    return { fd: open(), madeWritable: false };
+    return { fd: open(), madeWritable: false, modeBefore: mode };
   } catch (error) {
     const status = statusOf(error);
     if (status === -E.ENOENT) return undefined;
@@ -264,7 +266,7 @@ function openInPlace(job: Job, name: Uint8Array): { fd: number; madeWritable: bo
   const held = holdEntry(job.target, name);
   try {
     fs.chmodSync(held.path, (mode & 0o7777) | 0o600);
-    return { fd: open(), madeWritable: true };
+    return { fd: open(), madeWritable: true, modeBefore: mode };
   } finally {
     held.close();
   }

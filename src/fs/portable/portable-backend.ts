@@ -20,7 +20,7 @@ import {
 import { copyEntry, repairEntry } from "./copy-entry.ts";
 import { checkName, closeHandle } from "./directories.ts";
 import { type Entry, entryOfRow } from "./entry.ts";
-import { attempt, E, must, StatusError, statusOf } from "./errno.ts";
+import { attempt, E, StatusError, statusOf } from "./errno.ts";
 import { type HashAlgorithm, hashEntry } from "./hash-file.ts";
 import { Item, PortableItemResults } from "./item-results.ts";
 import { type Job, openJob, PLAIN_SETTINGS, wantedOf } from "./job.ts";

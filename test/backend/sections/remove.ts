@@ -27,8 +27,11 @@ export function removeSection(h: Harness): void {
 
   h.test("with `same`, only what is still the entry that was listed", async () => {
     for (const name of ["edited", "replaced", "touched", "kind", "gone", "fine"]) h.write(`target/${name}`, "old");
+    const stamp = () => Bun.spawnSync(["touch", "-d", "2015-05-05 05:05:05.5 UTC", h.at("target/edited")]);
+    stamp();
     const { batch, handle } = await h.hold("target");
     fs.writeFileSync(h.at("target/edited"), "longer");
+    stamp();
     h.write("target/new", "old");
     fs.renameSync(h.at("target/new"), h.at("target/replaced"));
     fs.utimesSync(h.at("target/touched"), 5, 5);
