@@ -109,12 +109,7 @@ export class TargetRunner {
 
   /** Closes what an early end left open. */
   dispose(): void {
-    for (const dir of this.state.dirs.values()) {
-      // An ordinary user's directory that was opened for changes, and not stamped since.
-      if (dir.madeWritable && !dir.stamping && dir.handle >= 0 && dir.target !== undefined)
-        fchmodSync(dir.handle, dir.target.mode(dir.target.self) & 0o7777);
-      this.close(dir);
-    }
+    for (const dir of this.state.dirs.values()) this.close(dir);
   }
 
   private feed(event: TargetEvent): void {
@@ -425,6 +420,10 @@ export class TargetRunner {
         if (handle >= 0 && handle !== dir.handle) backend.close([handle]);
       });
     }
+    // An ordinary user's directory that was opened for changes, and not stamped since: the run was stopped, or its
+    // source has no mode to give.
+    if (dir.madeWritable && !dir.stamping && dir.handle >= 0 && dir.target !== undefined)
+      fchmodSync(dir.handle, dir.target.mode(dir.target.self) & 0o7777);
     // A copy to a new name works in the root's own descriptor, which its opener closes.
     if (dir.handle >= 0 && dir.handle !== this.context.root) backend.close([dir.handle]);
     if (dir.target !== undefined) backend.releaseBatch(dir.target);
