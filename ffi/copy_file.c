@@ -165,6 +165,9 @@ static int move_data(fsy_job *j, reading *in, int target, int64_t basis, bool de
     flow.basis = basis > 0;
     bool sparse = (j->opt.flags & FSY_OPT_SPARSE) && (in->want.flags & FSY_ROW_SPARSE);
     int status = 1;
+    /* a clone must end where the target ends, or on a block's boundary */
+    if (size > 0 && !delta && basis > size && (flow.allowed & (1u << FSY_METHOD_CLONE)) && ftruncate(target, size) == 0)
+      basis = size;
     if (size > 0 && !delta) status = fsy_flow_clone(&flow, size);
     if (status == 1) {
       int64_t compared = delta ? (basis < size ? basis : size) : 0;
@@ -224,11 +227,13 @@ static int copy_large(fsy_job *j, reading *in, const char *name, bool exists, fs
 /* ---- in place -------------------------------------------------------------------------------------------------------- */
 
 /* Opens the existing regular file for writing. 0, 1 when there is none to write into, -errno. */
-static int open_in_place(fsy_job *j, const char *name, int *fd, struct stat *st, bool *made_writable) {
+static int open_in_place(fsy_job *j, const char *name, int *fd, struct stat *st, uint32_t *mode_before,
+                         bool *made_writable) {
   int flags = O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
   *made_writable = false;
   if (fstatat(j->target_dir, name, st, AT_SYMLINK_NOFOLLOW) < 0) return errno == ENOENT ? 1 : -errno;
   if (!S_ISREG(st->st_mode)) return 1;
+  *mode_before = st->st_mode;
   *fd = openat(j->target_dir, name, flags);
   if (*fd < 0 && errno == EACCES && st->st_uid == j->euid && (st->st_mode & 0600) != 0600) {
     int path = openat(j->target_dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
@@ -236,7 +241,7 @@ static int open_in_place(fsy_job *j, const char *name, int *fd, struct stat *st,
     char proc[FSY_PROC_PATH];
     if (path < 0) return -errno;
     fsy_proc_path(proc, path);
-    if (fstat(path, &same) == 0 && S_ISREG(same.st_mode) && chmod(proc, (same.st_mode & 07777) | 0600) == 0) {
+    if (fstat(path, &same) == 0 && S_ISREG(same.st_mode) && (*mode_before = same.st_mode, true) && chmod(proc, (same.st_mode & 07777) | 0600) == 0) {
       *made_writable = true;
       *fd = openat(j->target_dir, name, flags);
       if (*fd < 0) (void)chmod(proc, same.st_mode & 07777);
@@ -255,9 +260,10 @@ static int copy_in_place(fsy_job *j, reading *in, const char *name, fsy_result *
   int fd = -1;
   struct stat st;
   bool made_writable;
-  int status = open_in_place(j, name, &fd, &st, &made_writable);
+  uint32_t mode_before = 0;
+  int status = open_in_place(j, name, &fd, &st, &mode_before, &made_writable);
   if (status) return status > 0 ? 1 : fsy_fail(r, status, FSY_STAGE_CREATE);
-  uint32_t mode = made_writable ? st.st_mode & ~0600u : st.st_mode;
+  uint32_t mode = made_writable ? mode_before : st.st_mode;
   struct stat source;
   if (fstat(in->fd, &source) == 0 && source.st_dev == st.st_dev && source.st_ino == st.st_ino)
     status = fsy_fail(r, -EINVAL, FSY_STAGE_CREATE); /* source and target are one file */

@@ -132,6 +132,9 @@ int fsy_meta_apply(fsy_job *j, fsy_subject s, const fsy_entry *want, fsy_state *
   uint32_t which = fsy_attr_mask(flags), synced = 0;
   bool attrs = which && (want->attrs || (want->flags & FSY_ROW_ATTR_FAILED) || now->attrs_possible);
   if (attrs) {
+    /* user.* wants write permission on the inode, also through an open descriptor; the mode is set again below */
+    bool locked = !j->may_chown && now->mode_known && !(now->mode & 0200) && now->uid == j->euid && type != S_IFLNK;
+    if (locked && change_mode(j->task->ring, s, (now->mode & 07777) | 0200) == 0) now->mode |= 0200;
     synced = fsy_attrs_sync(j->task, attrs_from, s, which, !now->attrs_possible, false, r);
     if (synced & FSY_SYNC_SET_ACCESS) now->mode_known = false;
   }

@@ -4,11 +4,20 @@
  *     begin: open source and temporary file; a clone ends it here
  *     split into ranges; keep `workers` of them in flight; ranges below the basis are compared before they are written
  *     commit: check that the source did not change, metadata, publish
- *     the source changed meanwhile: once more from the beginning, with what is there as basis
+ *     the source is not what was listed: once more as it is now, with what is there as basis
  */
+import { FileType } from "../core/entry-batch.ts";
 import { E } from "../core/errno.ts";
 import { LIMITS } from "../core/limits.ts";
-import { type Backend, ItemFlag, type ItemResults, type LargeFile, type LargeRequest, METHODS } from "../fs/backend.ts";
+import {
+  type Backend,
+  ItemFlag,
+  type ItemResults,
+  type LargeFile,
+  type LargeRequest,
+  METHODS,
+  ROW_EXISTS,
+} from "../fs/backend.ts";
 
 /** `onBytes` hears of payload as it lands. Keeps the part for the next run when the file could not be finished. */
 export async function copyLargeFile(
@@ -17,13 +26,39 @@ export async function copyLargeFile(
   onBytes: (bytes: number) => void,
   signal: AbortSignal,
 ): Promise<ItemResults> {
-  let attempt = await copyOnce(backend, request, onBytes, signal);
+  const attempt = await copyOnce(backend, request, onBytes, signal);
   const changed = attempt.status(0) === -E.BUSY && (attempt.flags(0) & ItemFlag.changed) !== 0;
-  if (changed && !signal.aborted) {
+  if (!changed || signal.aborted) return attempt;
+  const row = request.rows[0]!;
+  const { xattrs, acls, follow } = request.settings.settings;
+  const name = request.batch.name(row & ~ROW_EXISTS).slice();
+  const fresh = await backend.stat(request.source, [name], { xattrs, acls, follow });
+  try {
+    if (fresh.rowStatus(0) !== 0 || fresh.type(0) !== FileType.regular) return attempt;
     attempt.release();
-    attempt = await copyOnce(backend, request, onBytes, signal);
+    const rows = Uint32Array.of((row & ROW_EXISTS) >>> 0);
+    return asRetried(await copyOnce(backend, { ...request, batch: fresh, rows }, onBytes, signal));
+  } finally {
+    backend.releaseBatch(fresh);
   }
-  return attempt;
+}
+
+function asRetried(results: ItemResults): ItemResults {
+  return {
+    count: 1,
+    status: (i) => results.status(i),
+    stage: (i) => results.stage(i),
+    method: (i) => results.method(i),
+    refused: (i) => results.refused(i),
+    refusedErrno: (i) => results.refusedErrno(i),
+    warnings: (i) => results.warnings(i),
+    warningErrno: (i) => results.warningErrno(i),
+    flags: (i) => results.flags(i) | (results.status(i) === 0 ? ItemFlag.retried : 0),
+    bytes: (i) => results.bytes(i),
+    size: (i) => results.size(i),
+    digest: (i) => results.digest(i),
+    release: () => results.release(),
+  };
 }
 
 async function copyOnce(

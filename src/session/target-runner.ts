@@ -361,6 +361,15 @@ export class TargetRunner {
     const onBytes = (bytes: number): void => {
       this.state.counters.bytesTransferred += bytes;
     };
+    // Only the ordinary copy opens a file for writing in place that its owner may not write.
+    const targetRow = effect.dir.difference!.targetRows[effect.rows[0]!]!;
+    const isReadOnly = targetRow >= 0 && (effect.dir.target!.mode(targetRow) & 0o600) !== 0o600;
+    if (this.context.options.write.inplace && isReadOnly) {
+      return backend.copy(request).then((results) => {
+        onBytes(results.bytes(0));
+        return results;
+      });
+    }
     return copyLargeFile(backend, { ...request, resume: true }, onBytes, signal);
   }
 
