@@ -63,6 +63,8 @@ typedef struct fsy_worker {
   uint32_t index;
   atomic_int writes_in; /* directory that the request at hand changes */
   bool noatime_refused; /* O_NOATIME gave EPERM: not ours, do not ask again */
+  uint32_t fs_dev;      /* device whose statfs type is known; 0: none */
+  uint32_t fs_type;
   fsy_buffer io;        /* file data */
   fsy_buffer dents;     /* getdents64 */
   fsy_buffer order;     /* sort keys */
@@ -106,6 +108,7 @@ struct fsy_ring {
   pthread_cond_t queue_ready;
   fsy_queue quick; /* scans and small questions */
   fsy_queue bulk;  /* what moves data */
+  atomic_uint queued; /* requests in both queues */
   uint32_t sq_head;
   uint32_t workers_wanted;
   bool stopping;
@@ -114,6 +117,8 @@ struct fsy_ring {
   pthread_mutex_t done_lock; /* completion ring, arming */
   uint32_t cq_tail;
   bool armed;
+  atomic_uint owed;  /* completions that stand there unannounced: somebody wakes the owner before the workers rest */
+  int64_t last_wake; /* nanoseconds on the monotonic clock */
   int wake_read, wake_write;
   atomic_uint quiet_done; /* requests that ended without a completion */
 
@@ -125,6 +130,8 @@ struct fsy_ring {
   fsy_pair pair[FSY_PAIRS];
 
   bool sha_fast; /* set once at open */
+  uint32_t euid; /* of the process when the ring was opened */
+  bool may_chown;
   atomic_ullong temp_counter;
   atomic_bool link_by_proc;   /* linkat(AT_EMPTY_PATH) is not permitted here */
   atomic_bool no_xattrat;     /* kernel before 6.13 */
@@ -273,6 +280,8 @@ typedef struct fsy_job {
 int fsy_job_open(fsy_job *j, fsy_task *t);
 /* A job that copies everything about an entry from one directory to another, for backups and moves. */
 void fsy_job_whole(fsy_job *whole, const fsy_job *of, int source_dir, int target_dir);
+/* CAP_CHOWN of the calling thread. */
+bool fsy_may_chown(void);
 bool fsy_in_group(fsy_job *j, uint32_t gid);
 fsy_pair *fsy_job_pair(fsy_job *j, uint32_t source_dev);
 void fsy_warn(fsy_result *r, uint32_t bit, int error);

@@ -14,7 +14,7 @@ struct cap_data {
 };
 
 /* CAP_CHOWN of the calling thread; in a user namespace euid 0 alone says little. */
-static bool may_chown(void) {
+bool fsy_may_chown(void) {
   struct cap_header header = {0x20080522u, 0};
   struct cap_data data[2] = {{0, 0, 0}, {0, 0, 0}};
   if (syscall(SYS_capget, &header, data) < 0) return geteuid() == 0;
@@ -42,8 +42,8 @@ int fsy_job_open(fsy_job *j, fsy_task *t) {
   j->temp_dir = q->fd3 >= 0 ? q->fd3 : q->fd1;
   if (j->backup_dir == j->target_dir && !*j->suffix) j->backup_dir = FSY_NO_FD; /* would keep it under its own name */
   j->inherits = j->groups = -1;
-  j->euid = (uint32_t)geteuid();
-  j->may_chown = may_chown();
+  j->euid = t->ring->euid;
+  j->may_chown = t->ring->may_chown;
   struct stat st;
   if (q->fd1 >= 0) {
     if (fstat(j->temp_dir, &st) < 0) return -errno;
@@ -65,7 +65,6 @@ void fsy_job_whole(fsy_job *whole, const fsy_job *of, int source_dir, int target
                      FSY_OPT_SPARSE | FSY_OPT_LINK_TIMES | (of->opt.flags & (FSY_OPT_FSYNC | FSY_OPT_XATTR_PRIVILEGED));
   whole->opt.methods = (1u << FSY_METHOD_COUNT) - 2;
   whole->opt.chown_uid = whole->opt.chown_gid = UINT32_MAX;
-  whole->may_chown = may_chown();
   whole->pair = NULL;
   whole->default_acl = false; /* modes are preserved */
   whole->inherits = -1;

@@ -144,7 +144,36 @@ fsy_pair *fsy_pair_of(fsy_ring *ring, uint32_t source_dev, uint32_t target_dev) 
 
 /* ---- completions ------------------------------------------------------------------------------------------------ */
 
-static void complete(fsy_ring *ring, const fsy_task *t) {
+static void write_wake(fsy_ring *ring) {
+  ssize_t done;
+  do done = write(ring->wake_write, "", 1);
+  while (done < 0 && errno == EINTR); /* EAGAIN: the pipe is full, hence readable */
+}
+
+/* A wake-up costs the owner ten system calls, more than a small request. While requests are short and others wait,
+ * one wake-up serves all completions of WAKE_GAP_NANOS; `pay_wake` runs before a worker rests or turns to what may
+ * take long, so that no completion waits for longer than a short request. */
+enum { WAKE_GAP_NANOS = 300000, WAKE_SHORT_NANOS = 200000, WAKE_MOST = 24 };
+
+static bool may_owe(const fsy_ring *ring, int64_t nanos, int64_t now) {
+  return nanos < WAKE_SHORT_NANOS && now - ring->last_wake < WAKE_GAP_NANOS &&
+         ring->owed < WAKE_MOST &&
+         atomic_load_explicit(&ring->queued, memory_order_acquire) > 0 && rate_of(ring) <= 0;
+}
+
+static void pay_wake(fsy_ring *ring) {
+  pthread_mutex_lock(&ring->done_lock);
+  bool wake = ring->armed && ring->owed;
+  if (wake) {
+    ring->armed = false;
+    ring->last_wake = (int64_t)(fsy_now() * 1e9);
+  }
+  ring->owed = 0;
+  pthread_mutex_unlock(&ring->done_lock);
+  if (wake) write_wake(ring);
+}
+
+static void complete(fsy_ring *ring, const fsy_task *t, int64_t now) {
   if (t->quiet) {
     atomic_fetch_add(&ring->quiet_done, 1);
     return;
@@ -154,12 +183,17 @@ static void complete(fsy_ring *ring, const fsy_task *t) {
   ring->cq_tail++;
   __atomic_store_n(&ring->control->cq_tail, ring->cq_tail, __ATOMIC_RELEASE);
   bool wake = ring->armed;
-  ring->armed = false;
+  if (wake && may_owe(ring, (int64_t)t->cqe.nanos, now)) {
+    ring->owed++;
+    wake = false;
+  }
+  if (wake) {
+    ring->armed = false;
+    ring->owed = 0;
+    ring->last_wake = now;
+  }
   pthread_mutex_unlock(&ring->done_lock);
-  if (!wake) return;
-  ssize_t done;
-  do done = write(ring->wake_write, "", 1);
-  while (done < 0 && errno == EINTR); /* EAGAIN: the pipe is full, hence readable */
+  if (wake) write_wake(ring);
 }
 
 static void run(fsy_ring *ring, fsy_worker *worker, const fsy_sqe *sqe) {
@@ -178,7 +212,7 @@ static void run(fsy_ring *ring, fsy_worker *worker, const fsy_sqe *sqe) {
   int64_t nanos = ((int64_t)to.tv_sec - from.tv_sec) * 1000000000 + (to.tv_nsec - from.tv_nsec);
   t.cqe.nanos = (double)nanos;
   __atomic_fetch_add(&ring->control->busy_nanos, (uint64_t)nanos, __ATOMIC_RELAXED);
-  complete(ring, &t);
+  complete(ring, &t, (int64_t)to.tv_sec * 1000000000 + to.tv_nsec);
 }
 
 /* ---- workers ------------------------------------------------------------------------------------------------------ */
@@ -193,6 +227,18 @@ static int written_directory(const fsy_sqe *sqe) {
     case FSY_OP_DELETE:
     case FSY_OP_SWEEP: return sqe->fd0;
     default: return FSY_NO_FD;
+  }
+}
+
+static bool may_take_long(uint32_t op) {
+  switch (op) {
+    case FSY_OP_LARGE_BEGIN:
+    case FSY_OP_LARGE_RANGE:
+    case FSY_OP_LARGE_COMMIT:
+    case FSY_OP_HASH:
+    case FSY_OP_SYNC:
+    case FSY_OP_PROBE: return true;
+    default: return false;
   }
 }
 
@@ -234,14 +280,23 @@ static void *worker_main(void *argument) {
         worker->ring = NULL; /* exited; read under queue_lock by fsy_set_workers */
         if (work) pthread_cond_signal(&ring->queue_ready);
         pthread_mutex_unlock(&ring->queue_lock);
+        pay_wake(ring);
         return NULL;
       }
       if (work) break;
+      if (ring->owed) { /* a hint, read without its lock: owed is set only while something was queued */
+        pthread_mutex_unlock(&ring->queue_lock);
+        pay_wake(ring);
+        pthread_mutex_lock(&ring->queue_lock);
+        continue;
+      }
       pthread_cond_wait(&ring->queue_ready, &ring->queue_lock);
     }
     if (ring->quick.head != ring->quick.tail) sqe = ring->quick.slot[ring->quick.head++ & (FSY_QUEUE_SIZE - 1)];
     else take_bulk(ring, worker, &sqe);
+    atomic_fetch_sub_explicit(&ring->queued, 1, memory_order_release);
     pthread_mutex_unlock(&ring->queue_lock);
+    if (may_take_long(sqe.op)) pay_wake(ring);
     run(ring, worker, &sqe);
     worker->writes_in = FSY_NO_FD;
   }
@@ -355,6 +410,8 @@ FSY_API fsy_ring *fsy_open(uint32_t workers, int32_t *error) {
   ring->control->cq_at = CQ_AT;
   ring->sq = (fsy_sqe *)(void *)(ring->base + SQ_AT);
   ring->cq = (fsy_cqe *)(void *)(ring->base + CQ_AT);
+  ring->euid = (uint32_t)geteuid();
+  ring->may_chown = fsy_may_chown();
   ring->heap = fsy_heap_open(ring->base, HEAP_AT, FSY_ARENA_BYTES, &ring->control->arena_used);
   *error = ring->heap ? fsy_set_workers(ring, workers) : -ENOMEM;
   if (*error) {
@@ -383,6 +440,7 @@ FSY_API int32_t fsy_submit(fsy_ring *ring) {
     fsy_queue *queue = sqe->op < FSY_OP_COUNT && operations[sqe->op].quick ? &ring->quick : &ring->bulk;
     queue->slot[queue->tail++ & (FSY_QUEUE_SIZE - 1)] = *sqe;
   }
+  atomic_fetch_add_explicit(&ring->queued, taken, memory_order_release);
   if (taken == 1) pthread_cond_signal(&ring->queue_ready);
   else if (taken) pthread_cond_broadcast(&ring->queue_ready);
   pthread_mutex_unlock(&ring->queue_lock);
@@ -393,6 +451,7 @@ FSY_API uint32_t fsy_reap(fsy_ring *ring) {
   pthread_mutex_lock(&ring->done_lock);
   uint32_t ready = ring->cq_tail - ring->control->cq_head;
   ring->armed = ready == 0;
+  ring->owed = 0;
   pthread_mutex_unlock(&ring->done_lock);
   return ready;
 }

@@ -234,7 +234,7 @@ static int open_directory(fsy_task *t, const char *path, uint32_t *batch_flags, 
     if (fd < 0) fd = -errno;
   }
   if (created) *batch_flags |= FSY_BATCH_CREATED;
-  if (!(q->flags & FSY_WALK_WRITABLE) || many || geteuid() == 0) return fd;
+  if (!(q->flags & FSY_WALK_WRITABLE) || many || t->ring->euid == 0) return fd;
   struct stat st;
   if (fd >= 0 && fstat(fd, &st) == 0 && (st.st_mode & 0700) == 0700) return fd;
   if (fd < 0 && fd != -EACCES) return fd;
@@ -246,13 +246,24 @@ static int open_directory(fsy_task *t, const char *path, uint32_t *batch_flags, 
   return fd < 0 ? -errno : fd;
 }
 
+/* By device, since each worker sees the same few again and again. */
+static uint32_t type_of_filesystem(fsy_worker *worker, int dir, uint32_t dev) {
+  if (dev && worker->fs_dev == dev) return worker->fs_type;
+  struct statfs fs;
+  if (fstatfs(dir, &fs) < 0) return 0;
+  worker->fs_dev = dev;
+  worker->fs_type = (uint32_t)fs.f_type;
+  return worker->fs_type;
+}
+
 int fsy_op_walk(fsy_task *t) {
   const fsy_sqe *q = &t->sqe;
   const char *path = q->path ? fsy_string_at(t->ring, q->path, q->path_bytes) : "";
   uint32_t batch_flags = 0, mode_before = 0;
   int dir = !path ? -EINVAL : fsy_cancelled(t->ring) ? -ECANCELED : open_directory(t, path, &batch_flags, &mode_before);
   listing l = {0, 0, dir < 0 ? dir : 0};
-  if (dir >= 0 && !(q->flags & FSY_WALK_SELF_ONLY)) l = list_names(t, dir);
+  /* what was just made is empty */
+  if (dir >= 0 && !(q->flags & FSY_WALK_SELF_ONLY) && !(batch_flags & FSY_BATCH_CREATED)) l = list_names(t, dir);
   if (l.status && dir >= 0) batch_flags |= FSY_BATCH_PARTIAL;
 
   fsy_builder b;
@@ -268,8 +279,7 @@ int fsy_op_walk(fsy_task *t) {
     a.dev = fsy_u32(&b.view, FSY_U32_DEV)[l.count];
     a.known_dev = fsy_u32(&b.view, FSY_U32_STATUS)[l.count] == 0;
     if (batch_flags & FSY_BATCH_MADE_WRITABLE) fsy_u32(&b.view, FSY_U32_MODE)[l.count] = mode_before;
-    struct statfs fs;
-    if (fstatfs(dir, &fs) == 0) b.view.batch->fs_type = (uint32_t)fs.f_type;
+    b.view.batch->fs_type = type_of_filesystem(t->worker, dir, a.known_dev ? a.dev : 0);
 
     const char *names = (const char *)t->worker->scratch.at;
     found *list = (found *)(void *)t->worker->order.at;

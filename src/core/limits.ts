@@ -13,8 +13,11 @@ export const LIMITS = {
   sliceFiles: 128,
   /** Payload of one copy request. */
   sliceBytes: 16 * MIB,
-  /** Copy requests in flight per worker: one working, the others ready. */
-  slicesPerWorker: 3,
+  /**
+   * Copy requests in flight per worker: enough that several directories are among them, since two workers that make
+   * names in one directory wait for its lock.
+   */
+  slicesPerWorker: 20,
   /** Below: content goes by read/write, the fast methods cost more than they save. */
   smallFileBytes: 64 * KIB,
   /** Planner classes. */

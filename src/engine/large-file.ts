@@ -148,7 +148,8 @@ export function failedItem(status: number, stage: number, refused = 0, count = 1
     refusedErrno: () => 0,
     warnings: () => 0,
     warningErrno: () => 0,
-    flags: () => 0,
+    // A source that is no longer what was listed is the one thing that is "busy".
+    flags: () => (status === -E.BUSY ? ItemFlag.changed : 0),
     bytes: () => 0,
     size: () => 0,
     digest: () => new Uint8Array(0),

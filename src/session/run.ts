@@ -30,7 +30,7 @@ import { guardOverlap, openMaking, type Places, placementOf, resolvePlaces } fro
 import { type SourceContext, type SourceRoot, SourceRunner } from "./source-runner.ts";
 import { summarize } from "./summary.ts";
 import { TargetRunner } from "./target-runner.ts";
-import { newCounters, type TargetState, targetState } from "./target-state.ts";
+import { addTo, newCounters, type TargetState, targetState } from "./target-state.ts";
 
 const UNKNOWN_DEVICE: WorkerFacts = {
   cores: availableParallelism(),
@@ -41,6 +41,7 @@ const UNKNOWN_DEVICE: WorkerFacts = {
 
 /** Throws RunError before anything was touched; later failures are in the summary. */
 export async function startRun(request: RunRequest): Promise<Run> {
+  guardOwners(request.options);
   const places = resolvePlaces(request.sources, request.target);
   const filter = compileFilter(request.options.filter, { deleteExcluded: request.options.delete.excluded });
   guardOverlap(places, request.options, filter.root());
@@ -48,6 +49,18 @@ export async function startRun(request: RunRequest): Promise<Run> {
   const counters = newCounters();
   request.hooks.onStart(counters);
   return { placement, summary: runToEnd(request, places, filter, counters) };
+}
+
+/** What --chown asks for must be possible: everything would arrive with another owner, and look well. */
+function guardOwners({ verb, preserve: { chownUid, chownGid } }: RunOptions): void {
+  const own = process.geteuid?.();
+  if (verb === "check" || own === 0) return;
+  const refuse = (what: string): never => {
+    throw new RunError(ExitCode.usage, "chown_not_permitted", `--chown: only root can give files to ${what}`);
+  };
+  if (chownUid !== undefined && chownUid !== own) refuse(`user ${chownUid}`);
+  if (chownGid !== undefined && chownGid !== process.getegid?.() && !process.getgroups?.().includes(chownGid))
+    refuse(`group ${chownGid}, which you are not in`);
 }
 
 async function runToEnd(
@@ -62,8 +75,20 @@ async function runToEnd(
     workers: options.write.workers > 0 ? options.write.workers : workersFor(UNKNOWN_DEVICE),
   });
   try {
+    let earlier: TargetState | undefined;
+    let unchanged = 0;
     for (let attempt = 0; ; attempt++) {
-      const state = await runOnce(request, places, filter, counters, backend);
+      // What the first attempt made is there for the others.
+      const state = await runOnce(
+        request,
+        attempt === 0 ? places : { ...places, targetExists: true },
+        filter,
+        counters,
+        backend,
+      );
+      if (earlier === undefined) unchanged = counters.unchanged;
+      else addEarlier(state, earlier, unchanged);
+      earlier = state;
       const again = attempt < options.retry.attempts && mayPass(state) && !signal.aborted && !options.dryRun;
       if (!again)
         return summarize(state, { backend, durationMs: performance.now() - startedMs, aborted: signal.aborted });
@@ -72,12 +97,33 @@ async function runToEnd(
       await pause(options.retry.waitMs, signal);
       if (signal.aborted)
         return summarize(state, { backend, durationMs: performance.now() - startedMs, aborted: true });
-      counters.failed = 0;
-      counters.vanished = 0;
+      beginAgain(counters);
     }
   } finally {
     await backend.shutdown();
   }
+}
+
+/** What is examined once more counts once; what was done stays done. */
+function beginAgain(counters: Counters): void {
+  Object.assign(counters, {
+    phase: "scanning",
+    directoriesExamined: 0,
+    entriesExamined: 0,
+    filesExamined: 0,
+    scanComplete: false,
+    filesToTransfer: counters.filesTransferred,
+    bytesToTransfer: counters.bytesLogical,
+    failed: 0,
+    vanished: 0,
+    attributeWarnings: 0,
+  } satisfies Partial<Counters>);
+}
+
+/** The methods of all attempts. What an earlier one transferred is unchanged for the next, but not for the run. */
+function addEarlier(state: TargetState, earlier: TargetState, unchanged: number): void {
+  for (const [method, files] of earlier.methods) addTo(state.methods, method, files);
+  state.counters.unchanged = unchanged;
 }
 
 /** Failures of a kind that another try may not meet again. */

@@ -182,7 +182,10 @@ function compareSelf(
     dir.created = true;
     state.counters.directoriesCreated++;
     reportRows(state, dir, state.options.verb === "check" ? "differ" : "create", [source.self], effects, ["missing"]);
-    if (dir.handle >= 0 && carriesAttributes)
+    // What it inherited from a default ACL above goes, unless the source has the like.
+    const made = dir.target;
+    const inherited = made !== undefined && (made.attrLow(made.self) !== 0 || made.attrHigh(made.self) !== 0);
+    if (dir.handle >= 0 && (carriesAttributes || inherited))
       need(state, dir, Uint32Array.of(source.self), "attributes", "self", effects);
     return;
   }

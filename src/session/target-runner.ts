@@ -1,11 +1,18 @@
 /** Runs the target role: its step function decides, this does. */
-import { fchmodSync } from "node:fs";
 import { BatchFlag, type EntryBatch, rowFields } from "../core/entry-batch.ts";
 import { E } from "../core/errno.ts";
 import type { RunHooks } from "../core/events.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { RunOptions } from "../core/options.ts";
 import { deleteRecords } from "../engine/deletion.ts";
+import {
+  deniesListing,
+  deniesWriting,
+  LIFT,
+  makeDirectoryByUmask,
+  markCreated,
+  restoreMode,
+} from "../engine/directory-access.ts";
 import { ExtraneousWalker } from "../engine/extraneous.ts";
 import { copyLargeFile, failedItem } from "../engine/large-file.ts";
 import { moveEntries } from "../engine/move-entries.ts";
@@ -72,6 +79,10 @@ export class TargetRunner {
   private readonly copySlots: number;
   private readonly extraneous: ExtraneousWalker;
   private readonly withoutAttributes: PreparedSettings;
+  /** Root needs no permission, and a dry run takes none. */
+  private readonly mayLift: boolean;
+  /** Directories that are being made writable. */
+  private readonly liftings = new Map<TargetDir, Promise<void>>();
   /** Backup directories of directories that need one, open until the directory is. */
   private readonly backups = new Map<TargetDir, Promise<DirHandle>>();
   private reviewAtFiles = WORKER_REVIEW_FILES;
@@ -84,6 +95,7 @@ export class TargetRunner {
     this.state = state;
     this.link = link;
     const { backend, settings } = context;
+    this.mayLift = !touchesNothing(state) && process.geteuid?.() !== 0;
     this.withoutAttributes = backend.prepare({ ...settings.settings, xattrs: false, acls: false });
     this.copySlots = context.backend.workers * LIMITS.slicesPerWorker;
     const { backup } = context.options.write;
@@ -140,26 +152,16 @@ export class TargetRunner {
           results,
         }));
         return;
-      case "stamp": {
-        const source = effect.dir.selfContent?.parts[0]?.handle ?? NO_HANDLE;
-        const self = Uint32Array.of(effect.dir.source.self);
-        this.afterwards(this.repair(effect.dir, source, self), (results) => ({
-          kind: "stamped",
-          dir: effect.dir,
-          results,
-        }));
+      case "stamp":
+        this.afterwards(this.stamp(effect.dir), (results) => ({ kind: "stamped", dir: effect.dir, results }));
         return;
-      }
       case "link":
-        this.afterwards(
-          backend.link(root, effect.leader, effect.dir.handle, effect.dir.source.name(effect.row)),
-          (status) => ({
-            kind: "linked",
-            dir: effect.dir,
-            row: effect.row,
-            status,
-          }),
-        );
+        this.afterwards(this.makeLink(effect.dir, effect.row, effect.leader), (status) => ({
+          kind: "linked",
+          dir: effect.dir,
+          row: effect.row,
+          status,
+        }));
         return;
       case "digest":
         this.afterwards(this.digest(effect.dir, effect.rows), (digests) => ({
@@ -244,16 +246,69 @@ export class TargetRunner {
 
   private walkOptions(create: boolean): WalkOptions {
     const { preserve } = this.context.options;
-    const writes = !touchesNothing(this.state);
     return {
       xattrs: preserve.xattrs,
       acls: preserve.acls,
       follow: false,
       openFollow: false,
-      create: create && writes,
-      writable: writes,
+      create: create && !touchesNothing(this.state),
+      writable: false,
       selfOnly: false,
     };
+  }
+
+  /** Opens and lists a directory. One that denies that to its owner is made accessible; the stamp gives its mode back. */
+  private async list(dir: TargetDir, parent: DirHandle, name: Uint8Array, create: boolean): Promise<EntryBatch> {
+    const { backend } = this.context;
+    const options = this.walkOptions(create);
+    const made = create && this.makeByUmask(dir, parent, name);
+    const listing = await backend.walk(parent, name, options);
+    if (made) markCreated(listing);
+    if (!this.mayLift || !deniesListing(listing)) return listing;
+    if (listing.dirfd >= 0) backend.close([listing.dirfd]);
+    backend.releaseBatch(listing);
+    return backend.walk(parent, name, { ...options, writable: true });
+  }
+
+  /** Without --perms the system decides the mode of a new directory: by umask, default ACL and the set-gid bit above. */
+  private makeByUmask(dir: TargetDir, parent: DirHandle, name: Uint8Array): boolean {
+    if (this.context.options.preserve.perms || touchesNothing(this.state)) return false;
+    return makeDirectoryByUmask(parent, name, dir.source.mode(dir.source.self) & 0o777);
+  }
+
+  /** Before the first write into a directory that its owner made read-only. */
+  private lift(dir: TargetDir): Promise<void> | undefined {
+    const { target } = dir;
+    if (!this.mayLift || dir.madeWritable || target === undefined || dir.handle < 0) return undefined;
+    if (!deniesWriting(target)) return undefined;
+    let lifting = this.liftings.get(dir);
+    if (lifting === undefined) {
+      lifting = this.liftNow(dir);
+      this.liftings.set(dir, lifting);
+    }
+    return lifting;
+  }
+
+  private async liftNow(dir: TargetDir): Promise<void> {
+    const { backend } = this.context;
+    const lifted = await backend.walk(dir.handle, SELF_NAME, LIFT);
+    dir.madeWritable = (lifted.flags & BatchFlag.madeWritable) !== 0;
+    if (lifted.dirfd >= 0) backend.close([lifted.dirfd]);
+    backend.releaseBatch(lifted);
+    this.liftings.delete(dir);
+  }
+
+  private async stamp(dir: TargetDir): Promise<ItemResults> {
+    const source = dir.selfContent?.parts[0]?.handle ?? NO_HANDLE;
+    const results = await this.repair(dir, source, Uint32Array.of(dir.source.self));
+    // Modes are not kept: it gets back the one it had.
+    if (dir.madeWritable && !this.context.options.preserve.perms) restoreMode(dir.handle, dir.target!);
+    return results;
+  }
+
+  private async makeLink(dir: TargetDir, row: number, leader: Uint8Array): Promise<number> {
+    await this.lift(dir);
+    return this.context.backend.link(this.context.root, leader, dir.handle, dir.source.name(row));
   }
 
   private async open(effect: Extract<TargetEffect, { kind: "open" }>): Promise<EntryBatch> {
@@ -262,10 +317,11 @@ export class TargetRunner {
     if (dir.parent === undefined) {
       if (root < 0) return backend.makeBatch([{ name: SELF_NAME }], { flags: BatchFlag.created });
       if (rename !== undefined) return this.openRenamed(rename);
-      const listing = await backend.walk(root, SELF_NAME, this.walkOptions(false));
-      if (rootCreated) listing.u32[(listing.at >> 2) + 5] = listing.flags | BatchFlag.created;
+      const listing = await this.list(dir, root, SELF_NAME, false);
+      if (rootCreated) markCreated(listing);
       return listing;
     }
+    if (effect.create || effect.removeFirst >= 0) await this.lift(dir.parent);
     if (effect.removeFirst >= 0) {
       const parent = dir.parent;
       const backup = await this.backupHandle(parent);
@@ -277,7 +333,7 @@ export class TargetRunner {
       removed.release();
       if (status !== 0) return backend.makeBatch([{ name: SELF_NAME, status }], { status });
     }
-    return backend.walk(dir.parent.handle, dir.name, this.walkOptions(effect.create));
+    return this.list(dir, dir.parent.handle, dir.name, effect.create);
   }
 
   /** The one entry that a copy to a new name replaces, listed under the source's name so that the two meet. */
@@ -314,7 +370,9 @@ export class TargetRunner {
     while (this.copying < this.copySlots && this.nextCopy < this.waitingCopies.length) {
       const effect = this.waitingCopies[this.nextCopy++]!;
       this.copying++;
-      this.afterwards(this.copy(effect), (results) => {
+      const lifting = this.lift(effect.dir);
+      const copied = lifting === undefined ? this.copy(effect) : lifting.then(() => this.copy(effect));
+      this.afterwards(copied, (results) => {
         this.copying--;
         this.startCopies();
         return { kind: "copied", dir: effect.dir, task: effect.task, rows: effect.rows, results };
@@ -397,6 +455,7 @@ export class TargetRunner {
   }
 
   private async sweep(dir: TargetDir, rows: readonly number[]): Promise<void> {
+    await this.lift(dir);
     const results = await this.context.backend.sweep(dir.handle, dir.target!, Uint32Array.from(rows));
     results.release();
   }
@@ -432,7 +491,7 @@ export class TargetRunner {
     // An ordinary user's directory that was opened for changes, and not stamped since: the run was stopped, or its
     // source has no mode to give.
     if (dir.madeWritable && !dir.stamping && dir.handle >= 0 && dir.target !== undefined)
-      fchmodSync(dir.handle, dir.target.mode(dir.target.self) & 0o7777);
+      restoreMode(dir.handle, dir.target);
     // A copy to a new name works in the root's own descriptor, which its opener closes.
     if (dir.handle >= 0 && dir.handle !== this.context.root) backend.close([dir.handle]);
     if (dir.target !== undefined) backend.releaseBatch(dir.target);

@@ -30,6 +30,8 @@ export interface Synced {
 }
 
 const ACLS = new Set(["system.posix_acl_access", "system.posix_acl_default", "system.richacl"]);
+/** XFS shows root the ACLs a second time under these names. */
+const SHADOWS = new Set(["trusted.SGI_ACL_FILE", "trusted.SGI_ACL_DEFAULT"]);
 const LATE_ACLS = new Set(["system.nfs4_acl", "system.nfs4_acl_xdr"]);
 const ACCESS_ACLS = new Set(["system.posix_acl_access", "system.richacl"]);
 const NOTHING: Synced = { changedMode: false, hasLate: false };
@@ -46,6 +48,7 @@ function wantedNames(list: Uint8Array, wanted: Wanted): string[] {
 function isWanted(name: string, wanted: Wanted): boolean {
   if (name.startsWith("user.")) return wanted.xattrs;
   if (name.startsWith("system.")) return wanted.acls && (ACLS.has(name) || LATE_ACLS.has(name));
+  if (SHADOWS.has(name)) return false;
   return (name.startsWith("trusted.") || name.startsWith("security.")) && wanted.xattrs && wanted.privileged;
 }
 function isUnsupported(status: number): boolean {
