@@ -28,6 +28,8 @@ static int class_of(const char *name, uint32_t which) {
       return WANTED;
     return !strcmp(name, "system.nfs4_acl") || !strcmp(name, "system.nfs4_acl_xdr") ? WANTED_LATE : NOT_WANTED;
   }
+  /* XFS shows its ACLs a second time, to root, under these names: writing both would let an old one win */
+  if (!strcmp(name, "trusted.SGI_ACL_FILE") || !strcmp(name, "trusted.SGI_ACL_DEFAULT")) return NOT_WANTED;
   if (starts(name, "trusted.") || starts(name, "security."))
     return (which & FSY_ATTR_XATTRS) && (which & FSY_ATTR_PRIVILEGED) ? WANTED : NOT_WANTED;
   return NOT_WANTED;
@@ -221,7 +223,7 @@ uint32_t fsy_attrs_sync(fsy_task *t, fsy_subject source, fsy_subject target, uin
     fsy_warn(r, FSY_WARN_XATTR, ENAMETOOLONG);
     return 0;
   }
-  ssize_t bytes = list_all(&from, &w->names);
+  ssize_t bytes = source.fd < 0 ? 0 : list_all(&from, &w->names); /* no source: nothing is wanted there */
   if (bytes < 0 && !unsupported_error((int)-bytes)) {
     fsy_warn(r, (which & FSY_ATTR_XATTRS) ? FSY_WARN_XATTR : FSY_WARN_ACL, (int)-bytes);
     return 0;

@@ -399,7 +399,8 @@ static int copy_special(fsy_job *j, const fsy_entry *entry, const char *name, bo
     now.attrs_possible = true;
     inherit_old(j, entry, name, exists, &now);
     int attrs = open_attrs(j, entry);
-    if (attrs < 0) now.attrs_possible = false;
+    /* a default ACL above may have given it one that the source does not have */
+    if (attrs < 0) now.attrs_possible = fsy_attr_mask(j->opt.flags) & FSY_ATTR_ACLS;
     fsy_entry want = *entry;
     if (attrs < 0) {
       want.attrs = 0;

@@ -97,7 +97,9 @@ async function copyOnce(
   await Promise.all(Array.from({ length: Math.max(1, Math.min(backend.workers, ranges.length)) }, lane));
   if (signal.aborted) failure ??= { status: -E.CANCELED, stage: 4 };
   if (failure !== undefined) {
-    await backend.largeAbort(file, request, true);
+    // A part on a full disk would keep it full.
+    const isFull = failure.status === -E.NOSPC || failure.status === -E.DQUOT;
+    await backend.largeAbort(file, request, !isFull);
     return failedItem(failure.status, failure.stage, refused);
   }
   return withTransfer(file, await backend.largeCommit(file, request), bytes, method, refused);

@@ -3,6 +3,7 @@ import { compareDirectory, RowState } from "../compare/compare-directory.ts";
 import { Difference, describeDifference, differenceWords, metadataDifference } from "../compare/rules.ts";
 import type { EntryBatch } from "../core/entry-batch.ts";
 import { BatchFlag, FileType, RowFlag } from "../core/entry-batch.ts";
+import { LIMITS } from "../core/limits.ts";
 import { equalBytes } from "../core/paths.ts";
 import { isPartName, isTemporaryName } from "../core/temporary-names.ts";
 import type { Collected, ExtraneousRecord } from "../engine/extraneous.ts";
@@ -420,7 +421,7 @@ function noteExtraneous(state: TargetState, dir: TargetDir, target: EntryBatch, 
   let kept = 0;
   for (const row of extraneous) {
     if (isTemporaryName(target, row)) {
-      if (isPartName(target, row)) dir.parts.push(row);
+      if (isPartName(target, row) && hasLargeFile(dir.source)) dir.parts.push(row);
       else sweep.push(row);
       continue;
     }
@@ -469,6 +470,13 @@ function noteExtraneous(state: TargetState, dir: TargetDir, target: EntryBatch, 
     effects.push({ kind: "collect", dir, rows: directories });
   }
   noteRecord(state, dir, target, gone);
+}
+
+/** Only a large file goes on from a part. */
+function hasLargeFile(source: EntryBatch): boolean {
+  for (let row = 0; row < source.count; row++)
+    if (source.size(row) >= LIMITS.splitFileBytes && source.type(row) === FileType.regular) return true;
+  return false;
 }
 
 /** What the run itself keeps in the target: its backups, its temporary directory. */

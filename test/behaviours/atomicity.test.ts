@@ -7,9 +7,9 @@ import { assertSameTrees } from "../support/diff.ts";
 import { startFastsync } from "../support/run.ts";
 import { tempDir } from "../support/temp.ts";
 import { noise, TreeBuilder } from "../support/tree.ts";
-import { because, behavioursMissing, mirror, ORDINARY, ordinaryDir, ordinaryMissing, pair } from "./behaviour.ts";
+import { because, behavioursMissing, mirror, ORDINARY, ordinaryDir, ordinaryMissing } from "./behaviour.ts";
 import { compilerMissing, startProgram } from "./c/programs.ts";
-import { MIB, quickDir, temporariesIn, until } from "./moments.ts";
+import { MIB, pair, quickDir, temporariesIn, until } from "./moments.ts";
 
 function inodeOf(path: string): bigint {
   return lstatSync(path, { bigint: true }).ino;

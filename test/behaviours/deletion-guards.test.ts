@@ -17,9 +17,9 @@ import {
   ORDINARY,
   ordinaryDir,
   ordinaryMissing,
-  pair,
   run,
 } from "./behaviour.ts";
+import { pair } from "./moments.ts";
 
 function fill(root: string, count: number, prefix = "file"): void {
   const tree = new TreeBuilder(root);

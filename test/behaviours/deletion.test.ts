@@ -7,7 +7,8 @@ import { canMount, mountFilesystem } from "../support/filesystems.ts";
 import { takeSnapshot } from "../support/snapshot.ts";
 import { tempDir } from "../support/temp.ts";
 import { TreeBuilder } from "../support/tree.ts";
-import { because, behavioursMissing, itemsOf, mirror, pair, run } from "./behaviour.ts";
+import { because, behavioursMissing, itemsOf, mirror, run } from "./behaviour.ts";
+import { pair } from "./moments.ts";
 
 const OLD = 1_400_000_000_000_000_000n;
 

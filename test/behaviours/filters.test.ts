@@ -4,7 +4,8 @@ import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { tempDir } from "../support/temp.ts";
 import { TreeBuilder } from "../support/tree.ts";
-import { because, behavioursMissing, mirror, pair } from "./behaviour.ts";
+import { because, behavioursMissing, mirror } from "./behaviour.ts";
+import { pair } from "./moments.ts";
 
 /** Everything that is not a directory, and directories with a slash where `directories`. */
 function namesIn(root: string, directories = false): string[] {

@@ -17,8 +17,8 @@ import { assertSameTrees } from "../support/diff.ts";
 import { startFastsync } from "../support/run.ts";
 import type { TempDir } from "../support/temp.ts";
 import { noise } from "../support/tree.ts";
-import { because, behavioursMissing, mirror, pair } from "./behaviour.ts";
-import { MIB, quickDir, temporariesIn, temporaryBytes, until } from "./moments.ts";
+import { because, behavioursMissing, mirror } from "./behaviour.ts";
+import { MIB, pair, quickDir, temporariesIn, temporaryBytes, until } from "./moments.ts";
 
 /** Above the size from which files are split, so that they leave a part. */
 const SIZE = 56 * MIB;

@@ -20,8 +20,8 @@ import { join } from "node:path";
 import { assertSameTrees } from "../support/diff.ts";
 import { type JsonEvent, type ProcessResult, startFastsync } from "../support/run.ts";
 import { noise } from "../support/tree.ts";
-import { because, behavioursMissing, mirror, pair } from "./behaviour.ts";
-import { MIB, quickDir, temporariesIn, temporaryBytes, until } from "./moments.ts";
+import { because, behavioursMissing, mirror } from "./behaviour.ts";
+import { MIB, pair, quickDir, temporariesIn, temporaryBytes, until } from "./moments.ts";
 
 /** A run that is slow enough to be disturbed. `first` is being copied, or has been, when `change` is called. */
 async function disturbed(

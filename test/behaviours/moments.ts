@@ -1,7 +1,15 @@
-/** Waiting for the moment in a run at which a test steps in. */
-import { existsSync, lstatSync, readdirSync } from "node:fs";
+/** Scratch trees, and waiting for the moment in a run at which a test steps in. */
+import { spawnSync } from "node:child_process";
+import { existsSync, lstatSync, mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { type TempDir, tempDir } from "../support/temp.ts";
+
+/** Two places side by side; the source is there and empty. */
+export function pair(dir: TempDir): { source: string; target: string } {
+  const [source, target] = [dir.join("source"), dir.join("target")];
+  mkdirSync(source);
+  return { source, target };
+}
 
 /** Polls until `holds` is true; throws when it never is. */
 export async function until(holds: () => boolean, what: string, withinMs = 20_000): Promise<void> {
@@ -18,7 +26,8 @@ export function quickDir(): TempDir {
 
 /** Paths of temporary files of fastsync anywhere below `root`. */
 export function temporariesIn(root: string): string[] {
-  return readdirSync(root, { recursive: true, encoding: "utf8" }).filter((path) => /(^|\/)\.fastsync\./.test(path));
+  const found = spawnSync("find", [root, "-name", ".fastsync.*", "-printf", "%P\\n"], { encoding: "utf8" });
+  return found.stdout.split("\n").filter((path) => path !== "");
 }
 
 /** Bytes allocated to the temporary files directly in `directory`. */

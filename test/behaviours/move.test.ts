@@ -10,8 +10,8 @@ import { takeSnapshot } from "../support/snapshot.ts";
 import { tempDir } from "../support/temp.ts";
 import { noise, TreeBuilder } from "../support/tree.ts";
 import { buildVarietyTree } from "../support/variety-tree.ts";
-import { because, behavioursMissing, itemsOf, ORDINARY, ordinaryDir, ordinaryMissing, pair, run } from "./behaviour.ts";
-import { MIB, quickDir, temporariesIn, until } from "./moments.ts";
+import { because, behavioursMissing, itemsOf, ORDINARY, ordinaryDir, ordinaryMissing, run } from "./behaviour.ts";
+import { MIB, pair, quickDir, temporariesIn, until } from "./moments.ts";
 
 /** Within one filesystem names are renamed unless a method is asked for. */
 const COPYING = ["--copy-method", "read_write"] as const;

@@ -7,7 +7,8 @@ import { ORDINARY_USER } from "../support/run.ts";
 import { takeSnapshot } from "../support/snapshot.ts";
 import { tempDir } from "../support/temp.ts";
 import { TreeBuilder } from "../support/tree.ts";
-import { because, behavioursMissing, itemsOf, mirror, needsRoot, pair, run } from "./behaviour.ts";
+import { because, behavioursMissing, itemsOf, mirror, needsRoot, run } from "./behaviour.ts";
+import { pair } from "./moments.ts";
 import { fillOutside } from "./races.ts";
 
 describe.skipIf(behavioursMissing !== undefined)(because("planted links", behavioursMissing), () => {

@@ -9,8 +9,8 @@ import { ORDINARY_USER } from "../support/run.ts";
 import { takeSnapshot } from "../support/snapshot.ts";
 import { noise, TreeBuilder } from "../support/tree.ts";
 import { buildVarietyTree } from "../support/variety-tree.ts";
-import { because, behavioursMissing, mirror, needsRoot, pair, run } from "./behaviour.ts";
-import { MIB, quickDir, temporariesIn } from "./moments.ts";
+import { because, behavioursMissing, mirror, needsRoot, run } from "./behaviour.ts";
+import { MIB, pair, quickDir, temporariesIn } from "./moments.ts";
 
 const SMALL: readonly FilesystemKind[] = ["tmpfs", "ext4"];
 
@@ -36,11 +36,11 @@ for (const kind of SMALL) {
         const result = await mirror(source, target, [], { ...options, exitCode: 11 });
         expect(result.summary["exit_reason"]).toBe("no_space");
         expect(result.stderr).toContain("no space left");
-        expect(temporariesIn(target).filter((path) => !path.endsWith(".part"))).toEqual([]);
+        expect(temporariesIn(target)).toEqual([]);
         expect(readFileSync(join(target, "z-extra"), "utf8")).toBe("an extra");
         const [have, want] = [takeSnapshot(target), takeSnapshot(source)];
         for (const [path, entry] of have) {
-          if (entry.type !== "file" || path === "z-extra" || path.endsWith(".part")) continue;
+          if (entry.type !== "file" || path === "z-extra") continue;
           const olds = path === "a-old" ? ["old"] : path === "file0" ? ["the old one"] : [];
           const isOld = entry.size < 100 && olds.includes(readFileSync(join(target, path), "utf8"));
           if (!isOld)
@@ -78,7 +78,7 @@ describe.skipIf(mountMissing !== undefined)(because("--temp-dir", mountMissing),
     "B51 on another filesystem: everything arrives with its attributes, nothing stays there %p",
     async (flags) => {
       using dir = quickDir();
-      await using other = await mountFilesystem("ext4", "128M");
+      await using other = await mountFilesystem("btrfs", "256M");
       const [source, target] = [dir.join("source"), dir.join("target")];
       buildVarietyTree(source);
       new TreeBuilder(source).file("large", noise(50 * MIB, 3), { mode: 0o640 });
@@ -93,6 +93,16 @@ describe.skipIf(mountMissing !== undefined)(because("--temp-dir", mountMissing),
       expect(temporariesIn(target)).toEqual([]);
     },
   );
+
+  /* Publishing across filesystems reads the attributes back from the temporary file: ffi/publish.c publish_across. */
+  test.failing("B51 attributes that the temporary filesystem cannot hold still arrive", async () => {
+    using dir = quickDir();
+    await using other = await mountFilesystem("ext4", "32M");
+    const { source, target } = pair(dir);
+    new TreeBuilder(source).file("file", "x", { xattrs: { "user.big": Buffer.alloc(20_000, "x") } });
+    await mirror(source, target, [`--temp-dir=${other.path}`]);
+    assertSameTrees(source, target);
+  });
 
   test("B51 a full --temp-dir is a full disk: exit 11, the target as it was", async () => {
     using dir = quickDir();

@@ -67,8 +67,8 @@ const TYPES: Readonly<Record<number, EntryType>> = {
   12: "socket",
 };
 
-/** A label of the security module, not of the tree. */
-const FOREIGN_XATTRS = new Set(["security.selinux"]);
+/** A label of the security module, not of the tree; and the ACLs, which XFS shows to root a second time. */
+const FOREIGN_XATTRS = new Set(["security.selinux", "trusted.SGI_ACL_FILE", "trusted.SGI_ACL_DEFAULT"]);
 
 export function takeSnapshot(root: string | Uint8Array, options: SnapshotOptions = {}): Snapshot {
   const entries: Draft[] = [];

@@ -335,8 +335,8 @@ async function copySpecial(job: Job, entry: Entry, name: Uint8Array, exists: boo
       if (typeOf(held.stats.mode) !== type) throw new StatusError(-E.ESTALE);
       const attributes = attributesOf(job, entry);
       const replaces = oldObject(job, entry, name, exists);
-      // Born below a default ACL it has an ACL.
-      const mayHaveAttributes = attributes !== undefined || (wantsAttributes(job.wanted) && job.hasDefaultAcl);
+      // Born below a default ACL it has one itself.
+      const mayHaveAttributes = attributes !== undefined || (wantsAttributes(job.wanted) && job.wanted.acls);
       const now = { ...stateOf(held.stats, false), mayHaveAttributes, replaces };
       const want = attributes === undefined ? withoutAttributes(entry) : entry;
       applyMetadata(job, held, want, now, attributes, item);
