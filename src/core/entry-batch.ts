@@ -235,9 +235,11 @@ export class EntryBatch {
    * use from now on: the count is part of the layout, so the old object must not be used again.
    */
   filter(keep: (row: number) => boolean): EntryBatch {
-    const kept: number[] = [];
-    for (let row = 0; row < this.count; row++) if (keep(row)) kept.push(row);
-    if (kept.length === this.count) return this;
+    let row = 0;
+    while (row < this.count && keep(row)) row++;
+    if (row === this.count) return this;
+    const kept: number[] = Array.from({ length: row }, (_, index) => index);
+    for (row++; row < this.count; row++) if (keep(row)) kept.push(row);
     kept.push(this.count);
     const rows = kept.length;
     // Columns only move towards the front, and each column's new place ends before the next old one begins.

@@ -22,6 +22,7 @@ import type { CompiledFilter } from "../filter/filter.ts";
 import { type Backend, type DirHandle, NO_HANDLE, WORKING_DIRECTORY, type WriteSettings } from "../fs/backend.ts";
 import { isRemoteFilesystem, timeGranularityNs } from "../fs/filesystems.ts";
 import { openBackend } from "../fs/open-backend.ts";
+import { Capability, hasCapability } from "../fs/privileges.ts";
 import { loopback } from "../link/loopback.ts";
 import type { Run, RunRequest } from "./api.ts";
 import { isRotational } from "./device.ts";
@@ -53,12 +54,11 @@ export async function startRun(request: RunRequest): Promise<Run> {
 
 /** What --chown asks for must be possible: everything would arrive with another owner, and look well. */
 function guardOwners({ verb, preserve: { chownUid, chownGid } }: RunOptions): void {
-  const own = process.geteuid?.();
-  if (verb === "check" || own === 0) return;
+  if (verb === "check" || hasCapability(Capability.chown)) return;
   const refuse = (what: string): never => {
     throw new RunError(ExitCode.usage, "chown_not_permitted", `--chown: only root can give files to ${what}`);
   };
-  if (chownUid !== undefined && chownUid !== own) refuse(`user ${chownUid}`);
+  if (chownUid !== undefined && chownUid !== process.geteuid?.()) refuse(`user ${chownUid}`);
   if (chownGid !== undefined && chownGid !== process.getegid?.() && !process.getgroups?.().includes(chownGid))
     refuse(`group ${chownGid}, which you are not in`);
 }
@@ -178,7 +178,7 @@ async function runOnce(
     };
     const automatic = options.write.workers === 0;
     if (automatic) backend.setWorkers(workersFor({ ...workerFacts, averageFileBytes: undefined }));
-    const mayChown = process.geteuid?.() === 0;
+    const mayChown = hasCapability(Capability.chown);
     const rules: CompareRules = {
       options: options.compare,
       preserve: options.preserve,
@@ -198,7 +198,7 @@ async function runOnce(
       roots,
       filter,
       settings,
-      mayMakeDevices: mayChown,
+      mayMakeDevices: hasCapability(Capability.mknod),
       targetIdentity: facts.targetIdentity,
       rootDev: facts.sourceDev,
     };

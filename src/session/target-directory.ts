@@ -242,9 +242,15 @@ function askForRows(state: TargetState, dir: TargetDir, effects: TargetEffect[])
   const repairs: number[] = [];
   const digests: number[] = [];
   let unchanged = 0;
+  const keepsLinks = state.options.preserve.hardLinks;
+  const isMove = state.options.verb === "move";
   for (let row = 0; row < source.count; row++) {
-    const isShared =
-      state.options.preserve.hardLinks && source.nlink(row) > 1 && source.type(row) !== FileType.directory;
+    // Nearly every row of nearly every run.
+    if (states[row] === RowState.unchanged && !isMove && !(keepsLinks && source.nlink(row) > 1)) {
+      unchanged++;
+      continue;
+    }
+    const isShared = keepsLinks && source.nlink(row) > 1 && source.type(row) !== FileType.directory;
     if (states[row] === RowState.repair && hasForeignNames(state, dir, row)) states[row] = RowState.update;
     const verdict = states[row]!;
     if (isShared && verdict <= RowState.digest && joinHardLinks(state, dir, row, verdict, effects)) continue;

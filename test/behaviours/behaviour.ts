@@ -1,6 +1,6 @@
 /** What the behaviour checks share: a mirror by the real program, on each filesystem, as root and as another user. */
 import { afterAll, beforeAll, describe, expect } from "bun:test";
-import { chownSync, readFileSync } from "node:fs";
+import { chownSync, mkdirSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { utf8Of } from "../../src/core/paths.ts";
 import { canMount, type FilesystemKind, type MountedFilesystem, mountFilesystem } from "../support/filesystems.ts";
@@ -155,4 +155,11 @@ export async function waitUntilWritten(pid: number, bytes: number): Promise<void
     if (Number(/^wchar: (\d+)$/m.exec(counters)![1]) >= bytes) return;
     await Bun.sleep(5);
   }
+}
+
+/** Two directories side by side, the source made. */
+export function pair(dir: TempDir): { source: string; target: string } {
+  const [source, target] = [dir.join("source"), dir.join("target")];
+  mkdirSync(source);
+  return { source, target };
 }

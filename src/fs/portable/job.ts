@@ -1,6 +1,6 @@
 /** What the items of one request share. */
-import fs from "node:fs";
 import { type CopyRequest, type DirHandle, NO_HANDLE, type WriteSettings } from "../backend.ts";
+import { Capability, hasCapability } from "../privileges.ts";
 import { hasDefaultAcl, type Wanted } from "./attributes.ts";
 import { descriptorPath } from "./directories.ts";
 import type { Slices } from "./slices.ts";
@@ -76,7 +76,7 @@ export function openJob(
     temp: temp >= 0 ? temp : target,
     backup,
     suffix,
-    mayChown: mayChown(),
+    mayChown: hasCapability(Capability.chown),
     euid: process.geteuid?.() ?? 0,
     groups: new Set([process.getegid?.() ?? 0, ...(process.getgroups?.() ?? [])]),
     hasDefaultAcl: asksAcl && hasDefaultAcl(descriptorPath(temp)),
@@ -99,18 +99,4 @@ export function wholeJob(of: Job, source: DirHandle, target: DirHandle): Job {
     privileged: of.wanted.privileged,
   };
   return openJob(of.slices, settings, { source, target });
-}
-
-let knownMayChown: boolean | undefined;
-/** CAP_CHOWN; in a user namespace being root alone says little. */
-function mayChown(): boolean {
-  if (knownMayChown !== undefined) return knownMayChown;
-  knownMayChown = process.geteuid?.() === 0;
-  try {
-    const effective = /^CapEff:\s*([0-9a-f]+)/m.exec(fs.readFileSync("/proc/self/status", "latin1"))?.[1];
-    if (effective !== undefined) knownMayChown = (BigInt(`0x${effective}`) & 1n) === 1n;
-  } catch {
-    // No /proc: being root has to do.
-  }
-  return knownMayChown;
 }
