@@ -69,7 +69,8 @@ async function copyOnce(
 ): Promise<ItemResults> {
   const file = await backend.largeBegin(request);
   if (file.status !== 0) return failedItem(file.status, file.stage, file.refused);
-  if (file.cloned) return backend.largeCommit(file, request);
+  if (file.cloned)
+    return withTransfer(file, await backend.largeCommit(file, request), 0, METHODS.indexOf("clone"), file.refused);
   const ranges = splitRanges(file.size, backend.workers);
   let next = 0;
   let bytes = 0;
