@@ -59,7 +59,7 @@ static int check(fsy_job *j, reading *in, bool whole, fsy_result *r) {
 }
 
 /* What the old object under the name hands on to the new one. */
-static void inherit_old(fsy_job *j, const fsy_entry *entry, const char *name, bool exists, fsy_state *now) {
+void fsy_inherit_old(fsy_job *j, const fsy_entry *entry, const char *name, bool exists, fsy_state *now) {
   const uint32_t all = FSY_OPT_PERMS | FSY_OPT_OWNER | FSY_OPT_GROUP;
   struct stat st;
   if (!exists || (j->opt.flags & all) == all) return;
@@ -80,7 +80,7 @@ static int finish(fsy_job *j, reading *in, fsy_temp *temp, fsy_state *now, const
     if (status) fsy_fail(r, status, FSY_STAGE_VERIFY);
   }
   if (!status) {
-    inherit_old(j, &in->want, name, exists, now);
+    fsy_inherit_old(j, &in->want, name, exists, now);
     status = fsy_meta_apply(j, (fsy_subject){FSY_BY_FD, temp->fd, ""}, &in->want, now,
                             (fsy_subject){FSY_BY_FD, in->fd, ""}, r);
   }
@@ -326,7 +326,7 @@ static int copy_regular(fsy_job *j, const fsy_entry *entry, const char *name, bo
 }
 
 /* Attributes of an entry that is not opened: through O_PATH. -1 when there are none to read. */
-static int open_attrs(fsy_job *j, const fsy_entry *entry) {
+int fsy_open_attrs(fsy_job *j, const fsy_entry *entry) {
   if (!fsy_attr_mask(j->opt.flags) || (!entry->attrs && !(entry->flags & FSY_ROW_ATTR_FAILED))) return -1;
   return openat(j->source_dir, entry->name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 }
@@ -339,7 +339,7 @@ static int apply_to_symlink(fsy_job *j, const fsy_entry *entry, int dir, const c
     now->gid = st.st_gid;
     now->mode = st.st_mode;
   }
-  int attrs = open_attrs(j, entry);
+  int attrs = fsy_open_attrs(j, entry);
   fsy_entry want = *entry;
   if (attrs < 0) {
     want.attrs = 0;
@@ -355,7 +355,7 @@ static int copy_symlink(fsy_job *j, const fsy_entry *entry, const char *name, bo
   fsy_state now;
   memset(&now, 0, sizeof(now));
   if (!entry->link_len) return fsy_fail(r, entry->status ? entry->status : -EINVAL, FSY_STAGE_OPEN_SOURCE);
-  inherit_old(j, entry, name, exists, &now);
+  fsy_inherit_old(j, entry, name, exists, &now);
   int status = FSY_FAULT("symlink");
   if (status) return fsy_fail(r, -status, FSY_STAGE_CREATE);
   if (!exists) {
@@ -397,8 +397,8 @@ static int copy_special(fsy_job *j, const fsy_entry *entry, const char *name, bo
     now.gid = st.st_gid;
     now.mode_known = true;
     now.attrs_possible = true;
-    inherit_old(j, entry, name, exists, &now);
-    int attrs = open_attrs(j, entry);
+    fsy_inherit_old(j, entry, name, exists, &now);
+    int attrs = fsy_open_attrs(j, entry);
     /* a default ACL above may have given it one that the source does not have */
     if (attrs < 0) now.attrs_possible = fsy_attr_mask(j->opt.flags) & FSY_ATTR_ACLS;
     fsy_entry want = *entry;

@@ -355,6 +355,10 @@ void fsy_temp_name(fsy_job *j, char name[48]);
 int fsy_temp_open(fsy_job *j, uint32_t mode, fsy_temp *temp, fsy_state *now);
 void fsy_temp_drop(fsy_temp *temp);
 /* Gives the finished file its name, replacing what stands there (backed up first when asked). 0 or -errno. */
+/* What the old object under the name hands on to the new one, where that is not the source's business. */
+void fsy_inherit_old(fsy_job *j, const fsy_entry *entry, const char *name, bool exists, fsy_state *now);
+/* The source of attributes, through O_PATH; -1 when there are none to read. */
+int fsy_open_attrs(fsy_job *j, const fsy_entry *entry);
 int fsy_publish_temp(fsy_job *j, fsy_temp *temp, const fsy_entry *entry, const char *name, bool exists, fsy_result *r);
 /* Same for something that stands under a temporary name in `temp_dir`. The name is gone afterwards, also on failure. */
 int fsy_publish_name(fsy_job *j, int temp_dir, const char *temp, const char *name, bool exists, fsy_result *r);

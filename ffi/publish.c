@@ -259,36 +259,46 @@ int fsy_publish_name(fsy_job *j, int temp_dir, const char *temp, const char *nam
   return fsy_fail(r, status, FSY_STAGE_PUBLISH);
 }
 
-/* The temp is complete but on another filesystem than the target: once more, over there. */
-static int publish_across(fsy_job *j, fsy_temp *temp, const char *name, bool exists, fsy_result *r) {
-  fsy_job there;
-  fsy_job_whole(&there, j, FSY_NO_FD, j->target_dir);
-  there.backup_dir = j->backup_dir;
-  there.suffix = j->suffix;
+/* The temporary file lies on another filesystem, which may keep fewer attributes than the target's: its data goes on
+ * into an anonymous file of the target directory, its metadata comes from the source once more. */
+static int publish_across(fsy_job *j, fsy_temp *temp, const fsy_entry *want, const char *name, bool exists,
+                          fsy_result *r) {
+  fsy_job there = *j;
+  there.temp_dir = j->target_dir;
+  there.pair = NULL;
+  there.inherits = -1;
+  memset(there.learnt, 0, sizeof(there.learnt));
   struct stat st;
+  if (fstat(j->target_dir, &st) < 0) return fsy_fail(r, -errno, FSY_STAGE_PUBLISH);
+  there.target_dev = fsy_dev_of(st.st_dev);
+  there.target_pair = fsy_pair_of(j->task->ring, UINT32_MAX, there.target_dev);
   if (fstat(temp->fd, &st) < 0) return fsy_fail(r, -errno, FSY_STAGE_PUBLISH);
-  fsy_entry entry;
-  memset(&entry, 0, sizeof(entry));
-  fsy_entry_from_stat(&entry, &st);
-  entry.flags |= FSY_ROW_ATTR_FAILED;
   fsy_temp second;
   fsy_state now;
-  int status = fsy_temp_open(&there, entry.mode & 0777, &second, &now);
+  int status = fsy_temp_open(&there, fsy_new_mode(j, want) & 0777, &second, &now);
   if (status) return fsy_fail(r, status, FSY_STAGE_CREATE);
   fsy_flow flow;
-  fsy_flow_open(&flow, &there, temp->fd, second.fd, entry.dev, st.st_size);
-  if (!(entry.flags & FSY_ROW_SPARSE)) status = fsy_flow_range(&flow, 0, st.st_size);
+  fsy_flow_open(&flow, &there, temp->fd, second.fd, fsy_dev_of(st.st_dev), st.st_size);
+  bool sparse = (j->opt.flags & FSY_OPT_SPARSE) && (want->flags & FSY_ROW_SPARSE);
+  if (!sparse) status = fsy_flow_range(&flow, 0, st.st_size);
   else status = ftruncate(second.fd, st.st_size) < 0 ? -errno : fsy_flow_sparse(&flow, 0, st.st_size, false);
   if (!status && flow.ended) status = -EIO; /* our own temp cannot shrink */
   if (status) {
     fsy_temp_drop(&second);
     return fsy_fail(r, status, FSY_STAGE_WRITE);
   }
-  status = fsy_meta_apply(&there, (fsy_subject){FSY_BY_FD, second.fd, ""}, &entry, &now,
-                          (fsy_subject){FSY_BY_FD, temp->fd, ""}, r);
+  r->warnings = 0; /* of the temporary file, which goes */
+  r->warning_errno = 0;
+  fsy_inherit_old(&there, want, name, exists, &now);
+  int attrs = fsy_attr_mask(j->opt.flags) ? fsy_open_attrs(j, want) : FSY_NO_FD;
+  fsy_entry plain = *want;
+  if (attrs < 0) plain.attrs = 0;
+  status = fsy_meta_apply(&there, (fsy_subject){FSY_BY_FD, second.fd, ""}, &plain, &now,
+                          (fsy_subject){attrs < 0 ? FSY_BY_FD : FSY_BY_PATH_FD, attrs, ""}, r);
+  if (attrs >= 0) close(attrs);
   if (!status && (j->opt.flags & FSY_OPT_FSYNC) && fsync(second.fd) < 0)
     status = fsy_fail(r, -errno, FSY_STAGE_SYNC);
-  if (!status) return fsy_publish_temp(&there, &second, &entry, name, exists, r);
+  if (!status) return fsy_publish_temp(&there, &second, want, name, exists, r);
   fsy_temp_drop(&second);
   return status;
 }
@@ -348,7 +358,7 @@ int fsy_publish_temp(fsy_job *j, fsy_temp *temp, const fsy_entry *entry, const c
     r->stage = FSY_STAGE_NONE;
   }
   (void)entry;
-  status = publish_across(j, temp, name, exists, r);
+  status = publish_across(j, temp, entry, name, exists, r);
   fsy_temp_drop(temp);
   return status;
 }

@@ -2,7 +2,7 @@
 import { errnoName, errnoText } from "../core/errno.ts";
 import type { CopyMethod } from "../core/options.ts";
 import type { BackendCapabilities, ProbeResult } from "../fs/backend.ts";
-import { filesystemName } from "./filesystem-names.ts";
+import { filesystemName } from "../fs/filesystems.ts";
 import { plural } from "./format.ts";
 import { plain } from "./text-printer.ts";
 

@@ -305,7 +305,7 @@ const TABLE = [
     verbs: WRITE,
     value: { hint: "readback", optional: true, choices: ["readback"] },
     group: "Writing",
-    help: "hash what was read and what landed, and compare; =readback reads it back from disk",
+    help: "compare what landed with the source, byte by byte; =readback reads it back from disk",
   },
 
   // Attributes

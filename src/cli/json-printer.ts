@@ -40,6 +40,7 @@ export class JsonPrinter implements Printer {
       dry_run: this.#facts?.dryRun,
       sources: placement.sources.map((source) => ({ ...pathFields(source.path), kind: source.kind })),
       target: { ...pathFields(placement.target), exists: placement.targetExists },
+      ...zeroCopyFields(this.#facts),
     });
     // A reader that waits for the first line shall not wait for 64 KiB.
     this.#out.flush();
@@ -74,7 +75,7 @@ export class JsonPrinter implements Printer {
         continue;
       }
       this.#line("item", {
-        action: action.replaceAll("-", "_"),
+        action,
         ...pathFields(path),
         kind,
         size: kind === "file" ? batch.size(row) : undefined,
@@ -109,9 +110,10 @@ export class JsonPrinter implements Printer {
     this.#line("summary", {
       ...summaryFields(summary),
       verb: this.#facts?.verb,
+      // A run that ended without a word of its own was still asked for as what it was.
+      dry_run: this.#facts?.dryRun ?? summary.dryRun,
+      ...zeroCopyFields(this.#facts),
       notices: this.#notices,
-      // Without a run there is no engine to tell of.
-      ...(this.#facts === undefined ? { backend: undefined, workers: undefined } : {}),
     });
     this.#out.flush();
   }
@@ -165,6 +167,11 @@ export function kindOf(batch: EntryBatch, row: number): string {
     default:
       return "other";
   }
+}
+
+function zeroCopyFields(facts: RunFacts | undefined): Json {
+  const zeroCopy = facts?.zeroCopy;
+  return zeroCopy === undefined ? {} : { zero_copy: zeroCopy.allowed, zero_copy_decided_by: zeroCopy.decidedBy };
 }
 
 function failureFields(failure: Failure): Json {

@@ -18,6 +18,15 @@ export interface Printer {
 export interface RunFacts {
   readonly verb: Verb;
   readonly dryRun: boolean;
+  /** Absent for verbs that copy nothing. */
+  readonly zeroCopy?: ZeroCopy | undefined;
+}
+
+/** Whether the kernel may copy, as far as flags and the environment decide. */
+export interface ZeroCopy {
+  readonly allowed: boolean;
+  /** The flag or variable that decided; undefined: nobody asked for anything. */
+  readonly decidedBy: string | undefined;
 }
 
 export function zeroCounters(): Counters {
@@ -63,8 +72,8 @@ export function bareSummary(
     attributeWarnings: [],
     failures: [],
     unmatchedPatterns: [],
-    backend: "portable",
-    workers: 0,
+    backend: undefined,
+    workers: undefined,
     dryRun: false,
   };
 }

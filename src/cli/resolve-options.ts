@@ -19,6 +19,7 @@ import { nearest } from "./nearest.ts";
 import { readOperatorFile } from "./operator-file.ts";
 import { type AccountFiles, parseOwner, SYSTEM_ACCOUNTS } from "./owners.ts";
 import { listed, type Occurrence, type ParsedArgs } from "./parse-args.ts";
+import type { ZeroCopy } from "./printer.ts";
 import { parseAge, parseCount, parseDeleteLimit, parseSeconds, parseSize, parseWindow } from "./sizes.ts";
 import { UsageError } from "./usage-error.ts";
 
@@ -49,6 +50,8 @@ export interface FaceOptions {
   readonly itemize: boolean;
   readonly yes: boolean;
   readonly progress: "automatic" | "on" | "off";
+  /** undefined: a verb that copies nothing. */
+  readonly zeroCopy: ZeroCopy | undefined;
   /** Decisions worth a line with --verbose. */
   readonly notes: readonly string[];
 }
@@ -60,14 +63,14 @@ export interface Resolved {
 
 export async function resolveOptions(args: ParsedArgs, around: Surroundings = systemSurroundings()): Promise<Resolved> {
   const verb = args.verb as Verb;
-  const notes: string[] = [];
+  const zeroCopy = verb === "check" ? undefined : resolveZeroCopy(args, around.env);
   const options: RunOptions = {
     verb,
     dryRun: args.has("dry-run"),
     compare: resolveCompare(args),
     preserve: resolvePreserve(args, around),
     delete: resolveDelete(args, verb),
-    write: resolveWrite(args, verb, around, notes),
+    write: resolveWrite(args, verb, zeroCopy),
     filter: await resolveFilter(args, around),
     oneFileSystem: args.has("one-file-system"),
     copyLinks: args.has("copy-links"),
@@ -85,7 +88,8 @@ export async function resolveOptions(args: ParsedArgs, around: Surroundings = sy
     itemize: args.has("itemize"),
     yes: args.has("yes"),
     progress: args.has("progress") ? "on" : args.has("no-progress") ? "off" : "automatic",
-    notes,
+    zeroCopy,
+    notes: zeroCopy?.decidedBy === undefined ? [] : [zeroCopyNote(zeroCopy, around.env)],
   };
   return { options, face };
 }
@@ -138,7 +142,7 @@ function resolveDelete(args: ParsedArgs, verb: Verb): DeleteOptions {
   };
 }
 
-function resolveWrite(args: ParsedArgs, verb: Verb, around: Surroundings, notes: string[]): WriteOptions {
+function resolveWrite(args: ParsedArgs, verb: Verb, zeroCopy: ZeroCopy | undefined): WriteOptions {
   const verify = args.occurrences.find((occurrence) => occurrence.flag === "verify");
   const fsync = args.value("fsync")?.text as WriteOptions["fsync"] | undefined;
   return {
@@ -151,7 +155,7 @@ function resolveWrite(args: ParsedArgs, verb: Verb, around: Surroundings, notes:
     verify: verify === undefined ? "none" : verify.value === undefined ? "compare" : "readback",
     rateBytesPerSecond: parsed(args, "bwlimit", (text) => parseSize(text, "bwlimit")) ?? 0,
     workers: parsed(args, "workers", (text) => parseCount(text, "workers", 1, 256)) ?? 0,
-    methods: resolveMethods(args, around, notes),
+    methods: resolveMethods(args, zeroCopy),
   };
 }
 
@@ -182,23 +186,32 @@ export function zeroCopyDisabledBy(env: Surroundings["env"]): string | undefined
   return ["FASTSYNC_NO_ZERO_COPY", "ORBIT_NO_ZERO_COPY"].find((name) => !["", "0", undefined].includes(env[name]));
 }
 
-function resolveMethods(args: ParsedArgs, around: Surroundings, notes: string[]): readonly CopyMethod[] | undefined {
+/** A flag decides over the environment. */
+function resolveZeroCopy(args: ParsedArgs, env: Surroundings["env"]): ZeroCopy {
+  const list = args.value("copy-method")?.text;
+  if (list !== undefined) {
+    const allowed = parseMethods(list).some((method) => KERNEL_METHODS.has(method));
+    return { allowed, decidedBy: "--copy-method" };
+  }
+  if (args.has("no-zero-copy")) return { allowed: false, decidedBy: "--no-zero-copy" };
+  if (args.has("zero-copy")) return { allowed: true, decidedBy: "--zero-copy" };
+  const disabledBy = zeroCopyDisabledBy(env);
+  return { allowed: disabledBy === undefined, decidedBy: disabledBy };
+}
+
+/** Data does not pass through this process. */
+const KERNEL_METHODS: ReadonlySet<CopyMethod> = new Set(["clone", "copy_file_range", "sendfile"]);
+
+function zeroCopyNote({ allowed, decidedBy }: ZeroCopy, env: Surroundings["env"]): string {
+  const overridden = decidedBy === "--zero-copy" ? zeroCopyDisabledBy(env) : undefined;
+  const why = overridden === undefined ? decidedBy : `${decidedBy} overrides ${overridden}`;
+  return `zero-copy: ${allowed ? "on" : "off"} (${why})`;
+}
+
+function resolveMethods(args: ParsedArgs, zeroCopy: ZeroCopy | undefined): readonly CopyMethod[] | undefined {
   const list = args.value("copy-method")?.text;
   if (list !== undefined) return parseMethods(list);
-  if (args.has("no-zero-copy")) {
-    notes.push("zero-copy: off (--no-zero-copy)");
-    return ["read_write"];
-  }
-  const disabledBy = zeroCopyDisabledBy(around.env);
-  if (args.has("zero-copy")) {
-    notes.push(disabledBy === undefined ? "zero-copy: on" : `zero-copy: on (--zero-copy overrides ${disabledBy})`);
-    return undefined;
-  }
-  if (disabledBy !== undefined) {
-    notes.push(`zero-copy: off (${disabledBy} is set)`);
-    return ["read_write"];
-  }
-  return undefined;
+  return zeroCopy?.allowed === false ? ["read_write"] : undefined;
 }
 
 function parseMethods(list: string): CopyMethod[] {

@@ -1,6 +1,6 @@
 /** The end of a run in words: what was done, what was not, and what failed, by name. */
 import { errnoText } from "../core/errno.ts";
-import type { Failure, RunSummary } from "../core/events.ts";
+import { type Failure, type RunSummary, type SkipReason, skipEntries } from "../core/events.ts";
 import { printable } from "../core/paths.ts";
 import { formatBytes, formatCount, formatDuration, formatRate, plural } from "./format.ts";
 import { rootOr } from "./json-printer.ts";
@@ -8,15 +8,23 @@ import type { RunFacts } from "./printer.ts";
 
 const LABEL_WIDTH = 12;
 
-const SKIP_WORDS: Readonly<Record<string, string>> = {
+/** What follows the number; two where one and many differ. */
+const SKIP_WORDS: Readonly<Record<SkipReason, string | readonly [one: string, many: string]>> = {
   excluded: "excluded",
   size: "by size",
   age: "by age",
-  special: "special files",
+  special: ["special file", "special files"],
+  device: ["device (needs root)", "devices (need root)"],
+  unsafe_link: ["unsafe link", "unsafe links"],
+  temporary: "temporary",
+  target_inside_source: "the target itself",
+  earlier_source: "named by an earlier source",
   existing: "existing",
   newer: "newer in the target",
-  mount: "mount points",
-  missing: "not in the target",
+  missing_in_target: "not in the target",
+  protected: "protected",
+  mount_in_target: ["mount point in the target", "mount points in the target"],
+  hard_link_copied: ["hard link became a copy", "hard links became copies"],
 };
 
 export function summaryLines(summary: RunSummary, facts: RunFacts, verbose: boolean): string[] {
@@ -33,6 +41,7 @@ export function summaryLines(summary: RunSummary, facts: RunFacts, verbose: bool
     counters.deleted +
     counters.sourcesRemoved +
     counters.failed;
+  const linked = counters.linked > 1 ? "hard links" : would === "" ? "hard link" : "a hard link";
   const lines: string[] = [];
   if (changed === 0 && summary.exitCode === 0) {
     lines.push(
@@ -48,7 +57,7 @@ export function summaryLines(summary: RunSummary, facts: RunFacts, verbose: bool
     ...optionalRow("Created", counters.created, `${would}new`),
     ...optionalRow("Updated", counters.updated, `${would}replaced`),
     ...optionalRow("Directories", counters.directoriesCreated, `${would}new`),
-    ...optionalRow("Linked", counters.linked, `${would}hard links`),
+    ...optionalRow("Linked", counters.linked, `${would}${linked}`),
     ...optionalRow("Repaired", counters.repaired, "attributes only"),
     ...optionalRow("Unchanged", counters.unchanged, ""),
     ...optionalRow("Deleted", counters.deleted, facts.dryRun ? "would be deleted" : ""),
@@ -98,27 +107,26 @@ function detailLines(summary: RunSummary, verbose: boolean): string[] {
   }
   const { shards, bundles, large, direct } = summary.plan;
   const mix = [
-    [shards, "tar shards"],
-    [bundles, "bundles"],
-    [large, "large files"],
-    [direct, "direct"],
+    [shards, "shard", "shards"],
+    [bundles, "bundle", "bundles"],
+    [large, "large file", "large files"],
+    [direct, "direct", "direct"],
   ] as const;
-  const tasks = mix.filter(([count]) => count > 0).map(([count, name]) => `${formatCount(count)} ${name}`);
+  const tasks = mix.filter(([count]) => count > 0).map(([count, one, many]) => plural(count, one, many));
   if (tasks.length > 0) lines.push(row("Planned as", tasks.join(", ")));
-  if (verbose && summary.workers > 0)
+  if (verbose && summary.backend !== undefined && summary.workers !== undefined)
     lines.push(row("Engine", `${summary.backend}, ${plural(summary.workers, "worker")}`));
   return lines;
 }
 
 function skippedLines(summary: RunSummary): string[] {
-  const skipped = Object.entries(summary.skipped).filter(([, entries]) => entries > 0);
+  const skipped = skipEntries(summary.skipped).filter(([, entries]) => entries > 0);
   if (skipped.length === 0) return [];
-  return [
-    row(
-      "Skipped",
-      skipped.map(([reason, entries]) => `${formatCount(entries)} ${SKIP_WORDS[reason] ?? reason}`).join(", "),
-    ),
-  ];
+  const words = skipped.map(([reason, entries]) => {
+    const known = SKIP_WORDS[reason];
+    return typeof known === "string" ? `${formatCount(entries)} ${known}` : plural(entries, ...known);
+  });
+  return [row("Skipped", words.join(", "))];
 }
 
 function row(label: string, text: string): string {

@@ -32,7 +32,6 @@ const WORDS: Readonly<Record<Action, string>> = {
   repair: "repair",
   link: "link",
   delete: "delete",
-  "remove-source": "remove",
   differ: "differ",
 };
 const WORD_WIDTH = 6;

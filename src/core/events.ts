@@ -15,7 +15,6 @@ export type Action =
   | "repair" /* only metadata changed */
   | "link" /* became another name of a file */
   | "delete"
-  | "remove-source" /* unlinked after its move */
   | "differ"; /* check: the two sides are not equal */
 
 export interface ItemsEvent {
@@ -26,7 +25,7 @@ export interface ItemsEvent {
   readonly batch: EntryBatch;
   /** Row numbers; row `batch.self` is the directory itself. Valid only during the call. */
   readonly rows: ArrayLike<number>;
-  /** Per row, why (check and --itemize): comma-separated words such as `size,mtime`; absent where not asked. */
+  /** Per row, why (dry runs, check, --itemize): comma-separated words such as `size,mtime`; absent where not asked. */
   readonly reasons?: readonly string[];
 }
 
@@ -127,6 +126,31 @@ export interface DeletionPlan {
   readonly sample: readonly Uint8Array[];
 }
 
+/** Why entries were left out. Words that scripts may rely on: `docs/schema/events.schema.json` lists the same. */
+export const SKIP_REASONS = [
+  "excluded",
+  "size",
+  "age",
+  "special",
+  "device",
+  "unsafe_link",
+  "temporary",
+  "target_inside_source",
+  "earlier_source",
+  "existing",
+  "newer",
+  "missing_in_target",
+  "protected",
+  "mount_in_target",
+  "hard_link_copied",
+] as const;
+export type SkipReason = (typeof SKIP_REASONS)[number];
+export type SkipCounts = Readonly<Partial<Record<SkipReason, number>>>;
+
+export function skipEntries(skipped: SkipCounts): [SkipReason, number][] {
+  return Object.entries(skipped) as [SkipReason, number][];
+}
+
 export interface RunSummary {
   readonly exitCode: ExitCode;
   /** A stable word: `ok`, `partial`, `vanished`, `deletion_refused`, `interrupted`, `source_missing`, ... */
@@ -135,8 +159,7 @@ export interface RunSummary {
   readonly message: string | undefined;
   readonly counters: Readonly<Counters>;
   readonly durationMs: number;
-  /** Skipped entries by reason: `excluded`, `size`, `age`, `special`, `existing`, `newer`, `mount`, ... */
-  readonly skipped: Readonly<Record<string, number>>;
+  readonly skipped: SkipCounts;
   /** Files by the method that moved them. */
   readonly methods: Readonly<Partial<Record<CopyMethod | "delta" | "rename", number>>>;
   /** Fast methods that fell through: why, and how many files tried before the pair of filesystems was known for it. */
@@ -152,8 +175,9 @@ export interface RunSummary {
   readonly failures: readonly Failure[];
   /** Filter patterns that matched nothing. */
   readonly unmatchedPatterns: readonly string[];
-  readonly backend: "native" | "portable";
-  readonly workers: number;
+  /** The engine; undefined where the run ended without telling of it. */
+  readonly backend: "native" | "portable" | undefined;
+  readonly workers: number | undefined;
   readonly dryRun: boolean;
 }
 
@@ -162,6 +186,8 @@ export interface RunHooks {
   readonly onEvent: (event: RunEvent) => void;
   /** True when the printer wants `items` events (verbose, dry run, JSON, check). */
   readonly wantsItems: boolean;
+  /** With `wantsItems`: items of a real run say why too, which costs a second look at each row that changed. */
+  readonly wantsReasons?: boolean;
   /**
    * Asked once, before the first deletion, after the guards. `declined`: exit 25 and the run keeps everything;
    * `unattended`: nobody can be asked and --yes is missing, same effect, other message.

@@ -2,7 +2,6 @@
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
-const GIB = 1024 * MIB;
 
 export const LIMITS = {
   /** Directories that the source may have offered and the target not yet settled: enough to keep workers busy. */
@@ -18,24 +17,21 @@ export const LIMITS = {
    * names in one directory wait for its lock.
    */
   slicesPerWorker: 20,
-  /** Below: content goes by read/write, the fast methods cost more than they save. */
-  smallFileBytes: 64 * KIB,
-  /** Planner classes. */
+  /** The planner's border between small and medium files. */
   shardFileBytes: 1 * MIB,
-  largeFileBytes: 256 * MIB,
   /** From this size a file is split into ranges that several workers copy. */
   splitFileBytes: 48 * MIB,
   /** A range of a split file: a few hundred of them in a big file, and milliseconds each. */
   rangeBytes: 32 * MIB,
   minRangeBytes: 8 * MIB,
-  /** Tar shards: first target, and its promotions as small files add up. */
+  /** Shards of small files: first target, and its promotions as small files add up. */
   shardBytes: 8 * MIB,
   shardFiles: 2048,
   shardPromotions: [
     { whenTotalBytes: 256 * MIB, shardBytes: 32 * MIB },
     { whenTotalBytes: 768 * MIB, shardBytes: 64 * MIB },
   ],
-  /** Raw bundles of medium files. */
+  /** Bundles of medium files. */
   bundleBytes: 128 * MIB,
   bundlePromotions: [{ whenTotalBytes: 512 * MIB, bundleBytes: 384 * MIB }],
   /** A job this small goes without planning. */
@@ -53,15 +49,12 @@ export const LIMITS = {
   guardShare: 0.5,
   /** The size of a per-directory filter file that is read. */
   filterFileBytes: 1 * MIB,
-  hugeFileBytes: 1 * GIB,
 } as const;
 
 function assertRelation(holds: boolean, relation: string): void {
   if (!holds) throw new Error(`limits: ${relation} does not hold`);
 }
-assertRelation(LIMITS.smallFileBytes < LIMITS.shardFileBytes, "smallFileBytes < shardFileBytes");
 assertRelation(LIMITS.shardFileBytes < LIMITS.splitFileBytes, "shardFileBytes < splitFileBytes");
 assertRelation(LIMITS.minRangeBytes <= LIMITS.rangeBytes, "minRangeBytes <= rangeBytes");
 assertRelation(LIMITS.rangeBytes < LIMITS.splitFileBytes, "rangeBytes < splitFileBytes");
-assertRelation(LIMITS.splitFileBytes <= LIMITS.largeFileBytes, "splitFileBytes <= largeFileBytes");
 assertRelation(LIMITS.sliceFiles <= LIMITS.shardFiles, "sliceFiles <= shardFiles");

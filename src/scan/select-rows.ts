@@ -3,12 +3,13 @@
  * wanted (size, age, kind) stay and are marked, so that the target keeps what it has under their names.
  */
 import { type EntryBatch, FileType, RowFlag } from "../core/entry-batch.ts";
+import type { SkipCounts, SkipReason } from "../core/events.ts";
 import type { RunOptions } from "../core/options.ts";
 import { Decision, type DirectoryFilter } from "../filter/filter.ts";
 
 export interface Selection {
   readonly listing: EntryBatch;
-  readonly skipped: Record<string, number>;
+  readonly skipped: SkipCounts;
 }
 
 export interface SelectionContext {
@@ -24,11 +25,11 @@ export interface SelectionContext {
 
 export function selectRows(listing: EntryBatch, context: SelectionContext): Selection {
   const { options, filter, targetIdentity } = context;
-  const skipped: Record<string, number> = {};
-  const count = (reason: string): void => {
+  const skipped: Partial<Record<SkipReason, number>> = {};
+  const count = (reason: SkipReason): void => {
     skipped[reason] = (skipped[reason] ?? 0) + 1;
   };
-  const mark = (row: number, reason: string): void => {
+  const mark = (row: number, reason: SkipReason): void => {
     listing.setRowFlags(row, listing.rowFlags(row) | RowFlag.skip);
     count(reason);
   };
@@ -56,19 +57,19 @@ export function selectRows(listing: EntryBatch, context: SelectionContext): Sele
         listing.inoLow(row) === targetIdentity.inoLow &&
         listing.inoHigh(row) === targetIdentity.inoHigh
       ) {
-        count("target inside source");
+        count("target_inside_source");
         return false;
       }
       return true;
     }
     if (type === FileType.symlink) {
-      if (options.safeLinks && climbsOut(listing.linkText(row), context.depth)) mark(row, "unsafe link");
+      if (options.safeLinks && climbsOut(listing.linkText(row), context.depth)) mark(row, "unsafe_link");
       return true;
     }
     if (listing.rowStatus(row) !== 0) return true;
     if (!options.preserve.specials) mark(row, "special");
     else if ((type === FileType.charDevice || type === FileType.blockDevice) && !context.mayMakeDevices)
-      mark(row, "device (needs root)");
+      mark(row, "device");
     return true;
   });
   return { listing: selected, skipped };

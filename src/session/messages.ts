@@ -17,7 +17,7 @@
  *       closed       ------------------------>
  */
 import type { EntryBatch } from "../core/entry-batch.ts";
-import type { Failure } from "../core/events.ts";
+import type { Failure, SkipCounts } from "../core/events.ts";
 import type { DirHandle } from "../fs/backend.ts";
 
 /** Number of a directory in this session; the root is 0. Given by the source, never used again. */
@@ -58,7 +58,7 @@ export type SourceMessage =
       /** Filter files of this directory, so that the target protects by the very same rules. */
       readonly mergeFiles: readonly MergeFile[];
       /** Rows left out by a reason that the summary counts. */
-      readonly skipped: Readonly<Record<string, number>>;
+      readonly skipped: SkipCounts;
     }
   | { readonly kind: "content"; readonly need: NeedId; readonly content: Content }
   | { readonly kind: "digests"; readonly need: NeedId; readonly digests: readonly (Uint8Array | undefined)[] }

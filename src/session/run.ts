@@ -16,6 +16,7 @@ import { ExitCode } from "../core/exit-codes.ts";
 import type { RunOptions } from "../core/options.ts";
 import { printable } from "../core/paths.ts";
 import { RunError } from "../core/run-error.ts";
+import { sweepLeftovers } from "../engine/leftovers.ts";
 import { type WorkerFacts, workersFor } from "../engine/worker-policy.ts";
 import { compileFilter } from "../filter/compile.ts";
 import type { CompiledFilter } from "../filter/filter.ts";
@@ -202,7 +203,14 @@ async function runOnce(
       targetIdentity: facts.targetIdentity,
       rootDev: facts.sourceDev,
     };
-    const state = targetState({ options, rules, rootFilter: filter.root(), wantsItems: hooks.wantsItems, counters });
+    const state = targetState({
+      options,
+      rules,
+      rootFilter: filter.root(),
+      wantsItems: hooks.wantsItems,
+      wantsReasons: hooks.wantsReasons ?? false,
+      counters,
+    });
     const backupRoot = await opened.auxiliary(options.write.backup?.directory, places.target, writes);
     const temp = await opened.auxiliary(options.write.tempDir, places.target, writes);
     await protect(state, backend, [backupRoot, temp]);
@@ -238,6 +246,7 @@ async function runOnce(
     if (signal.aborted) stop();
     try {
       await Promise.all([source.done, sink.done]);
+      if (temp >= 0 && !signal.aborted && state.fatal === undefined) await sweepLeftovers(backend, temp);
     } finally {
       signal.removeEventListener("abort", stop);
       source.dispose();

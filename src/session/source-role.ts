@@ -9,6 +9,7 @@
  *     stack empty and nothing being scanned: say "scanned", with whether every listing was whole
  */
 import { type EntryBatch, FileType, RowFlag } from "../core/entry-batch.ts";
+import type { SkipCounts } from "../core/events.ts";
 import { LIMITS } from "../core/limits.ts";
 import {
   type DirId,
@@ -27,7 +28,7 @@ export interface ScannedDirectory<Handle> {
   readonly entered: boolean;
   readonly owned: boolean;
   readonly mergeFiles: readonly MergeFile[];
-  readonly skipped: Readonly<Record<string, number>>;
+  readonly skipped: SkipCounts;
   /** Rows that could not be read at all: each was reported as a failure. */
   readonly hidden: boolean;
 }

@@ -2,7 +2,7 @@
 
 import { compareNames, type EntryBatch, FileType, RowFlag, rowFields } from "../core/entry-batch.ts";
 import { E, errnoText, failureCode } from "../core/errno.ts";
-import type { Failure } from "../core/events.ts";
+import { type Failure, type SkipReason, skipEntries } from "../core/events.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { RunOptions } from "../core/options.ts";
 import { joinPath } from "../core/paths.ts";
@@ -273,7 +273,7 @@ export class SourceRunner {
     const { backend, options, mayMakeDevices, targetIdentity } = this.context;
     const mergeFiles: MergeFile[] = [];
     const filter = this.takeMergeFiles(raw, handles, inherited, mergeFiles);
-    const skipped: Record<string, number> = {};
+    const skipped: Partial<Record<SkipReason, number>> = {};
     let ancestry: Set<string> | undefined;
     let hidden = false;
     let status = 0;
@@ -295,7 +295,7 @@ export class SourceRunner {
         targetIdentity,
         isTemporaryName,
       });
-      for (const [reason, count] of Object.entries(selection.skipped)) skipped[reason] = (skipped[reason] ?? 0) + count;
+      for (const [reason, count] of skipEntries(selection.skipped)) skipped[reason] = (skipped[reason] ?? 0) + count;
       if (this.nameFailedRows(selection.listing, place.path)) hidden = true;
       return selection.listing;
     });
@@ -307,7 +307,7 @@ export class SourceRunner {
       const merged = mergeListings(listings, whole === undefined ? undefined : rowFields(whole, whole.self));
       listing = backend.makeBatch(merged.entries, { status });
       ({ origins, shared } = merged);
-      if (merged.shadowed > 0) skipped["named by an earlier source"] = merged.shadowed;
+      if (merged.shadowed > 0) skipped.earlier_source = merged.shadowed;
       for (const part of listings) backend.releaseBatch(part);
     }
     // A directory stays open, and in place, until everything below it is finished.

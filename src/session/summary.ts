@@ -1,6 +1,6 @@
 /** From the target role's final state to the summary and its exit code. */
 import { errnoName, errnoText } from "../core/errno.ts";
-import type { RunSummary } from "../core/events.ts";
+import type { RunSummary, SkipCounts } from "../core/events.ts";
 import { ExitCode } from "../core/exit-codes.ts";
 import type { CopyMethod } from "../core/options.ts";
 import type { Backend } from "../fs/backend.ts";
@@ -17,7 +17,7 @@ export function summarize(
     ...verdict,
     counters: { ...state.counters },
     durationMs: Math.round(end.durationMs),
-    skipped: Object.fromEntries(state.skipped),
+    skipped: Object.fromEntries(state.skipped) as SkipCounts,
     methods,
     refused: [...state.refused].map(([method, { errno, files }]) => ({
       method: method as CopyMethod,

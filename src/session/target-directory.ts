@@ -3,6 +3,7 @@ import { compareDirectory, RowState } from "../compare/compare-directory.ts";
 import { Difference, describeDifference, differenceWords, metadataDifference } from "../compare/rules.ts";
 import type { EntryBatch } from "../core/entry-batch.ts";
 import { BatchFlag, FileType, RowFlag } from "../core/entry-batch.ts";
+import { skipEntries } from "../core/events.ts";
 import { LIMITS } from "../core/limits.ts";
 import { equalBytes } from "../core/paths.ts";
 import { isPartName, isTemporaryName } from "../core/temporary-names.ts";
@@ -99,7 +100,7 @@ function countDirectory(state: TargetState, dir: TargetDir, message: DirectoryMe
   if (state.pass > 1) return;
   const { counters } = state;
   counters.directoriesExamined++;
-  for (const [reason, count] of Object.entries(message.skipped)) countSkipped(state, reason, count);
+  for (const [reason, count] of skipEntries(message.skipped)) countSkipped(state, reason, count);
   const { source } = dir;
   let directories = 0;
   for (let row = 0; row < source.count; row++) if (source.type(row) === FileType.directory) directories++;
@@ -160,7 +161,7 @@ function directoryReady(
   if (state.pass === 1) {
     countSkipped(state, "existing", difference.skippedExisting);
     countSkipped(state, "newer", difference.skippedNewer);
-    countSkipped(state, "missing in target", difference.skippedMissing);
+    countSkipped(state, "missing_in_target", difference.skippedMissing);
   }
   compareSelf(state, dir, target, effects);
   askForRows(state, dir, effects);
@@ -346,7 +347,7 @@ export function transfer(state: TargetState, dir: TargetDir, rows: readonly numb
 }
 
 function previewTransfer(state: TargetState, dir: TargetDir, rows: readonly number[], effects: TargetEffect[]): void {
-  const { source, target } = dir;
+  const { source } = dir;
   const { states, targetRows } = dir.difference!;
   const { counters } = state;
   const isCheck = state.options.verb === "check";
@@ -369,19 +370,18 @@ function previewTransfer(state: TargetState, dir: TargetDir, rows: readonly numb
     effects,
     created.map(() => "missing"),
   );
-  reportRows(
-    state,
-    dir,
-    isCheck ? "differ" : "update",
-    updated,
-    effects,
-    updated.map(
-      (row) =>
-        differenceWords(
-          target === undefined ? 0 : describeDifference(state.rules, source, row, target, targetRows[row]!),
-        ) || "content",
-    ),
-  );
+  reportRows(state, dir, isCheck ? "differ" : "update", updated, effects, reasonsOf(state, dir, updated));
+}
+
+/** Why each of these rows is created, updated or repaired. */
+export function reasonsOf(state: TargetState, dir: TargetDir, rows: readonly number[]): string[] {
+  const { source, target } = dir;
+  return rows.map((row) => {
+    const targetRow = dir.difference!.targetRows[row]!;
+    if (target === undefined || targetRow < 0) return "missing";
+    // Nothing that a listing shows: a digest or --ignore-times decided.
+    return differenceWords(describeDifference(state.rules, source, row, target, targetRow)) || "content";
+  });
 }
 
 export function repair(state: TargetState, dir: TargetDir, rows: readonly number[], effects: TargetEffect[]): void {
@@ -391,18 +391,9 @@ export function repair(state: TargetState, dir: TargetDir, rows: readonly number
       need(state, dir, Uint32Array.from(rows.slice(from, from + 512)), "attributes", "direct", effects);
     return;
   }
-  const { source, target } = dir;
   state.counters.repaired += rows.length;
-  reportRows(
-    state,
-    dir,
-    state.options.verb === "check" ? "differ" : "repair",
-    rows,
-    effects,
-    rows.map((row) =>
-      differenceWords(describeDifference(state.rules, source, row, target!, dir.difference!.targetRows[row]!)),
-    ),
-  );
+  const action = state.options.verb === "check" ? "differ" : "repair";
+  reportRows(state, dir, action, rows, effects, reasonsOf(state, dir, rows));
 }
 
 /** Names that only the target has: swept, protected, or noted for the deletion at the end. */
@@ -445,7 +436,7 @@ function noteExtraneous(state: TargetState, dir: TargetDir, target: EntryBatch, 
     else gone.push(row);
   }
   countSkipped(state, "protected", kept);
-  countSkipped(state, "mount in target", mounts);
+  countSkipped(state, "mount_in_target", mounts);
   state.targetEntries -= sweep.length + dir.parts.length;
   if (isCheck) {
     if (gone.length > 0) {
@@ -522,7 +513,7 @@ export function onCollected(state: TargetState, dir: TargetDir, collected: Colle
   state.extraneousEntries += collected.entries;
   state.targetEntries += collected.entries + collected.protectedEntries;
   countSkipped(state, "protected", collected.protectedEntries);
-  countSkipped(state, "mount in target", collected.mounts);
+  countSkipped(state, "mount_in_target", collected.mounts);
   for (const failure of collected.failures)
     recordTargetFailure(state, failure.path, failure.operation, -failure.errno, effects);
   if (dir.target !== undefined) noteRecord(state, dir, dir.target, collected.deletable);

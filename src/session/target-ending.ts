@@ -64,7 +64,7 @@ function refusalOf(state: TargetState): { code: string; message: string } | unde
     };
   }
   // Seen only under another path, as of a bind mount: what is extraneous there is the source's own.
-  if (state.skipped.has("target inside source")) {
+  if (state.skipped.has("target_inside_source")) {
     return {
       code: "target_inside_source",
       message: "nothing is deleted: the target is a directory of the source under another path",

@@ -1,6 +1,6 @@
 /** What comes back from the work: counted, reported, and turned into the next step. */
 import { RowState } from "../compare/compare-directory.ts";
-import { metadataDifference } from "../compare/rules.ts";
+import { differenceWords, metadataDifference } from "../compare/rules.ts";
 import { FileType } from "../core/entry-batch.ts";
 import { E, errnoName, errnoText, failureCode } from "../core/errno.ts";
 import type { Action, Failure } from "../core/events.ts";
@@ -9,7 +9,7 @@ import { LIMITS } from "../core/limits.ts";
 import { equalBytes } from "../core/paths.ts";
 import { ItemFlag, type ItemResults, METHODS, STAGES, Warning } from "../fs/backend.ts";
 import type { Content } from "./messages.ts";
-import { isRepair, repair, transfer } from "./target-directory.ts";
+import { isRepair, reasonsOf, repair, transfer } from "./target-directory.ts";
 import { hasForeignNames, leaderDecided, leaderEnded } from "./target-links.ts";
 import { finishIfIdle, protocolError } from "./target-role.ts";
 import {
@@ -78,8 +78,8 @@ export function onCopied(
   if (created.length + updated.length > 0) dir.touched = true;
   counters.created += created.length;
   counters.updated += updated.length;
-  reportRows(state, dir, "create", created, effects);
-  reportRows(state, dir, "update", updated, effects);
+  reportRows(state, dir, "create", created, effects, whyOf(state, dir, created));
+  reportRows(state, dir, "update", updated, effects, whyOf(state, dir, updated));
   results.release();
   dir.pending--;
   finishIfIdle(state, dir, effects);
@@ -110,7 +110,7 @@ export function onRepaired(
     leaderEnded(state, dir, row, true, effects);
   }
   state.counters.repaired += repaired.length;
-  reportRows(state, dir, "repair", repaired, effects);
+  reportRows(state, dir, "repair", repaired, effects, whyOf(state, dir, repaired));
   results.release();
   if (rows[0] !== self) {
     dir.pending--;
@@ -128,11 +128,11 @@ export function onLinked(
     state.counters.linked++;
     dir.touched = true;
     dir.receipts.push(row);
-    reportRows(state, dir, "link", [row], effects);
+    reportRows(state, dir, "link", [row], effects, state.wantsReasons ? ["link"] : undefined);
   } else if (status === -E.XDEV || status === -1 /* EPERM */ || status === -95 || status === -31) {
     // This filesystem cannot link (or no further): a copy of its own keeps the data.
     dir.difference!.states[row] = RowState.update;
-    addTo(state.skipped, "hard link copied", 1);
+    addTo(state.skipped, "hard_link_copied", 1);
     transfer(state, dir, [row], effects);
   } else {
     recordTargetFailure(state, rowPath(dir, row), "link", status, effects);
@@ -289,13 +289,21 @@ function noteWarnings(state: TargetState, results: ItemResults, i: number): void
   }
 }
 
+/** Reasons of rows that were done, only where they are wanted. */
+function whyOf(state: TargetState, dir: TargetDir, rows: readonly number[]): string[] | undefined {
+  if (!state.wantsItems || !state.wantsReasons) return undefined;
+  // The directory itself is stamped alone, and was compared when it was opened.
+  if (rows[0] === dir.source.self) return [differenceWords(dir.selfDifference)];
+  return reasonsOf(state, dir, rows);
+}
+
 export function reportRows(
   state: TargetState,
   dir: TargetDir,
   action: Action,
   rows: readonly number[],
   effects: TargetEffect[],
-  reasons?: readonly string[],
+  reasons?: readonly string[] | undefined,
 ): void {
   if (!state.wantsItems || rows.length === 0) return;
   const directory = directoryPath(dir);

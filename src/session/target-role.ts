@@ -9,6 +9,7 @@
  *     everything scanned and released
  *                        -> decide about deletions (guards, question), delete, sync, "finished"
  */
+import type { SkipReason } from "../core/events.ts";
 import { LIMITS } from "../core/limits.ts";
 import { PROTOCOL_VERSION, type SourceMessage } from "./messages.ts";
 import { enterDirectory, onCollected, onOpened, previewSelf } from "./target-directory.ts";
@@ -262,6 +263,6 @@ function flushMoves(state: TargetState, effects: TargetEffect[]): void {
   effects.push({ kind: "sync" });
 }
 
-export function countSkipped(state: TargetState, reason: string, count: number): void {
+export function countSkipped(state: TargetState, reason: SkipReason, count: number): void {
   addTo(state.skipped, reason, count);
 }

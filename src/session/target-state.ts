@@ -2,7 +2,7 @@
 import type { DirectoryDifference } from "../compare/compare-directory.ts";
 import type { CompareRules } from "../compare/rules.ts";
 import type { EntryBatch } from "../core/entry-batch.ts";
-import type { Counters, DeletionPlan, Failure, RunEvent } from "../core/events.ts";
+import type { Counters, DeletionPlan, Failure, RunEvent, SkipReason } from "../core/events.ts";
 import type { ExitCode } from "../core/exit-codes.ts";
 import type { RunOptions } from "../core/options.ts";
 import { joinPath } from "../core/paths.ts";
@@ -84,6 +84,7 @@ export interface TargetState {
   readonly rules: CompareRules;
   readonly rootFilter: DirectoryFilter;
   readonly wantsItems: boolean;
+  readonly wantsReasons: boolean;
   readonly counters: Counters;
   readonly planner: Planner;
   pass: number;
@@ -113,7 +114,7 @@ export interface TargetState {
   fatal: { readonly exitCode: ExitCode; readonly reason: string; readonly message: string } | undefined;
   /** Effects outstanding, whatever they are. */
   outstanding: number;
-  readonly skipped: Map<string, number>;
+  readonly skipped: Map<SkipReason, number>;
   readonly methods: Map<string, number>;
   /** Methods that fell through to the next, with the last errno and how many files tried them. */
   readonly refused: Map<string, { errno: number; files: number }>;
@@ -206,6 +207,7 @@ export function targetState(options: {
   rules: CompareRules;
   rootFilter: DirectoryFilter;
   wantsItems: boolean;
+  wantsReasons?: boolean;
   counters: Counters;
 }): TargetState {
   return {
@@ -214,6 +216,7 @@ export function targetState(options: {
     rules: options.rules,
     rootFilter: options.rootFilter,
     wantsItems: options.wantsItems,
+    wantsReasons: options.wantsReasons ?? false,
     counters: options.counters,
     planner: new Planner(localLimits(options.options.write.methods)),
     pass: 1,
@@ -262,6 +265,6 @@ export function touchesNothing(state: TargetState): boolean {
   return state.options.dryRun || state.options.verb === "check";
 }
 
-export function addTo(map: Map<string, number>, key: string, count: number): void {
+export function addTo<K>(map: Map<K, number>, key: K, count: number): void {
   if (count !== 0) map.set(key, (map.get(key) ?? 0) + count);
 }

@@ -1,11 +1,14 @@
 /** What the filters leave out is neither copied nor deleted, and what they take in is. */
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { tempDir } from "../support/temp.ts";
 import { TreeBuilder } from "../support/tree.ts";
 import { because, behavioursMissing, mirror } from "./behaviour.ts";
 import { pair } from "./moments.ts";
+
+/* A busy machine is no failure. */
+setDefaultTimeout(60_000);
 
 /** Everything that is not a directory, and directories with a slash where `directories`. */
 function namesIn(root: string, directories = false): string[] {

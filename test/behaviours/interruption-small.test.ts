@@ -1,5 +1,5 @@
 /** A run of many small files is stopped at any moment: what has a final name is whole, and the next run finishes. */
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { lstatSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { assertSameTrees } from "../support/diff.ts";
@@ -7,6 +7,9 @@ import { describe as describeResult, type ProcessResult, startFastsync } from ".
 import { noise } from "../support/tree.ts";
 import { because, behavioursMissing, mirror } from "./behaviour.ts";
 import { quickDir, temporariesIn, until } from "./moments.ts";
+
+/* A busy machine is no failure. */
+setDefaultTimeout(60_000);
 
 const DIRECTORIES = 24;
 const FILES = 40;
@@ -62,7 +65,9 @@ function inodeOf(path: string): bigint | undefined {
   return lstatSync(path, { bigint: true, throwIfNoEntry: false })?.ino;
 }
 
+/** The end that the signal asks for, or a run that was over before it came. */
 function expectEnd(result: ProcessResult, signal: NodeJS.Signals): void {
+  if (result.exitCode === 0) return;
   if (signal === "SIGKILL") {
     expect(result.signal).toBe("SIGKILL");
     return;

@@ -1,8 +1,10 @@
 /** Files with several names: one inode in the target as in the source, sent once, whatever the batches and workers. */
 import { describe, expect, test } from "bun:test";
-import { rmSync } from "node:fs";
+import { readdirSync, rmSync } from "node:fs";
 import { assertSameTrees } from "../support/diff.ts";
+import { canMount, mountFilesystem } from "../support/filesystems.ts";
 import { lstat } from "../support/libc.ts";
+import { fastsync } from "../support/run.ts";
 import { takeSnapshot } from "../support/snapshot.ts";
 import { tempDir } from "../support/temp.ts";
 import { noise, TreeBuilder } from "../support/tree.ts";
@@ -174,5 +176,29 @@ describe.skipIf(behavioursMissing !== undefined)(because("hard link groups", beh
     expect(lstat(dir.join("one")).nlink).toBe(1);
     const again = await run("copy", ["source/third", "one"], { cwd: dir.path });
     expectNothingDone(again);
+  });
+});
+
+const cannotMount = behavioursMissing ?? canMount("ext4");
+
+describe.skipIf(cannotMount !== undefined)(because("hard links refused", cannotMount), () => {
+  /* ext4 gives an inode at most 65,000 names. */
+  const MOST = 65_000;
+
+  test("B22 names that the filesystem refuses to link are copied and counted, and the run succeeds", async () => {
+    await using ext4 = await mountFilesystem("ext4", "128M");
+    using dir = tempDir("/dev/shm");
+    const names = MOST + 20;
+    const tree = new TreeBuilder(dir.join("source")).file("d/name0", "content", { mtimeNs: 5n });
+    for (let i = 1; i < names; i++) tree.hardlink(`d/name${i}`, "d/name0");
+    const target = `${ext4.path}/target`;
+    /* Not through --json: a line for each name says nothing more. */
+    const result = await fastsync(["mirror", "--yes", `${dir.join("source")}/`, target]);
+    expect([result.exitCode, result.stderr]).toEqual([0, ""]);
+    expect(result.stdout).toMatch(/^Skipped +20 hard links became copies$/m);
+    const made = readdirSync(`${target}/d`).sort();
+    expect(made.length).toBe(names);
+    const links = [made[0], made.at(-1)].map((name) => lstat(`${target}/d/${name}`).nlink);
+    expect(links).toEqual([MOST, 1]);
   });
 });

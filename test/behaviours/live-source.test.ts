@@ -1,5 +1,5 @@
 /** The source changes while it is copied: what arrives is what was read, whole, or it is named as a failure. */
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import {
   appendFileSync,
   closeSync,
@@ -22,6 +22,9 @@ import { type JsonEvent, type ProcessResult, startFastsync } from "../support/ru
 import { noise } from "../support/tree.ts";
 import { because, behavioursMissing, mirror } from "./behaviour.ts";
 import { MIB, pair, quickDir, temporariesIn, temporaryBytes, until } from "./moments.ts";
+
+/* A busy machine is no failure. */
+setDefaultTimeout(60_000);
 
 /** A run that is slow enough to be disturbed. `first` is being copied, or has been, when `change` is called. */
 async function disturbed(

@@ -1,5 +1,5 @@
 /** A source goes only when its own copy is whole and durable. */
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { spawnSync } from "node:child_process";
 import { chmodSync, existsSync, lstatSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -12,6 +12,9 @@ import { noise, TreeBuilder } from "../support/tree.ts";
 import { buildVarietyTree } from "../support/variety-tree.ts";
 import { because, behavioursMissing, itemsOf, ORDINARY, ordinaryDir, ordinaryMissing, run } from "./behaviour.ts";
 import { MIB, pair, quickDir, temporariesIn, until } from "./moments.ts";
+
+/* A busy machine is no failure. */
+setDefaultTimeout(60_000);
 
 /** Within one filesystem names are renamed unless a method is asked for. */
 const COPYING = ["--copy-method", "read_write"] as const;

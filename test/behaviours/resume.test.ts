@@ -1,5 +1,5 @@
 /** --resume: what the target has of a differing file serves as a basis, after it was compared. */
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { copyFileSync, truncateSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { assertSameTrees } from "../support/diff.ts";
@@ -8,6 +8,9 @@ import { tempDir } from "../support/temp.ts";
 import { noise } from "../support/tree.ts";
 import { because, behavioursMissing, mirror } from "./behaviour.ts";
 import { MIB, pair, quickDir } from "./moments.ts";
+
+/* A busy machine is no failure. */
+setDefaultTimeout(60_000);
 
 /** By read and write, since a clone of the source would move nothing anyway. */
 const METHOD = "--copy-method=read_write";

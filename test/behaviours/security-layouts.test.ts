@@ -1,5 +1,5 @@
 /** Links that somebody planted, and links that the operator made: the first are never gone through, the second work. */
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, lchownSync, lstatSync, mkdirSync, readFileSync, readlinkSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { assertSameTrees } from "../support/diff.ts";
@@ -10,6 +10,9 @@ import { TreeBuilder } from "../support/tree.ts";
 import { because, behavioursMissing, itemsOf, mirror, needsRoot, run } from "./behaviour.ts";
 import { pair } from "./moments.ts";
 import { fillOutside } from "./races.ts";
+
+/* A busy machine is no failure. */
+setDefaultTimeout(60_000);
 
 describe.skipIf(behavioursMissing !== undefined)(because("planted links", behavioursMissing), () => {
   test.each([[[]], [["--inplace"]], [["--checksum"]], [["--backup"]]] as const)(

@@ -1,5 +1,5 @@
 /** Names change their meaning while a run is at work. The outside never changes and never leaks. */
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { asUserMissing, fastsync, isRoot } from "../support/run.ts";
@@ -9,6 +9,9 @@ import { because, behavioursMissing } from "./behaviour.ts";
 import { compilerMissing, startProgram } from "./c/programs.ts";
 import { quickDir } from "./moments.ts";
 import { fillOutside, fillTree, type Race, type RacePlaces, race, SECRET } from "./races.ts";
+
+/* A busy machine is no failure. */
+setDefaultTimeout(60_000);
 
 const reason = behavioursMissing ?? compilerMissing;
 const MS = 2000;

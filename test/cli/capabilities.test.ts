@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { type CapabilitiesReport, capabilitiesJson, capabilitiesText } from "../../src/cli/capabilities-text.ts";
-import { filesystemName } from "../../src/cli/filesystem-names.ts";
+import { filesystemName } from "../../src/fs/filesystems.ts";
 import { jsonLines, run } from "./processes.ts";
 
 const REPORT: CapabilitiesReport = {

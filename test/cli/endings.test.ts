@@ -83,6 +83,9 @@ describe("signals", () => {
     const summary = summaryOf(out);
     expect(summary).toMatchObject({ exit_code: 20, exit_reason: "interrupted", message: "ended at once by SIGINT" });
     expect(summary["files_transferred"]).toBeGreaterThan(0);
+    // What ended before it could tell claims no engine.
+    expect(summary).not.toHaveProperty("backend");
+    expect(summary).not.toHaveProperty("workers");
   });
   test.concurrent("the same wish twice at once, as from timeout(1), is one", async () => {
     const { code, out } = await signalled("endless", ["SIGTERM", "SIGTERM"]);

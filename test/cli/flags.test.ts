@@ -224,12 +224,30 @@ describe("every flag reaches what it is for", () => {
     for (const name of ["FASTSYNC_NO_ZERO_COPY", "ORBIT_NO_ZERO_COPY"]) {
       const env = { [name]: "1" };
       expect((await resolve("copy A B", { env })).options.write.methods).toEqual(["read_write"]);
-      expect((await resolve("copy A B", { env })).face.notes).toEqual([`zero-copy: off (${name} is set)`]);
+      expect((await resolve("copy A B", { env })).face.notes).toEqual([`zero-copy: off (${name})`]);
+      expect((await resolve("copy --zero-copy A B", { env })).face.notes).toEqual([
+        `zero-copy: on (--zero-copy overrides ${name})`,
+      ]);
       expect((await resolve("copy --zero-copy A B", { env })).options.write.methods).toBeUndefined();
       expect((await resolve("copy --copy-method=clone A B", { env })).options.write.methods).toEqual(["clone"]);
       expect((await resolve("copy A B", { env: { [name]: "0" } })).options.write.methods).toBeUndefined();
     }
-    expect((await resolve("copy --zero-copy A B")).face.notes).toEqual(["zero-copy: on"]);
+  });
+  test.each([
+    ["copy A B", { allowed: true, decidedBy: undefined }, []],
+    ["copy --zero-copy A B", { allowed: true, decidedBy: "--zero-copy" }, ["zero-copy: on (--zero-copy)"]],
+    ["copy --no-zero-copy A B", { allowed: false, decidedBy: "--no-zero-copy" }, ["zero-copy: off (--no-zero-copy)"]],
+    ["copy --copy-method=mmap A B", { allowed: false, decidedBy: "--copy-method" }, ["zero-copy: off (--copy-method)"]],
+    [
+      "copy --copy-method=mmap,clone A B",
+      { allowed: true, decidedBy: "--copy-method" },
+      ["zero-copy: on (--copy-method)"],
+    ],
+    ["check A B", undefined, []],
+  ])("whether the kernel may copy is known, and why: %s", async (words, zeroCopy, notes) => {
+    const { face } = await resolve(words);
+    expect(face.zeroCopy).toEqual(zeroCopy);
+    expect([...face.notes]).toEqual(notes);
   });
   test("--verify=readback", async () => {
     expect((await resolve("copy --verify=readback A B")).options.write.verify).toBe("readback");

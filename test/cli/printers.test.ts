@@ -220,7 +220,7 @@ describe("the summary in words", () => {
     const summary = sampleSummary(
       { ...counters, bytesLogical: 5 * 1024 ** 3, bytesTransferred: 1024 ** 3 },
       {
-        skipped: { excluded: 7, mount: 1, "missing in target": 2 },
+        skipped: { excluded: 7, mount_in_target: 1, missing_in_target: 2 },
         methods: { clone: 3, read_write: 1000 },
         refused: [{ method: "copy_file_range", reason: "EXDEV", files: 1000 }],
         plan: { shards: 2, bundles: 1, large: 1, direct: 0 },
@@ -237,12 +237,12 @@ describe("the summary in words", () => {
       "Repaired     4 attributes only",
       "Unchanged    1,001",
       "Deleted      6",
-      "Skipped      7 excluded, 1 mount points, 2 missing in target",
+      "Skipped      7 excluded, 1 mount point in the target, 2 not in the target",
       "Vanished     1",
       "Failed       1 (named above)",
       "Copied by    clone 3, read_write 1,000",
       "Refused      copy_file_range: EXDEV",
-      "Planned as   2 tar shards, 1 bundles, 1 large files",
+      "Planned as   2 shards, 1 bundle, 1 large file",
       "Engine       native, 4 workers",
     ];
     expect(summaryLines(summary, facts, true)).toEqual(lines);
@@ -280,7 +280,7 @@ describe("the summary in words", () => {
     ]);
     expect(summaryLines(sampleSummary(counters, { exitCode: 23, skipped: { special: 1 } }), check, false)).toEqual([
       "Not known: 1,006 examined in 2.00 s",
-      "Skipped      1 special files",
+      "Skipped      1 special file",
     ]);
   });
 });
@@ -428,6 +428,35 @@ describe("json", () => {
         notices: [{ level: "warning", code: "deletions_disabled", message: "m" }],
       },
     ]);
+  });
+
+  test("whether the kernel may copy, and who decided, in the start and in the summary", () => {
+    for (const [zeroCopy, fields] of [
+      [{ allowed: true, decidedBy: undefined }, { zero_copy: true }],
+      [
+        { allowed: false, decidedBy: "FASTSYNC_NO_ZERO_COPY" },
+        { zero_copy: false, zero_copy_decided_by: "FASTSYNC_NO_ZERO_COPY" },
+      ],
+    ] as const) {
+      const screen = new Screen();
+      const printer = new JsonPrinter(screen.output, { verb: "copy", dryRun: false, zeroCopy });
+      printer.start(PLACEMENT);
+      printer.end(sampleSummary(sampleCounters()));
+      const lines = jsonLines(screen.text);
+      expect(lines).toHaveLength(2);
+      for (const { zero_copy, zero_copy_decided_by } of lines)
+        expect(JSON.parse(JSON.stringify({ zero_copy, zero_copy_decided_by }))).toEqual(fields);
+    }
+  });
+
+  test("an end without a word claims no engine, and not that a dry run was none", () => {
+    const screen = new Screen();
+    const printer = new JsonPrinter(screen.output, { verb: "mirror", dryRun: true });
+    printer.end(bareSummary({ exitCode: 20, exitReason: "interrupted", message: "no" }, sampleCounters()));
+    const [line] = jsonLines(screen.text);
+    expect(line).toMatchObject({ dry_run: true, files_transferred: 3 });
+    expect(line).not.toHaveProperty("backend");
+    expect(line).not.toHaveProperty("workers");
   });
 
   test("no character in it can steer a terminal", () => {

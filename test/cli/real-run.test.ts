@@ -1,6 +1,17 @@
 /** The command line over the real session: that the two are joined rightly. What a run does is tested elsewhere. */
 import { afterAll, beforeEach, describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { cleanEnv, jsonLines, run } from "./processes.ts";
@@ -54,6 +65,42 @@ describe("the real session", () => {
     expect(err).toBe("");
     expect(out).toMatch(/^differ {2}one {2}\(size/m);
     expect(out).toMatch(/^differ {2}sub\/two {2}\(missing\)$/m);
+  });
+  test("--itemize says why, with the words of the dry run", async () => {
+    await fastsync(["copy", "A/", "B"]);
+    writeFileSync(at("A", "new"), "n");
+    writeFileSync(at("A", "one"), "changed");
+    chmodSync(at("A", "sub", "two"), 0o600);
+    symlinkSync("one", at("A", "link"));
+    mkdirSync(at("A", "empty"));
+    linkSync(at("A", "new"), at("A", "sub", "other-name"));
+    chmodSync(at("A", "sub"), 0o700);
+    const words = ["copy", "--itemize", "A/", "B"];
+    const itemsOf = (out: string): string[] =>
+      out
+        .split("\n")
+        .map((line) => line.replace(/^would /, ""))
+        .filter((line) => /^(create|update|repair|link) /.test(line))
+        .sort();
+    const expected = itemsOf((await fastsync([...words, "--dry-run"])).out);
+    const real = await fastsync(words);
+    expect(real.code).toBe(0);
+    expect(itemsOf(real.out)).toEqual(expected);
+    expect(expected).toContain("create  new  (missing)");
+    expect(expected).toContain("create  link -> one  (missing)");
+    expect(expected).toContain("create  empty/  (missing)");
+    expect(expected).toContain("link    sub/other-name  (link)");
+    expect(expected).toContain("repair  sub/  (mtime, mode)");
+    expect(expected).toContain("repair  sub/two  (mode)");
+    expect(real.out).toMatch(/^update {2}one {2}\(size(, mtime)?\)$/m);
+    writeFileSync(at("A", "one"), "again!!");
+    const json = await fastsync(["copy", "--itemize", "--json", "--ignore-times", "A/", "B"]);
+    const items = jsonLines(json.out).filter(({ type }) => type === "item");
+    expect(items).toContainEqual(expect.objectContaining({ action: "update", path: "new", reasons: ["content"] }));
+    // Without the flag nothing is compared a second time.
+    writeFileSync(at("A", "one"), "once more");
+    const plain = jsonLines((await fastsync(["copy", "--json", "A/", "B"])).out);
+    expect(plain.find(({ path }) => path === "one")).not.toHaveProperty("reasons");
   });
   test("a missing source is exit 3 with one summary", async () => {
     const { code, out, err } = await fastsync(["copy", "--json", "gone", "B"]);

@@ -5,6 +5,7 @@ import { resolve } from "node:path";
 import Ajv2020 from "ajv/dist/2020.js";
 import { JsonPrinter } from "../../src/cli/json-printer.ts";
 import type { Output } from "../../src/cli/output.ts";
+import { SKIP_REASONS } from "../../src/core/events.ts";
 import { ExitCode } from "../../src/core/exit-codes.ts";
 import { sampleCounters, sampleSummary } from "../cli/fake-run.ts";
 import { jsonLines, run as runFake } from "../cli/processes.ts";
@@ -229,6 +230,10 @@ describe("the schema can fail", () => {
   });
 });
 
+test("reasons of skipped entries are those of the program", () => {
+  expect(SCHEMA.$defs["skip_reason"]!.enum).toEqual([...SKIP_REASONS]);
+});
+
 describe("docs/scripting.md", () => {
   const guide = readFileSync(`${DOCS}/scripting.md`, "utf8");
 
@@ -237,7 +242,7 @@ describe("docs/scripting.md", () => {
   });
 
   test("names every value of every list", () => {
-    for (const name of ["failure_code", "reason", "verb"])
+    for (const name of ["failure_code", "reason", "verb", "skip_reason", "zero_copy_decided_by"])
       for (const value of SCHEMA.$defs[name]!.enum!) expect(guide).toContain(`\`${value}\``);
   });
 

@@ -71,6 +71,7 @@ function makeHooks(resolved: Resolved, outputs: Outputs, reporter: Reporter, sig
   const { face } = resolved;
   return {
     wantsItems: face.json || listsItems(resolved),
+    wantsReasons: face.itemize,
     onStart: (counters) => reporter.begin(counters),
     onEvent: (event) => reporter.event(event),
     confirmDeletions: (plan) =>
@@ -89,7 +90,7 @@ function makeHooks(resolved: Resolved, outputs: Outputs, reporter: Reporter, sig
 
 function makeReporter(resolved: Resolved, { out, err }: Outputs): Reporter {
   const { options, face } = resolved;
-  const facts = { verb: options.verb, dryRun: options.dryRun };
+  const facts = { verb: options.verb, dryRun: options.dryRun, zeroCopy: face.zeroCopy };
   const printers: PacedPrinter[] = [];
   if (face.json)
     printers.push({ printer: new JsonPrinter(out, facts), pace: face.progress === "off" ? "never" : "second" });
