@@ -40,6 +40,7 @@ export function zeroCounters(): Counters {
     bytesToTransfer: 0,
     filesTransferred: 0,
     bytesTransferred: 0,
+    bytesLanded: 0,
     bytesLogical: 0,
     created: 0,
     updated: 0,

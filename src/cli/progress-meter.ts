@@ -34,10 +34,10 @@ export class ProgressMeter {
   #secondsLeft: number | undefined;
 
   sample(counters: Readonly<Counters>, elapsedMs: number): Progress {
-    // A clone moves no bytes but counts logically; a large file in progress counts only by bytes that moved.
+    // A clone moves no bytes but counts logically; a file in progress counts by what has landed of it.
     const bytesDone = Math.max(
       this.#bytesDone,
-      Math.min(Math.max(counters.bytesLogical, counters.bytesTransferred), counters.bytesToTransfer),
+      Math.min(Math.max(counters.bytesLogical, counters.bytesLanded), counters.bytesToTransfer),
     );
     const filesDone = Math.max(this.#filesDone, counters.filesTransferred);
     const seconds = (elapsedMs - this.#lastMs) / 1000;

@@ -85,12 +85,14 @@ function transferText(summary: RunSummary, { dryRun }: RunFacts): string {
   const moved = plural(counters.filesTransferred, "file");
   const seconds = durationMs / 1000;
   const rate = seconds > 0 && counters.bytesLogical > 0 ? ` (${formatRate(counters.bytesLogical / seconds)})` : "";
-  // A clone shares its bytes instead of moving them.
-  const shared =
-    counters.bytesLogical !== counters.bytesTransferred
-      ? `, of which ${formatBytes(counters.bytesTransferred)} moved`
-      : "";
-  return `${moved}, ${formatBytes(counters.bytesLogical)}${rate}${shared}`;
+  return `${moved}, ${formatBytes(counters.bytesLogical)}${rate}${movedText(counters)}`;
+}
+
+/** A clone shares its bytes instead of moving them; a file that was not finished moved some for nothing yet. */
+function movedText({ bytesLogical, bytesTransferred }: RunSummary["counters"]): string {
+  if (bytesTransferred === bytesLogical) return "";
+  const moved = formatBytes(bytesTransferred);
+  return bytesTransferred > bytesLogical ? `; ${moved} moved, unfinished files included` : `, of which ${moved} moved`;
 }
 
 function detailLines(summary: RunSummary, verbose: boolean): string[] {

@@ -102,6 +102,8 @@ export interface Counters {
   filesTransferred: number;
   /** Payload bytes that moved. */
   bytesTransferred: number;
+  /** Payload bytes in the target right now, files in progress and clones included: for progress, not for the account. */
+  bytesLanded: number;
   /** Logical size of what was transferred (a clone moves 0 bytes but counts here). */
   bytesLogical: number;
   created: number;

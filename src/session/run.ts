@@ -11,7 +11,7 @@ import { closeSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import type { CompareRules } from "../compare/rules.ts";
 import { E, errnoText } from "../core/errno.ts";
-import type { Counters, RunSummary } from "../core/events.ts";
+import type { Counters, RunHooks, RunSummary } from "../core/events.ts";
 import { ExitCode } from "../core/exit-codes.ts";
 import type { RunOptions } from "../core/options.ts";
 import { printable } from "../core/paths.ts";
@@ -64,17 +64,36 @@ function guardOwners({ verb, preserve: { chownUid, chownGid } }: RunOptions): vo
     refuse(`group ${chownGid}, which you are not in`);
 }
 
+/** A further attempt of the same run does not ask again. */
+function askedOnce(hooks: RunHooks): RunHooks {
+  let answer: ReturnType<RunHooks["confirmDeletions"]> | undefined;
+  return {
+    ...hooks,
+    confirmDeletions: (plan) => {
+      answer ??= hooks.confirmDeletions(plan);
+      return answer;
+    },
+  };
+}
+
+/** As often as a person can see it. */
+const LANDED_INTERVAL_MS = 100;
+
 async function runToEnd(
-  request: RunRequest,
+  asked: RunRequest,
   places: Places,
   filter: CompiledFilter,
   counters: Counters,
 ): Promise<RunSummary> {
   const startedMs = performance.now();
+  const request = { ...asked, hooks: askedOnce(asked.hooks) };
   const { options, signal } = request;
   const backend = openBackend({
     workers: options.write.workers > 0 ? options.write.workers : workersFor(UNKNOWN_DEVICE),
   });
+  const landed = setInterval(() => {
+    counters.bytesLanded = backend.bytesDone();
+  }, LANDED_INTERVAL_MS);
   try {
     let earlier: TargetState | undefined;
     let unchanged = 0;
@@ -101,6 +120,7 @@ async function runToEnd(
       beginAgain(counters);
     }
   } finally {
+    clearInterval(landed);
     await backend.shutdown();
   }
 }

@@ -187,6 +187,7 @@ export function newCounters(): Counters {
     bytesToTransfer: 0,
     filesTransferred: 0,
     bytesTransferred: 0,
+    bytesLanded: 0,
     bytesLogical: 0,
     created: 0,
     updated: 0,
