@@ -153,7 +153,7 @@ static void write_wake(fsy_ring *ring) {
 /* A wake-up costs the owner ten system calls, more than a small request. While requests are short and others wait,
  * one wake-up serves all completions of WAKE_GAP_NANOS; `pay_wake` runs before a worker rests or turns to what may
  * take long, so that no completion waits for longer than a short request. */
-enum { WAKE_GAP_NANOS = 300000, WAKE_SHORT_NANOS = 200000, WAKE_MOST = 24 };
+enum { WAKE_GAP_NANOS = 500000, WAKE_SHORT_NANOS = 200000, WAKE_MOST = 24 };
 
 static bool may_owe(const fsy_ring *ring, int64_t nanos, int64_t now) {
   return nanos < WAKE_SHORT_NANOS && now - ring->last_wake < WAKE_GAP_NANOS &&

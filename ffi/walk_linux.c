@@ -225,12 +225,11 @@ static int open_directory(fsy_task *t, const char *path, uint32_t *batch_flags, 
   if (many) {
     fd = fsy_open_beneath(t->ring, base, path, q->flags & FSY_WALK_CREATE, &created);
   } else {
-    fd = openat(base, path, flags);
-    if (fd < 0 && errno == ENOENT && (q->flags & FSY_WALK_CREATE)) {
+    if (q->flags & FSY_WALK_CREATE) { /* asked for where it is thought to be missing: no look before the leap */
       if (mkdirat(base, path, 0700) == 0) created = true;
       else if (errno != EEXIST) return -errno;
-      fd = openat(base, path, flags);
     }
+    fd = openat(base, path, flags);
     if (fd < 0) fd = -errno;
   }
   if (created) *batch_flags |= FSY_BATCH_CREATED;
