@@ -309,7 +309,12 @@ const TABLE = [
   },
 
   // Attributes
-  { name: "numeric-ids", verbs: TREE, group: "Attributes", help: "keep owner and group by number, not by name" },
+  {
+    name: "numeric-ids",
+    verbs: TREE,
+    group: "Attributes",
+    help: "keep owner and group by number, not by name; the same thing on one machine",
+  },
   {
     name: "chown",
     verbs: TREE,
