@@ -1,5 +1,5 @@
 /** A face of a run: everything that a run tells goes through one of these. */
-import type { Counters, RunEvent, RunSummary } from "../core/events.ts";
+import { type Counters, newCounters, type RunEvent, type RunSummary } from "../core/events.ts";
 import type { Verb } from "../core/options.ts";
 import type { Placement } from "../session/api.ts";
 import type { Progress } from "./progress-meter.ts";
@@ -29,37 +29,10 @@ export interface ZeroCopy {
   readonly decidedBy: string | undefined;
 }
 
-export function zeroCounters(): Counters {
-  return {
-    phase: "scanning",
-    directoriesExamined: 0,
-    entriesExamined: 0,
-    filesExamined: 0,
-    scanComplete: false,
-    filesToTransfer: 0,
-    bytesToTransfer: 0,
-    filesTransferred: 0,
-    bytesTransferred: 0,
-    bytesLanded: 0,
-    bytesLogical: 0,
-    created: 0,
-    updated: 0,
-    repaired: 0,
-    linked: 0,
-    unchanged: 0,
-    directoriesCreated: 0,
-    deleted: 0,
-    sourcesRemoved: 0,
-    failed: 0,
-    vanished: 0,
-    attributeWarnings: 0,
-  };
-}
-
 /** The summary of a run that ended without giving one: a wrong command line, a crash, a second interrupt. */
 export function bareSummary(
   ending: Pick<RunSummary, "exitCode" | "exitReason" | "message">,
-  counters: Readonly<Counters> = zeroCounters(),
+  counters: Readonly<Counters> = newCounters(),
   durationMs = 0,
 ): RunSummary {
   return {

@@ -119,6 +119,34 @@ export interface Counters {
   attributeWarnings: number;
 }
 
+/** The counters of a run that has not begun. */
+export function newCounters(): Counters {
+  return {
+    phase: "scanning",
+    directoriesExamined: 0,
+    entriesExamined: 0,
+    filesExamined: 0,
+    scanComplete: false,
+    filesToTransfer: 0,
+    bytesToTransfer: 0,
+    filesTransferred: 0,
+    bytesTransferred: 0,
+    bytesLanded: 0,
+    bytesLogical: 0,
+    created: 0,
+    updated: 0,
+    repaired: 0,
+    linked: 0,
+    unchanged: 0,
+    directoriesCreated: 0,
+    deleted: 0,
+    sourcesRemoved: 0,
+    failed: 0,
+    vanished: 0,
+    attributeWarnings: 0,
+  };
+}
+
 export interface DeletionPlan {
   /** Entries that would be deleted, directories included. */
   readonly entries: number;

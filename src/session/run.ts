@@ -11,7 +11,7 @@ import { closeSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import type { CompareRules } from "../compare/rules.ts";
 import { E, errnoText } from "../core/errno.ts";
-import type { Counters, RunHooks, RunSummary } from "../core/events.ts";
+import { type Counters, newCounters, type RunHooks, type RunSummary } from "../core/events.ts";
 import { ExitCode } from "../core/exit-codes.ts";
 import type { RunOptions } from "../core/options.ts";
 import { printable } from "../core/paths.ts";
@@ -32,7 +32,7 @@ import { guardOverlap, openMaking, type Places, placementOf, resolvePlaces } fro
 import { type SourceContext, type SourceRoot, SourceRunner } from "./source-runner.ts";
 import { summarize } from "./summary.ts";
 import { TargetRunner } from "./target-runner.ts";
-import { addTo, newCounters, type TargetState, targetState } from "./target-state.ts";
+import { addTo, type TargetState, targetState } from "./target-state.ts";
 
 const UNKNOWN_DEVICE: WorkerFacts = {
   cores: availableParallelism(),

@@ -1,8 +1,8 @@
 /** A session made by hand: tells a fixed story to whichever face listens, without touching a file. */
 
-import { bareSummary, zeroCounters } from "../../src/cli/printer.ts";
+import { bareSummary } from "../../src/cli/printer.ts";
 import { buildBatch } from "../../src/core/entry-batch.ts";
-import type { Counters, RunSummary } from "../../src/core/events.ts";
+import { type Counters, newCounters, type RunSummary } from "../../src/core/events.ts";
 import { bytesOf } from "../../src/core/paths.ts";
 import { RunError } from "../../src/core/run-error.ts";
 import type { RunRequest, StartRun } from "../../src/session/api.ts";
@@ -49,7 +49,7 @@ export function sampleSummary(counters: Readonly<Counters>, over: Partial<RunSum
 
 export function sampleCounters(): Counters {
   return {
-    ...zeroCounters(),
+    ...newCounters(),
     phase: "finishing",
     directoriesExamined: 2,
     entriesExamined: 1006,
@@ -70,7 +70,7 @@ export function fakeStartRun(story: Story): StartRun {
   return async (request) => {
     if (story === "filter-error") throw Object.assign(new Error("--exclude: bad pattern"), { name: "FilterError" });
     if (story === "refused") throw new RunError(3, "source_missing", "source gone cannot be used");
-    const counters = zeroCounters();
+    const counters = newCounters();
     request.hooks.onStart(counters);
     return {
       placement: {

@@ -1,8 +1,7 @@
 import { describe, expect, test } from "bun:test";
-import { zeroCounters } from "../../src/cli/printer.ts";
 import { LiveLine, progressText } from "../../src/cli/progress-line.ts";
 import { type Progress, ProgressMeter } from "../../src/cli/progress-meter.ts";
-import type { Counters } from "../../src/core/events.ts";
+import { type Counters, newCounters } from "../../src/core/events.ts";
 
 const PROGRESS: Progress = {
   phase: "copying",
@@ -67,7 +66,7 @@ describe("figures never go backwards", () => {
     const next = random(seed);
     const draw = () => next.next().value as number;
     const meter = new ProgressMeter();
-    const counters: Counters = { ...zeroCounters(), phase: "copying" };
+    const counters: Counters = { ...newCounters(), phase: "copying" };
     let elapsedMs = 0;
     let last: Progress | undefined;
     let estimates = 0;
@@ -106,7 +105,7 @@ describe("figures never go backwards", () => {
   test("a steady run is estimated well", () => {
     const meter = new ProgressMeter();
     const counters: Counters = {
-      ...zeroCounters(),
+      ...newCounters(),
       phase: "copying",
       scanComplete: true,
       filesToTransfer: 100,
@@ -123,7 +122,7 @@ describe("figures never go backwards", () => {
   });
   test("no estimate before the scan is complete", () => {
     const meter = new ProgressMeter();
-    const counters = { ...zeroCounters(), filesToTransfer: 10, bytesToTransfer: 100, bytesLogical: 50 };
+    const counters = { ...newCounters(), filesToTransfer: 10, bytesToTransfer: 100, bytesLogical: 50 };
     expect(meter.sample(counters, 5000).secondsLeft).toBeUndefined();
   });
 });

@@ -4,7 +4,7 @@
  */
 import type { CompareRules } from "../../src/compare/rules.ts";
 import { BatchFlag, buildBatch, type EntryBatch, type EntryFields, FileType } from "../../src/core/entry-batch.ts";
-import type { Failure } from "../../src/core/events.ts";
+import { type Failure, newCounters } from "../../src/core/events.ts";
 import { NO_FILTER } from "../../src/core/filter-spec.ts";
 import type { RunOptions, Verb } from "../../src/core/options.ts";
 import type { Collected, ExtraneousRecord } from "../../src/engine/extraneous.ts";
@@ -21,7 +21,6 @@ import {
 } from "../../src/session/source-role.ts";
 import { stepTarget } from "../../src/session/target-role.ts";
 import {
-  newCounters,
   pathOf,
   type TargetDir,
   type TargetEffect,
