@@ -71,7 +71,10 @@ describe("native only", () => {
       await backend.sync(99, false);
       await backend.shutdown();
       console.log(backend.kind);`;
-    const done = Bun.spawnSync([process.execPath, "-e", program], { timeout: 20_000 });
+    const done = Bun.spawnSync([process.execPath, "-e", program], {
+      timeout: 20_000,
+      env: { ...process.env, FASTSYNC_NATIVE: undefined },
+    });
     expect([done.exitCode, done.stdout.toString().trim()]).toEqual([0, "native"]);
   });
 

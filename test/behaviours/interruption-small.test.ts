@@ -56,9 +56,10 @@ function readMaybe(path: string): Buffer | undefined {
   }
 }
 
-/** A file of each directory tells that the run has begun to write. */
-function hasBegun(target: string, before: readonly (bigint | undefined)[]): boolean {
-  return before.some((ino, d) => inodeOf(join(target, nameOf(d, 0))) !== ino);
+function inodesIn(target: string): (bigint | undefined)[] {
+  return Array.from({ length: DIRECTORIES * FILES }, (_, i) =>
+    inodeOf(join(target, nameOf(Math.floor(i / FILES), i % FILES))),
+  );
 }
 
 function inodeOf(path: string): bigint | undefined {
@@ -94,11 +95,16 @@ describe.skipIf(behavioursMissing !== undefined)(because("B49 small files", beha
       build(target, OLD_DIRECTORIES, 0);
       let interrupted = 0;
       for (const delayMs of [0, 40 + (performance.now() % 40), 120 + (performance.now() % 150)]) {
-        const before = Array.from({ length: DIRECTORIES }, (_, d) => inodeOf(join(target, nameOf(d, 0))));
+        if (newFilesIn(target) === DIRECTORIES * FILES) break; // an earlier run was over before its signal came
+        const before = inodesIn(target);
+        let isOver = false;
         const running = startFastsync(["mirror", "--yes", "--json", "--bwlimit", "8M", `${source}/`, `${target}/`], {
           env,
         });
-        await until(() => hasBegun(target, before), "the first file");
+        void running.result.then(() => {
+          isOver = true;
+        });
+        await until(() => isOver || inodesIn(target).some((ino, i) => ino !== before[i]), "the first file");
         await Bun.sleep(delayMs);
         running.kill(signal);
         const result = await running.result;
