@@ -35,8 +35,8 @@ export interface WalkOptions {
   readonly privileged?: boolean;
 }
 
-export type WriteMethod = CopyMethod | "delta" | "none" | "rename";
-/** Index = `FSY_METHOD_*`; a rename moves no data and stands behind them. */
+export type WriteMethod = CopyMethod | "delta" | "none" | "rename" | "stream";
+/** Index = `FSY_METHOD_*`; a rename moves no data, a stream brings it from another process: they stand behind them. */
 export const METHODS: readonly WriteMethod[] = [
   "none",
   "clone",
@@ -46,9 +46,11 @@ export const METHODS: readonly WriteMethod[] = [
   "read_write",
   "delta",
   "rename",
+  "stream",
 ];
 /** Index of `rename` in `METHODS`. */
 export const METHOD_RENAME = 7;
+export const METHOD_STREAM = 8;
 /** Index = `FSY_STAGE_*`. */
 export const STAGES = [
   "",
@@ -168,6 +170,60 @@ export interface RangeResult {
   readonly refused: number;
 }
 
+/** Id of a need within its session; frames of the answer carry it. 1..2^32-1. */
+export type NeedNumber = number;
+
+/** How a stream between two processes ended. */
+export interface StreamEnd {
+  /** 0: by BYE, or because it was told to; else a negative errno, -EPROTO for a peer that broke the protocol. */
+  readonly status: number;
+  /** What was wrong, for the log; empty when nothing was. */
+  readonly detail: string;
+  /** Bytes in both directions, frames included. */
+  readonly bytes: number;
+}
+
+/** A connected socket that carries frames in one direction; see docs/protocol.md. */
+export interface WireStream {
+  readonly ended: Promise<StreamEnd>;
+  /** Bytes so far, frames included. */
+  bytes(): number;
+  /** Sending: finishes the request at hand, says BYE, closes. Receiving: stops at once. Idempotent. */
+  end(): void;
+}
+
+/** What a source answers a need with. Every row becomes an item. */
+export type SendRequest = {
+  readonly need: NeedNumber;
+  /** Directory below which the rows are read; the directory itself is the row `batch.self`. */
+  readonly source: DirHandle;
+  /** The source's own listing. */
+  readonly batch: EntryBatch;
+  readonly rows: Uint32Array;
+  /** Item of each row; absent: row i is item i. */
+  readonly items?: Uint32Array;
+  readonly settings: PreparedSettings;
+} & (
+  | { readonly purpose: "content" | "attributes" }
+  /** One row: the file must still be what the row says; its attributes. */
+  | { readonly purpose: "commit" }
+  /** One row: a stretch of its content. */
+  | {
+      readonly purpose: "range";
+      readonly offset: number;
+      readonly length: number;
+      /** XXH3-128 of each `blockBytes` of the target's stretch (the last one may be shorter); absent: send all data. */
+      readonly basis?: { readonly blockBytes: number; readonly digests: Uint8Array };
+    }
+);
+
+/** What a target does with the answer to a need. */
+export interface ReceiveRequest extends Omit<CopyRequest, "source"> {
+  readonly need: NeedNumber;
+  /** `content` writes the rows, `attributes` repairs them (row `batch.self`: the directory `target` itself). */
+  readonly purpose: "content" | "attributes";
+}
+
 export interface ProbeResult {
   readonly sameFilesystem: boolean;
   /** By method: 0 works, negative errno: why not, 1: not tried. */
@@ -225,8 +281,12 @@ export interface Backend {
   resolve(parent: DirHandle, path: Uint8Array, options: { create: boolean; operator: boolean }): Promise<number>;
   prepare(settings: WriteSettings): PreparedSettings;
   copy(request: CopyRequest): Promise<ItemResults>;
-  /** Applies metadata of the rows to entries that exist; row `batch.self` is the target directory itself. */
+  /**
+   * Applies metadata of the rows to entries that exist; row `batch.self` is the target directory itself. With `source`
+   * NO_HANDLE the rows have no attributes: those that the target's entries carry go.
+   */
   repair(request: CopyRequest): Promise<ItemResults>;
+  /** With `source` NO_HANDLE the content comes from another process: `receiveRange` and `receiveCommit` follow. */
   largeBegin(request: LargeRequest): Promise<LargeFile>;
   largeRange(
     file: LargeFile,
@@ -253,6 +313,35 @@ export interface Backend {
     algorithm: "xxh3-128" | "sha256",
     settings: PreparedSettings,
   ): Promise<ItemResults>;
+  /**
+   * Hands a connected stream socket to the backend, which duplicates the descriptor: the caller closes its own. No other
+   * reader or writer may use it from then on. `idleMs`: a peer that takes or gives nothing for so long while a frame is
+   * under way ends the stream with -ETIMEDOUT; between frames a receiving stream waits for ever.
+   */
+  openStream(fd: number, direction: "send" | "receive", options: { idleMs: number }): WireStream;
+  /**
+   * Sends by whichever sending stream is free first, in the order of the calls. The results say what the items became
+   * for the source; the target hears the same in the records. Rejects nothing: when no stream is left all items answer
+   * -EPIPE.
+   */
+  send(request: SendRequest): Promise<ItemResults>;
+  /**
+   * Expects the answer to a need on any receiving stream. To be called before the need is sent. Items that no longer can
+   * come (the last receiving stream ended) answer -EPIPE. `signal`less: `cancel()` answers -ECANCELED.
+   */
+  receive(request: ReceiveRequest): Promise<ItemResults>;
+  /** Expects the content of a range of a large file that was begun without a source. */
+  receiveRange(
+    need: NeedNumber,
+    file: LargeFile,
+    offset: number,
+    length: number,
+    settings: PreparedSettings,
+  ): Promise<RangeResult>;
+  /** Expects the answer to a commit need, then finishes the file as `largeCommit` does. Closes its descriptors. */
+  receiveCommit(need: NeedNumber, file: LargeFile, request: LargeRequest): Promise<ItemResults>;
+  /** XXH3-128 of each `blockBytes` of a stretch of the large file's temporary, 16 bytes each; or a negative errno. */
+  hashBlocks(file: LargeFile, offset: number, length: number, blockBytes: number): Promise<Uint8Array | number>;
   rename(source: DirHandle, target: DirHandle, batch: EntryBatch, rows: Uint32Array): Promise<ItemResults>;
   sync(handle: DirHandle, wholeFilesystem: boolean): Promise<number>;
   probe(source: DirHandle, target: DirHandle): Promise<ProbeResult>;
@@ -262,6 +351,8 @@ export interface Backend {
   close(handles: readonly DirHandle[]): void;
   /** Gives the batch's memory back; the batch must not be used again. */
   releaseBatch(batch: EntryBatch): void;
+  /** Memory that requests accept, 64-byte aligned, for a batch to be built in (see `EntryBatch`). Not zeroed. */
+  batchMemory(bytes: number): { bytes: Uint8Array; u32: Uint32Array; f64: Float64Array; at: number };
   /** A batch made from fields, in memory that requests accept. */
   makeBatch(entries: readonly EntryFields[], header?: BatchHeader): EntryBatch;
   shutdown(): Promise<void>;
