@@ -1,11 +1,4 @@
-/**
- * From the arguments of a command line to what is opened: rsync's rules, the same for every verb.
- *
- *     SRC/  SRC/.  .  ..  /     the contents of the directory land in the target
- *     SRC                       the entry itself lands in the target, under its name
- *     one file, target missing or a file, no trailing slash on the target:  the target is the new name
- *     otherwise the target is a directory, made when missing, its parents too
- */
+/** From the local arguments of a command line to what is opened. The rules are in `place-rules.ts`. */
 import { lstatSync, mkdirSync, realpathSync, statSync } from "node:fs";
 import { buildBatch, FileType } from "../core/entry-batch.ts";
 import { E } from "../core/errno.ts";
@@ -16,56 +9,32 @@ import { RunError } from "../core/run-error.ts";
 import { Decision, type DirectoryFilter } from "../filter/filter.ts";
 import { type Backend, WORKING_DIRECTORY } from "../fs/backend.ts";
 import type { LocalPlace, Placement } from "./api.ts";
+import {
+  decideTarget,
+  isContents,
+  lastComponent,
+  type PathKind,
+  parentOf,
+  type SourceArgument,
+  type TargetDecision,
+  withoutTrailingSlashes,
+} from "./place-rules.ts";
 
 const SLASH = 0x2f;
-const DOT = 0x2e;
-const HERE = Uint8Array.of(DOT);
+const HERE = Uint8Array.of(0x2e);
 
-export interface SourcePlace {
+export interface SourcePlace extends SourceArgument {
   /** What is opened: the directory whose contents are meant, or the directory that holds the entry. */
   readonly directory: Uint8Array;
-  readonly entry: Uint8Array | undefined;
-  readonly isDirectory: boolean;
   readonly written: Uint8Array;
 }
 
-export interface Places {
+export interface Places extends TargetDecision {
   readonly sources: readonly SourcePlace[];
-  /** The directory that becomes the target's root. */
-  readonly target: Uint8Array;
-  readonly targetExists: boolean;
-  readonly rename: { readonly from: Uint8Array; readonly to: Uint8Array } | undefined;
 }
 
 function bufferOf(path: Uint8Array): Buffer {
   return Buffer.from(path.buffer, path.byteOffset, path.byteLength);
-}
-
-function isContents(path: Uint8Array): boolean {
-  const last = lastComponent(path);
-  return (
-    path[path.length - 1] === SLASH ||
-    (last.length === 1 && last[0] === DOT) ||
-    (last.length === 2 && last[0] === DOT && last[1] === DOT)
-  );
-}
-
-function withoutTrailingSlashes(path: Uint8Array): Uint8Array {
-  let end = path.length;
-  while (end > 1 && path[end - 1] === SLASH) end--;
-  return path.subarray(0, end);
-}
-
-function lastComponent(path: Uint8Array): Uint8Array {
-  const trimmed = withoutTrailingSlashes(path);
-  return trimmed.subarray(trimmed.lastIndexOf(SLASH) + 1);
-}
-
-function parentOf(path: Uint8Array): Uint8Array {
-  const trimmed = withoutTrailingSlashes(path);
-  const slash = trimmed.lastIndexOf(SLASH);
-  if (slash < 0) return HERE;
-  return slash === 0 ? trimmed.subarray(0, 1) : withoutTrailingSlashes(trimmed.subarray(0, slash));
 }
 
 function errnoCode(error: unknown): string {
@@ -89,43 +58,23 @@ function describe(error: unknown): string {
 
 /** Throws RunError (exit 3) naming the argument that cannot be used. */
 export function resolvePlaces(sources: readonly LocalPlace[], target: LocalPlace): Places {
-  const resolved = distinct(sources.map((place) => resolveSource(place.path)));
-  const targetStat = statOrUndefined(target.path);
-  const targetIsDirectory = targetStat?.isDirectory() === true;
-  const only = resolved.length === 1 ? resolved[0] : undefined;
-  const targetNamesDirectory = isContents(target.path);
-  if (
-    only !== undefined &&
-    only.entry !== undefined &&
-    !only.isDirectory &&
-    !targetIsDirectory &&
-    !targetNamesDirectory
-  ) {
-    const parent = parentOf(target.path);
-    const parentStat = statOrUndefined(parent);
-    if (parentStat !== undefined && !parentStat.isDirectory()) {
-      throw new RunError(ExitCode.selecting, "target_unusable", `target ${printable(parent)} is not a directory`);
-    }
-    return {
-      sources: resolved,
-      target: parent,
-      targetExists: parentStat !== undefined,
-      rename: { from: only.entry, to: lastComponent(target.path).slice() },
-    };
-  }
-  if (targetStat !== undefined && !targetIsDirectory) {
-    throw new RunError(
-      ExitCode.selecting,
-      "target_unusable",
-      `target ${printable(target.path)} exists and is not a directory`,
-    );
-  }
-  return {
-    sources: resolved,
-    target: withoutTrailingSlashes(target.path),
-    targetExists: targetIsDirectory,
-    rename: undefined,
-  };
+  const resolved = resolveSources(sources);
+  return { sources: resolved, ...resolveTarget(resolved, target.path) };
+}
+
+/** The same argument given again says nothing new. */
+export function resolveSources(sources: readonly LocalPlace[]): SourcePlace[] {
+  return distinct(sources.map((place) => resolveSource(place.path)));
+}
+
+export function resolveTarget(sources: readonly SourceArgument[], target: Uint8Array): TargetDecision {
+  return decideTarget(sources, target, { target: kindOf(target), parent: kindOf(parentOf(target)) });
+}
+
+function kindOf(path: Uint8Array): PathKind {
+  const stat = statOrUndefined(path);
+  if (stat === undefined) return "missing";
+  return stat.isDirectory() ? "directory" : "other";
 }
 
 function resolveSource(path: Uint8Array): SourcePlace {
@@ -153,7 +102,6 @@ function resolveSource(path: Uint8Array): SourcePlace {
   }
 }
 
-/** The same argument given again says nothing new. */
 function distinct(sources: readonly SourcePlace[]): SourcePlace[] {
   const kept: SourcePlace[] = [];
   for (const source of sources) {
