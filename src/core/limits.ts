@@ -21,6 +21,14 @@ export const LIMITS = {
   shardFileBytes: 1 * MIB,
   /** From this size a file is split into ranges that several workers copy. */
   splitFileBytes: 48 * MIB,
+  /** From this size a file that comes from another process is fetched in ranges, over all streams. */
+  stripeFileBytes: 16 * MIB,
+  /** One such range: a few of them in flight on each stream, each answered in tens of milliseconds at gigabit speed. */
+  stripeRangeBytes: 8 * MIB,
+  /** Ranges of one file in flight: they cover the delay of a long line, and every stream has one. */
+  stripeLanes: 12,
+  /** Unit in which the target tells what it already has of a range. */
+  basisBlockBytes: 128 * KIB,
   /** A range of a split file: a few hundred of them in a big file, and milliseconds each. */
   rangeBytes: 32 * MIB,
   minRangeBytes: 8 * MIB,
@@ -55,6 +63,9 @@ function assertRelation(holds: boolean, relation: string): void {
   if (!holds) throw new Error(`limits: ${relation} does not hold`);
 }
 assertRelation(LIMITS.shardFileBytes < LIMITS.splitFileBytes, "shardFileBytes < splitFileBytes");
+assertRelation(LIMITS.shardFileBytes < LIMITS.stripeFileBytes, "shardFileBytes < stripeFileBytes");
+assertRelation(LIMITS.stripeRangeBytes < LIMITS.stripeFileBytes, "stripeRangeBytes < stripeFileBytes");
+assertRelation(LIMITS.basisBlockBytes < LIMITS.stripeRangeBytes, "basisBlockBytes < stripeRangeBytes");
 assertRelation(LIMITS.minRangeBytes <= LIMITS.rangeBytes, "minRangeBytes <= rangeBytes");
 assertRelation(LIMITS.rangeBytes < LIMITS.splitFileBytes, "rangeBytes < splitFileBytes");
 assertRelation(LIMITS.sliceFiles <= LIMITS.shardFiles, "sliceFiles <= shardFiles");

@@ -43,7 +43,7 @@ export async function copyLargeFile(
   }
 }
 
-function asRetried(results: ItemResults): ItemResults {
+export function asRetried(results: ItemResults): ItemResults {
   return {
     count: 1,
     status: (i) => results.status(i),
@@ -117,7 +117,7 @@ export function splitRanges(size: number, workers: number): { offset: number; le
 }
 
 /** The commit's result with what the ranges moved. */
-function withTransfer(
+export function withTransfer(
   file: LargeFile,
   committed: ItemResults,
   bytes: number,

@@ -42,6 +42,13 @@ export const LOCAL_LIMITS: PlannerLimits = {
   largeBytes: LIMITS.splitFileBytes,
 };
 
+/** Limits of tasks whose content comes from another process: a large file is striped over all streams. */
+export const STREAM_LIMITS: PlannerLimits = {
+  taskFiles: LIMITS.sliceFiles,
+  taskBytes: LIMITS.sliceBytes,
+  largeBytes: LIMITS.stripeFileBytes,
+};
+
 /**
  * Limits of a local run that may use these methods. A file is split only when one of them can write ranges of one file
  * at a time: a clone takes it whole, sendfile writes at the one position that all ranges share.

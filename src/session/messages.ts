@@ -16,6 +16,7 @@
  *                    <------------------------  finished
  *       closed       ------------------------>
  */
+import type { ContentRange } from "../core/content-range.ts";
 import type { EntryBatch } from "../core/entry-batch.ts";
 import type { Failure, SkipCounts } from "../core/events.ts";
 import type { DirHandle } from "../fs/backend.ts";
@@ -27,14 +28,12 @@ export type NeedId = number;
 export const PROTOCOL_VERSION = 1;
 
 /**
- * Where the content of rows can be had. In one process it is the open source directory itself, so that clones and
- * kernel copies apply; over a network it is a payload on a stream.
+ * Where the content of rows can be had: in one process the open source directory itself, so that clones and kernel
+ * copies apply. Between two processes no such message is sent: the answer to a need is its payload in frames.
  */
-export interface OpenDirectoryContent {
-  readonly kind: "open-directory";
+export interface Content {
   readonly parts: readonly { readonly handle: DirHandle; readonly rows: Uint32Array }[];
 }
-export type Content = OpenDirectoryContent;
 
 export interface MergeFile {
   readonly name: Uint8Array;
@@ -73,7 +72,8 @@ export type SourceMessage =
     }
   | { readonly kind: "closed"; readonly sourcesRemoved: number };
 
-export type NeedPurpose = "content" | "attributes" | "digest";
+/** `range` and `commit`: a large file that comes from another process, see `engine/receive-large.ts`. */
+export type NeedPurpose = "content" | "attributes" | "digest" | "range" | "commit";
 
 export type TargetMessage =
   | { readonly kind: "hello"; readonly protocolMin: number; readonly protocolMax: number }
@@ -83,6 +83,7 @@ export type TargetMessage =
       readonly dir: DirId;
       readonly rows: Uint32Array;
       readonly purpose: NeedPurpose;
+      readonly range?: ContentRange;
     }
   | { readonly kind: "settled"; readonly dir: DirId }
   | { readonly kind: "receipts"; readonly dir: DirId; readonly rows: Uint32Array }

@@ -8,6 +8,7 @@
  *     released: close it
  *     stack empty and nothing being scanned: say "scanned", with whether every listing was whole
  */
+import type { ContentRange } from "../core/content-range.ts";
 import { type EntryBatch, FileType, RowFlag } from "../core/entry-batch.ts";
 import type { SkipCounts } from "../core/events.ts";
 import { LIMITS } from "../core/limits.ts";
@@ -15,6 +16,7 @@ import {
   type DirId,
   type MergeFile,
   type NeedId,
+  type NeedPurpose,
   PROTOCOL_VERSION,
   type SourceMessage,
   type TargetMessage,
@@ -76,7 +78,8 @@ export type SourceEvent<Handle> =
       readonly parentRow: number;
       readonly directory: ScannedDirectory<Handle>;
     }
-  | { readonly kind: "answered"; readonly message: SourceMessage }
+  /** `message`: what is left to say; the payload of another process was sent already. */
+  | { readonly kind: "answered"; readonly message?: SourceMessage }
   | { readonly kind: "removed"; readonly count: number }
   | { readonly kind: "stop" };
 
@@ -94,6 +97,8 @@ export type SourceEffect<Handle> =
       readonly need: NeedId;
       readonly directory: ScannedDirectory<Handle>;
       readonly rows: Uint32Array;
+      readonly purpose: Exclude<NeedPurpose, "digest">;
+      readonly range: ContentRange | undefined;
     }
   | {
       readonly kind: "digest";
@@ -147,7 +152,7 @@ export function stepSource<Handle>(state: SourceState<Handle>, event: SourceEven
       break;
     case "answered":
       state.answering--;
-      effects.push({ kind: "send", message: event.message });
+      if (event.message !== undefined) effects.push({ kind: "send", message: event.message });
       break;
     case "removed":
       state.removing--;
@@ -183,19 +188,19 @@ function onMessage<Handle>(state: SourceState<Handle>, message: TargetMessage, e
       return;
     case "need": {
       const directory = state.open.get(message.dir);
-      if (directory === undefined || directory.settled)
+      if (directory === undefined || (directory.settled && !isAboutItself(directory.scanned.listing, message)))
         return fail(state, effects, `a need in directory ${message.dir}, which is not open`);
       const { listing } = directory.scanned;
       for (const row of message.rows) {
         if (row > listing.count) return fail(state, effects, `a need for row ${row} of ${listing.count}`);
       }
+      const { need, rows, purpose, range } = message;
+      const isLarge = purpose === "range" || purpose === "commit";
+      if ((isLarge && rows.length !== 1) || (purpose === "range") !== (range !== undefined))
+        return fail(state, effects, `need ${need} does not say what it wants`);
       state.answering++;
-      effects.push({
-        kind: message.purpose === "digest" ? "digest" : "content",
-        need: message.need,
-        directory: directory.scanned,
-        rows: message.rows,
-      });
+      if (purpose === "digest") effects.push({ kind: "digest", need, directory: directory.scanned, rows });
+      else effects.push({ kind: "content", need, directory: directory.scanned, rows, purpose, range });
       return;
     }
     case "settled": {
@@ -237,6 +242,11 @@ function onMessage<Handle>(state: SourceState<Handle>, message: TargetMessage, e
       state.stack.length = 0;
       return;
   }
+}
+
+/** A directory's own attributes are applied when everything below it is finished. */
+function isAboutItself(listing: EntryBatch, message: Extract<TargetMessage, { kind: "need" }>): boolean {
+  return message.purpose === "attributes" && message.rows.length === 1 && message.rows[0] === listing.self;
 }
 
 function beginPass<Handle>(state: SourceState<Handle>): void {

@@ -33,6 +33,8 @@ export interface SourceContext {
   readonly settings: PreparedSettings;
   readonly mayMakeDevices: boolean;
   readonly targetIdentity: SelectionContext["targetIdentity"];
+  /** How content reaches the target: by the open directories themselves, or in frames on the backend's streams. */
+  readonly payload: "handles" | "streams";
   /** `dev` of the first root, for --one-file-system. */
   readonly rootDev: number;
 }
@@ -47,6 +49,10 @@ interface Place {
   readonly owned: boolean;
 }
 
+type ContentEffect = Extract<SourceEffect<SourceDirectory>, { kind: "content" }>;
+
+/** Answers handed to the streams at a time: enough that none of them waits, few enough to leave the workers' queue free. */
+const SENDS_UNDER_WAY = 64;
 const SELF_NAME = Uint8Array.of(0x2e);
 
 function identityOf(listing: EntryBatch, row: number): string {
@@ -74,6 +80,8 @@ export class SourceRunner {
   private readonly open = new Set<SourceDirectory>();
   private working = 0;
   private finishing = false;
+  private waitingSends: ContentEffect[] = [];
+  private sending = 0;
   private resolveDone!: () => void;
   private rejectDone!: (error: Error) => void;
   readonly done: Promise<void>;
@@ -116,11 +124,13 @@ export class SourceRunner {
         this.guard(this.scan(effect));
         return;
       case "content": {
+        if (this.context.payload === "streams") {
+          this.waitingSends.push(effect);
+          this.startSends();
+          return;
+        }
         const parts = byOrigin(effect.directory.handle, effect.rows);
-        this.feed({
-          kind: "answered",
-          message: { kind: "content", need: effect.need, content: { kind: "open-directory", parts } },
-        });
+        this.feed({ kind: "answered", message: { kind: "content", need: effect.need, content: { parts } } });
         return;
       }
       case "digest":
@@ -416,6 +426,44 @@ export class SourceRunner {
         false,
       );
     }
+  }
+
+  private startSends(): void {
+    let started = 0;
+    while (this.sending < SENDS_UNDER_WAY && started < this.waitingSends.length) {
+      const effect = this.waitingSends[started++]!;
+      this.sending++;
+      this.guard(
+        this.sendPayload(effect).then(() => {
+          this.sending--;
+          this.feed({ kind: "answered" });
+          this.startSends();
+        }),
+      );
+    }
+    if (started > 0) this.waitingSends.splice(0, started);
+  }
+
+  /** What became of the items the target hears in the frames; a stream that broke ends the session elsewhere. */
+  private async sendPayload({ need, directory, rows, purpose, range }: ContentEffect): Promise<void> {
+    const { backend, settings } = this.context;
+    const parts = byOrigin(directory.handle, rows);
+    await Promise.all(
+      parts.map(async (part) => {
+        const request = {
+          need,
+          source: part.handle,
+          batch: directory.listing,
+          rows: part.rows,
+          settings,
+          ...(parts.length > 1 ? { items: part.rows.map((row) => rows.indexOf(row)) } : {}),
+        };
+        const results = await backend.send(
+          purpose === "range" ? { ...request, purpose, ...range! } : { ...request, purpose },
+        );
+        results.release();
+      }),
+    );
   }
 
   private async digest(effect: Extract<SourceEffect<SourceDirectory>, { kind: "digest" }>): Promise<void> {

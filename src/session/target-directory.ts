@@ -9,7 +9,7 @@ import { equalBytes } from "../core/paths.ts";
 import { isPartName, isTemporaryName } from "../core/temporary-names.ts";
 import type { Collected, ExtraneousRecord } from "../engine/extraneous.ts";
 import { Decision } from "../filter/filter.ts";
-import { ROW_EXISTS } from "../fs/backend.ts";
+import { NO_HANDLE, ROW_EXISTS } from "../fs/backend.ts";
 import type { TaskKind } from "../plan/planner.ts";
 import type { NeedPurpose } from "./messages.ts";
 import { isSubdirectory } from "./source-role.ts";
@@ -17,6 +17,7 @@ import { hasForeignNames, joinHardLinks } from "./target-links.ts";
 import { recordTargetFailure, reportRows } from "./target-results.ts";
 import { countSkipped, finishIfIdle } from "./target-role.ts";
 import {
+  BARE,
   type DirectoryMessage,
   pathOf,
   type TargetDir,
@@ -24,6 +25,9 @@ import {
   type TargetState,
   touchesNothing,
 } from "./target-state.ts";
+
+/** Entries of one request for metadata. */
+const REPAIR_ROWS = 512;
 
 export function enterDirectory(
   state: TargetState,
@@ -58,6 +62,7 @@ export function enterDirectory(
     madeWritable: false,
     stamping: false,
     selfContent: undefined,
+    selfNeed: 0,
     receipts: [],
     parts: [],
     path: undefined,
@@ -171,6 +176,10 @@ function directoryReady(
   finishIfIdle(state, dir, effects);
 }
 
+function carriesAttributes(batch: EntryBatch, row: number): boolean {
+  return batch.attrLow(row) !== 0 || batch.attrHigh(row) !== 0;
+}
+
 function compareSelf(
   state: TargetState,
   dir: TargetDir,
@@ -179,15 +188,15 @@ function compareSelf(
 ): void {
   const { source } = dir;
   if (source.rowStatus(source.self) !== 0) return; // the root of a run with several sources has no metadata
-  const carriesAttributes = source.attrLow(source.self) !== 0 || source.attrHigh(source.self) !== 0;
+  const carries = carriesAttributes(source, source.self);
   if (dir.created || target === undefined) {
     dir.created = true;
     state.counters.directoriesCreated++;
     reportRows(state, dir, state.options.verb === "check" ? "differ" : "create", [source.self], effects, ["missing"]);
     // What it inherited from a default ACL above goes, unless the source has the like.
     const made = dir.target;
-    const inherited = made !== undefined && (made.attrLow(made.self) !== 0 || made.attrHigh(made.self) !== 0);
-    if (dir.handle >= 0 && (carriesAttributes || inherited))
+    const inherited = made !== undefined && carriesAttributes(made, made.self);
+    if (dir.handle >= 0 && (carries || inherited))
       need(state, dir, Uint32Array.of(source.self), "attributes", "self", effects);
     return;
   }
@@ -198,7 +207,7 @@ function compareSelf(
     if (state.options.verb !== "check") return; // said at its end, see `isRepair`
     state.counters.repaired++;
     reportRows(state, dir, "differ", [source.self], effects, [differenceWords(bits)]);
-  } else if (carriesAttributes || (bits & Difference.attributes) !== 0)
+  } else if (carries || (bits & Difference.attributes) !== 0)
     need(state, dir, Uint32Array.of(source.self), "attributes", "self", effects);
 }
 
@@ -226,6 +235,17 @@ export function need(
   effects: TargetEffect[],
 ): void {
   const id = state.nextNeed++;
+  if (state.payload === "streams" && purpose !== "digest") {
+    // Asked for when there is room for the answer.
+    if (task === "self") {
+      dir.selfNeed = carriesAttributes(dir.source, dir.source.self) ? id : BARE;
+      return;
+    }
+    dir.pending++;
+    if (purpose === "attributes") effects.push({ kind: "repair", dir, source: NO_HANDLE, need: id, rows });
+    else effects.push({ kind: "copy", dir, source: NO_HANDLE, need: id, rows, task });
+    return;
+  }
   dir.pending++;
   state.needs.set(id, { dir, rows, purpose, task, own: undefined, theirs: undefined });
   effects.push({ kind: "send", message: { kind: "need", need: id, dir: dir.id, rows, purpose } });
@@ -272,7 +292,7 @@ function askForRows(state: TargetState, dir: TargetDir, effects: TargetEffect[])
         break;
       case RowState.unchanged:
         unchanged++;
-        if (isSameInode(dir, row, targetRows[row]!)) {
+        if (isSameInode(state, dir, row, targetRows[row]!)) {
           if (state.options.verb === "move")
             recordTargetFailure(state, joinRow(dir, row), "move", -16, effects, "source and target are the same file");
         } else dir.receipts.push(row);
@@ -301,9 +321,9 @@ function joinRow(dir: TargetDir, row: number): Uint8Array {
 }
 
 /** One inode under both names: unlinking the source of a move would be unlinking the target. */
-function isSameInode(dir: TargetDir, row: number, targetRow: number): boolean {
+function isSameInode(state: TargetState, dir: TargetDir, row: number, targetRow: number): boolean {
   const { source, target } = dir;
-  if (target === undefined || targetRow < 0) return false;
+  if (!state.sharesInodes || target === undefined || targetRow < 0) return false;
   return (
     source.dev(row) === target.dev(targetRow) &&
     source.inoLow(row) === target.inoLow(targetRow) &&
@@ -319,7 +339,7 @@ export function transfer(state: TargetState, dir: TargetDir, rows: readonly numb
   const { counters } = state;
   const usable: number[] = [];
   for (const row of rows) {
-    if (target !== undefined && isSameInode(dir, row, targetRows[row]!) && !state.options.copyLinks) {
+    if (target !== undefined && isSameInode(state, dir, row, targetRows[row]!) && !state.options.copyLinks) {
       recordTargetFailure(state, joinRow(dir, row), "copy", -16, effects, "source and target are the same file");
       continue;
     }
@@ -387,8 +407,18 @@ export function reasonsOf(state: TargetState, dir: TargetDir, rows: readonly num
 export function repair(state: TargetState, dir: TargetDir, rows: readonly number[], effects: TargetEffect[]): void {
   if (rows.length === 0) return;
   if (!touchesNothing(state)) {
-    for (let from = 0; from < rows.length; from += 512)
-      need(state, dir, Uint32Array.from(rows.slice(from, from + 512)), "attributes", "direct", effects);
+    const { source } = dir;
+    const carries = (row: number): boolean => carriesAttributes(source, row);
+    // What carries no attributes needs nothing of the source.
+    const bare = state.payload === "streams" ? rows.filter((row) => !carries(row)) : [];
+    const asked = bare.length === 0 ? rows : rows.filter(carries);
+    for (let from = 0; from < bare.length; from += REPAIR_ROWS) {
+      dir.pending++;
+      const slice = Uint32Array.from(bare.slice(from, from + REPAIR_ROWS));
+      effects.push({ kind: "repair", dir, source: NO_HANDLE, need: 0, rows: slice });
+    }
+    for (let from = 0; from < asked.length; from += REPAIR_ROWS)
+      need(state, dir, Uint32Array.from(asked.slice(from, from + REPAIR_ROWS)), "attributes", "direct", effects);
     return;
   }
   state.counters.repaired += rows.length;

@@ -37,8 +37,9 @@ export function onContent(state: TargetState, id: number, content: Content, effe
   state.needs.delete(id);
   dir.pending += content.parts.length - 1;
   for (const part of content.parts) {
-    if (need.purpose === "attributes") effects.push({ kind: "repair", dir, source: part.handle, rows: part.rows });
-    else effects.push({ kind: "copy", dir, source: part.handle, rows: part.rows, task: need.task });
+    const { handle: source, rows } = part;
+    if (need.purpose === "attributes") effects.push({ kind: "repair", dir, source, need: 0, rows });
+    else effects.push({ kind: "copy", dir, source, need: 0, rows, task: need.task });
   }
 }
 

@@ -16,6 +16,7 @@ import {
 import { ExtraneousWalker } from "../engine/extraneous.ts";
 import { copyLargeFile, failedItem } from "../engine/large-file.ts";
 import { moveEntries } from "../engine/move-entries.ts";
+import { type LargeNeeds, receiveLargeFile } from "../engine/receive-large.ts";
 import { WORKER_REVIEW_FILES, type WorkerFacts, workersFor } from "../engine/worker-policy.ts";
 import {
   type Backend,
@@ -28,11 +29,12 @@ import {
   type WalkOptions,
 } from "../fs/backend.ts";
 import type { LinkEnd } from "../link/loopback.ts";
-import type { SourceMessage, TargetMessage } from "./messages.ts";
+import type { NeedId, SourceMessage, TargetMessage } from "./messages.ts";
 import { isKept } from "./target-directory.ts";
 import { hasForeignNames } from "./target-links.ts";
 import { stepTarget } from "./target-role.ts";
 import {
+  BARE,
   pathOf,
   type TargetDir,
   type TargetEffect,
@@ -145,7 +147,7 @@ export class TargetRunner {
         this.startCopies();
         return;
       case "repair":
-        this.afterwards(this.repair(effect.dir, effect.source, effect.rows), (results) => ({
+        this.afterwards(this.repairRows(effect), (results) => ({
           kind: "repaired",
           dir: effect.dir,
           rows: effect.rows,
@@ -299,8 +301,7 @@ export class TargetRunner {
   }
 
   private async stamp(dir: TargetDir): Promise<ItemResults> {
-    const source = dir.selfContent?.parts[0]?.handle ?? NO_HANDLE;
-    const results = await this.repair(dir, source, Uint32Array.of(dir.source.self));
+    const results = await this.repairSelf(dir);
     // Modes are not kept: it gets back the one it had.
     if (dir.madeWritable && !this.context.options.preserve.perms) restoreMode(dir.handle, dir.target!);
     return results;
@@ -415,7 +416,9 @@ export class TargetRunner {
     const { backend, renames, signal } = this.context;
     const request = this.request(effect.dir, effect.source, rows, backup);
     if (renames && isNew && request.targetName === undefined) return moveEntries(backend, request);
-    if (effect.task !== "large") return backend.copy(request);
+    const copy = (): Promise<ItemResults> =>
+      effect.need === 0 ? backend.copy(request) : this.receive(request, effect.dir, effect.need, "content");
+    if (effect.task !== "large") return copy();
     const onBytes = (bytes: number): void => {
       this.state.counters.bytesTransferred += bytes;
     };
@@ -423,12 +426,37 @@ export class TargetRunner {
     const targetRow = effect.dir.difference!.targetRows[effect.rows[0]!]!;
     const isReadOnly = targetRow >= 0 && (effect.dir.target!.mode(targetRow) & 0o600) !== 0o600;
     if (this.context.options.write.inplace && isReadOnly) {
-      return backend.copy(request).then((results) => {
+      return copy().then((results) => {
         onBytes(results.bytes(0));
         return results;
       });
     }
-    return copyLargeFile(backend, { ...request, resume: true }, onBytes, signal);
+    if (effect.need === 0) return copyLargeFile(backend, { ...request, resume: true }, onBytes, signal);
+    const row = Uint32Array.of(effect.rows[0]!);
+    const needs: LargeNeeds = {
+      next: () => this.state.nextNeed++,
+      ask: (need, range) =>
+        this.link.send({
+          kind: "need",
+          need,
+          dir: effect.dir.id,
+          rows: row,
+          ...(range === undefined ? { purpose: "commit" } : { purpose: "range", range }),
+        }),
+    };
+    return receiveLargeFile(backend, { ...request, resume: true }, needs, onBytes, signal);
+  }
+
+  /** Expects the answer to a need, then asks for it. */
+  private receive(
+    request: CopyRequest,
+    dir: TargetDir,
+    need: NeedId,
+    purpose: "content" | "attributes",
+  ): Promise<ItemResults> {
+    const results = this.context.backend.receive({ ...request, need, purpose });
+    this.link.send({ kind: "need", need, dir: dir.id, rows: request.rows.map((row) => row & ~ROW_EXISTS), purpose });
+    return results;
   }
 
   /** Looks at the average file again, now and then, and gives the job the workers that suit it. */
@@ -441,10 +469,20 @@ export class TargetRunner {
     if (workers !== backend.workers) backend.setWorkers(workers);
   }
 
-  /** Without a source (a directory restamped because of what happened in it) the target's attributes stay. */
-  private repair(dir: TargetDir, source: DirHandle, rows: Uint32Array): Promise<ItemResults> {
+  private repairRows({ dir, source, need, rows }: Extract<TargetEffect, { kind: "repair" }>): Promise<ItemResults> {
     const request = this.request(dir, source, rows, undefined);
-    return this.context.backend.repair(source >= 0 ? request : { ...request, settings: this.withoutAttributes });
+    if (need !== 0) return this.receive(request, dir, need, "attributes");
+    const isUnknown = source < 0 && this.state.payload === "handles";
+    return this.context.backend.repair(isUnknown ? { ...request, settings: this.withoutAttributes } : request);
+  }
+
+  /** Without a source (a directory restamped because of what happened in it) the target's attributes stay. */
+  private repairSelf(dir: TargetDir): Promise<ItemResults> {
+    const source = dir.selfContent?.parts[0]?.handle ?? NO_HANDLE;
+    const request = this.request(dir, source, Uint32Array.of(dir.source.self), undefined);
+    if (dir.selfNeed > 0) return this.receive(request, dir, dir.selfNeed, "attributes");
+    const keepsAttributes = source < 0 && dir.selfNeed !== BARE;
+    return this.context.backend.repair(keepsAttributes ? { ...request, settings: this.withoutAttributes } : request);
   }
 
   private async digest(dir: TargetDir, rows: Uint32Array): Promise<(Uint8Array | undefined)[]> {

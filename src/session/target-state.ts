@@ -9,10 +9,13 @@ import { joinPath } from "../core/paths.ts";
 import type { Collected, ExtraneousRecord } from "../engine/extraneous.ts";
 import type { DirectoryFilter } from "../filter/filter.ts";
 import type { DirHandle, ItemResults } from "../fs/backend.ts";
-import { localLimits, Planner, type TaskKind } from "../plan/planner.ts";
+import { localLimits, Planner, STREAM_LIMITS, type TaskKind } from "../plan/planner.ts";
 import type { Content, DirId, NeedId, NeedPurpose, SourceMessage, TargetMessage } from "./messages.ts";
 
 export type DirectoryMessage = Extract<SourceMessage, { kind: "directory" }>;
+
+/** `TargetDir.selfNeed` of a directory without attributes of its own, whose counterpart has to lose those it has. */
+export const BARE: NeedId = -1;
 
 export interface TargetDir {
   readonly id: DirId;
@@ -44,6 +47,8 @@ export interface TargetDir {
   stamping: boolean;
   /** Access to the source directory's own attributes, where they have to be carried over. */
   selfContent: Content | undefined;
+  /** The need that brings them from another process; 0: they are not touched; `BARE`: there are none to bring. */
+  selfNeed: NeedId;
   /** Rows that are as they should be in the target: what a move may unlink. */
   receipts: number[];
   /** Target rows of unfinished large files: swept at the directory's end, when those that serve have been adopted. */
@@ -87,6 +92,10 @@ export interface TargetState {
   readonly wantsReasons: boolean;
   readonly counters: Counters;
   readonly planner: Planner;
+  /** How content comes: through the source's open directories, or in frames that answer a need. */
+  readonly payload: "handles" | "streams";
+  /** Device and inode numbers of source and target mean the same: both are on one machine. */
+  readonly sharesInodes: boolean;
   pass: number;
   readonly dirs: Map<DirId, TargetDir>;
   /** Directories that arrived before their parent was compared, by parent. */
@@ -160,10 +169,18 @@ export type TargetEffect =
       readonly kind: "copy";
       readonly dir: TargetDir;
       readonly source: DirHandle;
+      /** The need whose answer is the content; 0: it is read below `source`. */
+      readonly need: NeedId;
       readonly rows: Uint32Array;
       readonly task: TaskKind;
     }
-  | { readonly kind: "repair"; readonly dir: TargetDir; readonly source: DirHandle; readonly rows: Uint32Array }
+  | {
+      readonly kind: "repair";
+      readonly dir: TargetDir;
+      readonly source: DirHandle;
+      readonly need: NeedId;
+      readonly rows: Uint32Array;
+    }
   | { readonly kind: "link"; readonly dir: TargetDir; readonly row: number; readonly leader: Uint8Array }
   | { readonly kind: "digest"; readonly need: NeedId; readonly dir: TargetDir; readonly rows: Uint32Array }
   | { readonly kind: "collect"; readonly dir: TargetDir; readonly rows: readonly number[] }
@@ -183,6 +200,8 @@ export function targetState(options: {
   wantsItems: boolean;
   wantsReasons?: boolean;
   counters: Counters;
+  payload?: TargetState["payload"];
+  sharesInodes?: boolean;
 }): TargetState {
   return {
     phase: "hello",
@@ -192,7 +211,9 @@ export function targetState(options: {
     wantsItems: options.wantsItems,
     wantsReasons: options.wantsReasons ?? false,
     counters: options.counters,
-    planner: new Planner(localLimits(options.options.write.methods)),
+    planner: new Planner(options.payload === "streams" ? STREAM_LIMITS : localLimits(options.options.write.methods)),
+    payload: options.payload ?? "handles",
+    sharesInodes: options.sharesInodes ?? true,
     pass: 1,
     dirs: new Map(),
     waiting: new Map(),

@@ -307,7 +307,7 @@ export function simulate(simulation: Simulation): SimulationResult {
             message: {
               kind: "content",
               need: effect.need,
-              content: { kind: "open-directory", parts: [{ handle: 0, rows: effect.rows }] },
+              content: { parts: [{ handle: 0, rows: effect.rows }] },
             },
           }),
         );

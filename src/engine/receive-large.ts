@@ -1,0 +1,119 @@
+/**
+ * One large file from another process, in ranges over all streams.
+ *
+ *     begin: open the temporary file, with what an earlier run left of it, or with the old file as basis
+ *     split into ranges; keep a few in flight; of what lies in the basis the digests go along, and only blocks that
+ *     differ come back
+ *     commit: the source says whether the file is still what was listed, and sends its attributes; publish
+ *     it is not: the source has told what it is now; once more, with what is there as basis
+ */
+import type { ContentRange } from "../core/content-range.ts";
+import { E } from "../core/errno.ts";
+import { LIMITS } from "../core/limits.ts";
+import {
+  type Backend,
+  ItemFlag,
+  type ItemResults,
+  type LargeFile,
+  type LargeRequest,
+  METHOD_STREAM,
+  NO_HANDLE,
+  type RangeResult,
+} from "../fs/backend.ts";
+import { asRetried, failedItem, withTransfer } from "./large-file.ts";
+
+export interface LargeNeeds {
+  /** Number of the next need. */
+  next(): number;
+  /** Says it to the source; the answer is expected already. */
+  ask(need: number, range: ContentRange | undefined): void;
+}
+
+type Request = Omit<LargeRequest, "source">;
+
+interface Failed {
+  readonly status: number;
+  readonly stage: number;
+}
+
+/** `onBytes` hears of payload as it lands. Keeps the part for the next run when the file could not be finished. */
+export async function receiveLargeFile(
+  backend: Backend,
+  request: Request,
+  needs: LargeNeeds,
+  onBytes: (bytes: number) => void,
+  signal: AbortSignal,
+): Promise<ItemResults> {
+  const attempt = await receiveOnce(backend, request, needs, onBytes, signal);
+  const changed = attempt.status(0) === -E.BUSY && (attempt.flags(0) & ItemFlag.changed) !== 0;
+  if (!changed || signal.aborted) return attempt;
+  attempt.release();
+  return asRetried(await receiveOnce(backend, request, needs, onBytes, signal));
+}
+
+async function receiveOnce(
+  backend: Backend,
+  request: Request,
+  needs: LargeNeeds,
+  onBytes: (bytes: number) => void,
+  signal: AbortSignal,
+): Promise<ItemResults> {
+  const whole: LargeRequest = { ...request, source: NO_HANDLE };
+  const file = await backend.largeBegin(whole);
+  if (file.status !== 0) return failedItem(file.status, file.stage, file.refused);
+  const ranges = rangesOf(file);
+  let next = 0;
+  let bytes = 0;
+  let failure: Failed | undefined;
+  const lane = async (): Promise<void> => {
+    while (failure === undefined && !signal.aborted) {
+      const range = ranges[next++];
+      if (range === undefined) return;
+      const result = await receiveRange(backend, file, range, request, needs);
+      bytes += result.bytes;
+      onBytes(result.bytes);
+      if (result.status !== 0) failure ??= { status: result.status, stage: result.stage };
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(LIMITS.stripeLanes, ranges.length) }, lane));
+  if (failure === undefined && !signal.aborted) {
+    const need = needs.next();
+    const committed = backend.receiveCommit(need, file, whole);
+    needs.ask(need, undefined);
+    return withTransfer(file, await committed, bytes, METHOD_STREAM, file.refused);
+  }
+  await backend.largeAbort(file, whole, true);
+  return failedItem(failure?.status ?? -E.CANCELED, failure?.stage ?? 0, file.refused);
+}
+
+async function receiveRange(
+  backend: Backend,
+  file: LargeFile,
+  { offset, length }: { offset: number; length: number },
+  request: Request,
+  needs: LargeNeeds,
+): Promise<RangeResult> {
+  const blockBytes = LIMITS.basisBlockBytes;
+  let range: ContentRange = { offset, length };
+  if (offset < file.basisBytes) {
+    const digests = await backend.hashBlocks(file, offset, length, blockBytes);
+    if (typeof digests === "number") return { status: digests, stage: 0, bytes: 0, method: 0, refused: 0 };
+    range = { offset, length, basis: { blockBytes, digests } };
+  }
+  const need = needs.next();
+  const received = backend.receiveRange(need, file, offset, length, request.settings);
+  needs.ask(need, range);
+  return received;
+}
+
+/** No range lies on both sides of the basis' end. */
+function rangesOf(file: LargeFile): { offset: number; length: number }[] {
+  const ranges: { offset: number; length: number }[] = [];
+  for (let offset = 0; offset < file.size; ) {
+    const end = offset < file.basisBytes ? Math.min(file.basisBytes, file.size) : file.size;
+    const length = Math.min(LIMITS.stripeRangeBytes, end - offset);
+    ranges.push({ offset, length });
+    offset += length;
+  }
+  return ranges;
+}

@@ -1,0 +1,144 @@
+/** What each side of a session has to know about the other, found out by looking at its opened places. */
+import { readFileSync, statSync } from "node:fs";
+import { type Backend, type DirHandle, NO_HANDLE } from "../fs/backend.ts";
+import { timeGranularityNs } from "../fs/filesystems.ts";
+import { Capability, hasCapability } from "../fs/privileges.ts";
+import type { SourceArgument } from "./place-rules.ts";
+import type { SourceRoot } from "./source-runner.ts";
+
+/** A directory's device and inode; means something between sides on one machine only. */
+export interface DirectoryIdentity {
+  /** major << 20 | minor */
+  readonly dev: number;
+  readonly inoLow: number;
+  readonly inoHigh: number;
+}
+
+export interface SourceFacts {
+  readonly arguments: readonly SourceArgument[];
+  /** Steps of its time stamps; 0: exact to the nanosecond. */
+  readonly timeGranularityNs: number;
+  /** It reads trusted.* and security.* attributes. */
+  readonly privileged: boolean;
+  /** The directories from the first source up to the root of its file systems, that one first. */
+  readonly chain: readonly DirectoryIdentity[];
+}
+
+export interface TargetFacts {
+  readonly makesDevices: boolean;
+  /** It writes trusted.* and security.* attributes. */
+  readonly privileged: boolean;
+  /** As of the source, from the directory that becomes the root of the run, or from the first above it that exists. */
+  readonly chain: readonly DirectoryIdentity[];
+}
+
+export interface DirectoryFacts extends DirectoryIdentity {
+  /** statfs f_type; 0: unknown. */
+  readonly filesystemType: number;
+}
+
+const SELF = Uint8Array.of(0x2e);
+const LOOK = {
+  xattrs: false,
+  acls: false,
+  follow: false,
+  openFollow: false,
+  create: false,
+  writable: false,
+  selfOnly: true,
+};
+/** Directories above a place that are looked at: deeper trees exist, but nobody mounts one inside the other there. */
+const CHAIN_MOST = 128;
+
+export async function lookAt(backend: Backend, handle: DirHandle): Promise<DirectoryFacts> {
+  const listing = await backend.walk(handle, SELF, LOOK);
+  const { self } = listing;
+  const facts = {
+    dev: listing.dev(self),
+    inoLow: listing.inoLow(self),
+    inoHigh: listing.inoHigh(self),
+    filesystemType: listing.filesystemType,
+  };
+  if (listing.dirfd >= 0) backend.close([listing.dirfd]);
+  backend.releaseBatch(listing);
+  return facts;
+}
+
+/** Facts of the first source's directory; the device is that of the entry, which may itself be a mount point. */
+export async function lookAtSource(backend: Backend, first: SourceRoot): Promise<DirectoryFacts> {
+  const holder = await lookAt(backend, first.handle);
+  if (first.entry === undefined) return holder;
+  const found = await backend.stat(first.handle, [first.entry], { xattrs: false, acls: false, follow: false });
+  const facts = found.rowStatus(0) === 0 ? { ...holder, dev: found.dev(0) } : holder;
+  backend.releaseBatch(found);
+  return facts;
+}
+
+export function sourceFacts(first: SourceRoot, facts: DirectoryFacts, sources: readonly SourceArgument[]): SourceFacts {
+  return {
+    arguments: sources,
+    timeGranularityNs: coarseStepNs(facts.filesystemType),
+    privileged: process.geteuid?.() === 0,
+    chain: chainOf(first.handle, first.entry),
+  };
+}
+
+export function targetFacts(handle: DirHandle): TargetFacts {
+  return {
+    makesDevices: hasCapability(Capability.mknod),
+    privileged: process.geteuid?.() === 0,
+    chain: chainOf(handle, undefined),
+  };
+}
+
+/** 0 where times are exact. */
+export function coarseStepNs(filesystemType: number): number {
+  const step = timeGranularityNs(filesystemType);
+  return step > 1 ? step : 0;
+}
+
+function chainOf(handle: DirHandle, entry: Uint8Array | undefined): DirectoryIdentity[] {
+  if (handle === NO_HANDLE || handle < 0) return [];
+  const chain: DirectoryIdentity[] = [];
+  const base = Buffer.from(`/proc/self/fd/${handle}/`);
+  try {
+    if (entry !== undefined) {
+      const stat = statSync(Buffer.concat([base, entry]), { bigint: true });
+      if (stat.isDirectory()) chain.push(identityOf(stat.dev, stat.ino));
+    }
+    for (let up = "."; chain.length < CHAIN_MOST; up += "/..") {
+      const stat = statSync(Buffer.concat([base, Buffer.from(up)]), { bigint: true });
+      const identity = identityOf(stat.dev, stat.ino);
+      const above = chain.at(-1);
+      if (above !== undefined && up !== "." && isSameDirectory(above, identity)) break;
+      chain.push(identity);
+    }
+  } catch {
+    // Not readable: what is known so far has to do.
+  }
+  return chain;
+}
+
+/** Linux packs device numbers as 12 bits of major between 20 bits of minor. */
+function identityOf(dev: bigint, ino: bigint): DirectoryIdentity {
+  const major = Number((dev >> 8n) & 0xfffn);
+  const minor = Number((dev & 0xffn) | ((dev >> 12n) & 0xfff00n));
+  return {
+    dev: ((major << 20) | minor) >>> 0,
+    inoLow: Number(ino & 0xffffffffn),
+    inoHigh: Number(ino >> 32n),
+  };
+}
+
+export function isSameDirectory(a: DirectoryIdentity, b: DirectoryIdentity): boolean {
+  return a.dev === b.dev && a.inoLow === b.inoLow && a.inoHigh === b.inoHigh;
+}
+
+/** Sides with the same boot id see the same inodes; empty where it cannot be read. */
+export function bootId(): string {
+  try {
+    return readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+  } catch {
+    return "";
+  }
+}

@@ -1,0 +1,114 @@
+/** One attempt of a run whose two roles are both here, joined by a loopback link. */
+import type { Counters, RunHooks } from "../core/events.ts";
+import type { RunOptions } from "../core/options.ts";
+import type { CompiledFilter } from "../filter/filter.ts";
+import type { Backend } from "../fs/backend.ts";
+import { isRemoteFilesystem } from "../fs/filesystems.ts";
+import { Capability, hasCapability } from "../fs/privileges.ts";
+import { loopback } from "../link/loopback.ts";
+import { isRotational } from "./device.ts";
+import { coarseStepNs, type DirectoryFacts, lookAt, lookAtSource } from "./facts.ts";
+import type { SourceMessage, TargetMessage } from "./messages.ts";
+import { OpenPlaces } from "./open-places.ts";
+import type { Places } from "./places.ts";
+import { SourceRunner } from "./source-runner.ts";
+import { prepareTarget, writeSettings } from "./target-side.ts";
+import type { TargetState } from "./target-state.ts";
+
+export interface LocalRunRequest {
+  readonly options: RunOptions;
+  readonly hooks: RunHooks;
+  readonly signal: AbortSignal;
+  readonly places: Places;
+  readonly filter: CompiledFilter;
+  readonly counters: Counters;
+  readonly backend: Backend;
+}
+
+export async function runLocally(request: LocalRunRequest): Promise<TargetState> {
+  const { options, hooks, signal, places, filter, counters, backend } = request;
+  const opened = new OpenPlaces(backend);
+  const writes = !options.dryRun && options.verb !== "check";
+  try {
+    const roots = await opened.sources(places.sources);
+    const target = await opened.target(places, writes);
+    const source = await lookAtSource(backend, roots[0]!);
+    const sink = target.handle < 0 ? undefined : await lookAt(backend, target.handle);
+    backend.setRate(options.write.rateBytesPerSecond);
+    const link = loopback<SourceMessage, TargetMessage>();
+    const side = await prepareTarget({
+      backend,
+      options,
+      hooks,
+      counters,
+      filter,
+      target,
+      rename: places.rename,
+      targetFacts: sink ?? source,
+      source: { timeGranularityNs: coarseStepNs(source.filesystemType) },
+      sourceDevice: {
+        rotational: isRotational(source.dev),
+        remote: isRemoteFilesystem(source.filesystemType),
+      },
+      payload: "handles",
+      sharesInodes: true,
+      privileged: undefined,
+      backupRoot: await opened.auxiliary(options.write.backup?.directory, places.target, writes),
+      temp: await opened.auxiliary(options.write.tempDir, places.target, writes),
+      renames: mayRename(options, source, sink),
+      signal,
+      link: link.second,
+    });
+    const sender = new SourceRunner(
+      {
+        backend,
+        options,
+        roots,
+        filter,
+        settings: backend.prepare(writeSettings(options, undefined)),
+        mayMakeDevices: hasCapability(Capability.mknod),
+        targetIdentity: sink,
+        payload: "handles",
+        rootDev: source.dev,
+      },
+      link.first,
+    );
+    const stop = (): void => {
+      sender.stop();
+      side.runner.stop();
+      backend.cancel();
+    };
+    signal.addEventListener("abort", stop, { once: true });
+    sender.start();
+    side.runner.start();
+    if (signal.aborted) stop();
+    try {
+      await Promise.all([sender.done, side.runner.done]);
+      await side.tidy();
+    } finally {
+      signal.removeEventListener("abort", stop);
+      sender.dispose();
+      side.runner.dispose();
+    }
+    return side.state;
+  } finally {
+    opened.close();
+  }
+}
+
+/** Renaming keeps every attribute and moves no byte: right when nothing was asked to change on the way. */
+function mayRename(options: RunOptions, source: DirectoryFacts, target: DirectoryFacts | undefined): boolean {
+  const { preserve, write } = options;
+  const keepsAll =
+    preserve.perms &&
+    preserve.times &&
+    preserve.owner &&
+    preserve.group &&
+    preserve.xattrs &&
+    preserve.acls &&
+    preserve.sparse;
+  const plain =
+    preserve.chownUid === undefined && preserve.chownGid === undefined && !options.copyLinks && write.verify === "none";
+  const sameFilesystem = target === undefined || source.dev === target.dev;
+  return options.verb === "move" && sameFilesystem && keepsAll && plain && write.methods === undefined;
+}
