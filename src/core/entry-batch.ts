@@ -140,6 +140,17 @@ export class EntryBatch {
     return this.count;
   }
 
+  /** The values of one 4-byte column for all rows, the directory's own included; a view. */
+  columnOf(name: (typeof U32_COLUMNS)[number]): Uint32Array {
+    const from = this.base4 + COLUMN[name] * this.rows;
+    return this.u32.subarray(from, from + this.rows);
+  }
+  /** Sizes, or whole seconds of the modification times, of all rows; a view. */
+  doublesOf(name: "size" | "mtimeSec"): Float64Array {
+    const from = this.base8 + (name === "size" ? 0 : this.rows);
+    return this.f64.subarray(from, from + this.rows);
+  }
+
   private column(column: number, row: number): number {
     return this.u32[this.base4 + column * this.rows + row]!;
   }
@@ -257,6 +268,33 @@ export class EntryBatch {
     this.u32[(this.at >> 2) + 1] = rows - 1;
     return new EntryBatch(this.bytes, this.u32, this.f64, this.at);
   }
+}
+
+/** Bytes of a batch of so many rows (the directory's own included) without its names and link texts. */
+export function columnBytes(rows: number): number {
+  return HEADER_BYTES + rows * (F64_COLUMNS * 8 + U32_COLUMNS.length * 4);
+}
+
+/**
+ * An empty batch of `rows` rows over memory of `total` bytes: the header is set, all columns are zero, and names and
+ * link texts belong behind `columnBytes(rows)`.
+ */
+export function blankBatch(
+  rows: number,
+  total: number,
+  header: BatchHeader,
+  { bytes, u32, f64, at }: { bytes: Uint8Array; u32: Uint32Array; f64: Float64Array; at: number },
+): EntryBatch {
+  const head = at >> 2;
+  u32.fill(0, head, head + (columnBytes(rows) >> 2));
+  u32[head] = BATCH_MAGIC;
+  u32[head + 1] = rows - 1;
+  u32[head + 2] = total;
+  u32[head + 3] = header.dirfd ?? -1;
+  u32[head + 4] = header.status ?? 0;
+  u32[head + 5] = header.flags ?? 0;
+  u32[head + 6] = header.filesystemType ?? 0;
+  return new EntryBatch(bytes, u32, f64, at);
 }
 
 /** What one entry says, for makers of batches that do not come from a native walk. */

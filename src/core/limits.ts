@@ -45,6 +45,16 @@ export const LIMITS = {
   /** A job this small goes without planning. */
   tinyFiles: 8,
   tinyBytes: 100 * MIB,
+  /** Rows of one manifest message: 1 to 2 MiB at the usual length of names. */
+  manifestRows: 16_384,
+  /** Rows of one need. */
+  needRows: 16_384,
+  /** A range that a peer may ask for, and the blocks in which it tells what it has of it. */
+  rangeMostBytes: 64 * MIB,
+  blockFewestBytes: 64 * KIB,
+  blockMostBytes: 1 * MIB,
+  /** Entries of one directory; as `FSY_MAX_ROWS`. */
+  directoryRows: 1 << 24,
   /** Extraneous subtrees are walked by this many requests at a time. */
   extraneousWalks: 16,
   /** A move makes this many directories durable at a time before it unlinks their sources. */
@@ -57,6 +67,33 @@ export const LIMITS = {
   guardShare: 0.5,
   /** The size of a per-directory filter file that is read. */
   filterFileBytes: 1 * MIB,
+  /** Rules that a caller may send, and bytes of each. */
+  filterRules: 65_536,
+  filterRuleBytes: 64 * KIB,
+  /** PATH_MAX: of a path that a peer names. */
+  pathBytes: 4096,
+  /** Messages in one write of the control plane, and bytes of it: a manifest of the longest names is the largest. */
+  messagesPerWrite: 4096,
+  messageBytes: 32 * MIB,
+  /** A side that has nothing to say says so, this often. */
+  heartbeatMs: 5_000,
+  /** Nothing heard for so long ends a session. */
+  idleMs: 60_000,
+  /** Until a daemon answers a connection; until a stream of the data plane is open before it is given up. */
+  connectTimeoutMs: 10_000,
+  dataConnectMs: 2_000,
+  /** What was said last gets so long to leave. */
+  lingerMs: 2_000,
+  /** Streams of one session: at first, and at most. */
+  streamsAtFirst: 4,
+  streamsMost: 16,
+  /** Content inside the control plane: of one message, and on its way at a time. */
+  payloadBytes: 256 * KIB,
+  payloadWindowBytes: 8 * MIB,
+  /** As `unsettledDirectories`, between two processes: what is on its way over a long line counts too. */
+  offeredDirectories: 1024,
+  /** Worker threads of one run, as `FSY_MAX_WORKERS`. */
+  workersMost: 64,
 } as const;
 
 function assertRelation(holds: boolean, relation: string): void {
@@ -65,6 +102,14 @@ function assertRelation(holds: boolean, relation: string): void {
 assertRelation(LIMITS.shardFileBytes < LIMITS.splitFileBytes, "shardFileBytes < splitFileBytes");
 assertRelation(LIMITS.shardFileBytes < LIMITS.stripeFileBytes, "shardFileBytes < stripeFileBytes");
 assertRelation(LIMITS.stripeRangeBytes < LIMITS.stripeFileBytes, "stripeRangeBytes < stripeFileBytes");
+assertRelation(LIMITS.stripeRangeBytes <= LIMITS.rangeMostBytes, "stripeRangeBytes <= rangeMostBytes");
+assertRelation(LIMITS.blockFewestBytes <= LIMITS.basisBlockBytes, "blockFewestBytes <= basisBlockBytes");
+assertRelation(LIMITS.unsettledDirectories <= LIMITS.offeredDirectories, "unsettledDirectories <= offeredDirectories");
+assertRelation(LIMITS.payloadBytes < LIMITS.payloadWindowBytes, "payloadBytes < payloadWindowBytes");
+assertRelation(LIMITS.streamsAtFirst <= LIMITS.streamsMost, "streamsAtFirst <= streamsMost");
+assertRelation(LIMITS.heartbeatMs < LIMITS.idleMs, "heartbeatMs < idleMs");
+assertRelation(LIMITS.basisBlockBytes <= LIMITS.blockMostBytes, "basisBlockBytes <= blockMostBytes");
+assertRelation(LIMITS.sliceFiles <= LIMITS.needRows, "sliceFiles <= needRows");
 assertRelation(LIMITS.basisBlockBytes < LIMITS.stripeRangeBytes, "basisBlockBytes < stripeRangeBytes");
 assertRelation(LIMITS.minRangeBytes <= LIMITS.rangeBytes, "minRangeBytes <= rangeBytes");
 assertRelation(LIMITS.rangeBytes < LIMITS.splitFileBytes, "rangeBytes < splitFileBytes");

@@ -48,6 +48,18 @@ interface PendingDirectory {
   readonly parentRow: number;
 }
 
+export interface OfferWindow {
+  readonly directories: number;
+  /** One directory may exceed it, so that any directory can be handled. */
+  readonly entries: number;
+}
+const LOCAL_WINDOW: OfferWindow = { directories: LIMITS.unsettledDirectories, entries: LIMITS.unsettledEntries };
+/** A long line needs more on its way. */
+export const NETWORK_WINDOW: OfferWindow = {
+  directories: LIMITS.offeredDirectories,
+  entries: LIMITS.unsettledEntries,
+};
+
 export interface SourceState<Handle> {
   phase: "hello" | "offering" | "offered" | "closed" | "failed";
   pass: number;
@@ -63,6 +75,8 @@ export interface SourceState<Handle> {
   /** Needs that the runner is answering. */
   answering: number;
   readonly removesSources: boolean;
+  /** How much may be offered and not yet settled. */
+  readonly window: OfferWindow;
   removing: number;
   sourcesRemoved: number;
   finishing: boolean;
@@ -113,7 +127,7 @@ export type SourceEffect<Handle> =
   | { readonly kind: "finish" }
   | { readonly kind: "protocol-error"; readonly reason: string };
 
-export function sourceState<Handle>(options: { removesSources: boolean }): SourceState<Handle> {
+export function sourceState<Handle>(options: { removesSources: boolean; window?: OfferWindow }): SourceState<Handle> {
   return {
     phase: "hello",
     pass: 1,
@@ -128,6 +142,7 @@ export function sourceState<Handle>(options: { removesSources: boolean }): Sourc
     entries: 0,
     answering: 0,
     removesSources: options.removesSources,
+    window: options.window ?? LOCAL_WINDOW,
     removing: 0,
     sourcesRemoved: 0,
     finishing: false,
@@ -303,8 +318,8 @@ function pump<Handle>(state: SourceState<Handle>, effects: SourceEffect<Handle>[
     while (
       state.stack.length > 0 &&
       (state.unsettledDirectories + state.scanning === 0 ||
-        (state.unsettledDirectories + state.scanning < LIMITS.unsettledDirectories &&
-          state.unsettledEntries < LIMITS.unsettledEntries))
+        (state.unsettledDirectories + state.scanning < state.window.directories &&
+          state.unsettledEntries < state.window.entries))
     ) {
       const next = state.stack.pop()!;
       const parent = state.open.get(next.parent);

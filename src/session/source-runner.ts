@@ -15,7 +15,14 @@ import { mergeListings } from "../scan/merge-listings.ts";
 import { type SelectionContext, selectRows } from "../scan/select-rows.ts";
 import { byOrigin, originsOf, type SourceDirectory } from "../scan/source-directory.ts";
 import type { MergeFile, SourceMessage, TargetMessage } from "./messages.ts";
-import { type ScannedDirectory, type SourceEffect, type SourceEvent, sourceState, stepSource } from "./source-role.ts";
+import {
+  NETWORK_WINDOW,
+  type ScannedDirectory,
+  type SourceEffect,
+  type SourceEvent,
+  sourceState,
+  stepSource,
+} from "./source-role.ts";
 
 /** One source argument, opened: the contents of a directory, or one entry of it. */
 export interface SourceRoot {
@@ -89,7 +96,10 @@ export class SourceRunner {
   constructor(context: SourceContext, link: LinkEnd<SourceMessage, TargetMessage>) {
     this.context = context;
     this.link = link;
-    this.state = sourceState<SourceDirectory>({ removesSources: context.options.verb === "move" });
+    this.state = sourceState<SourceDirectory>({
+      removesSources: context.options.verb === "move",
+      ...(context.payload === "streams" ? { window: NETWORK_WINDOW } : {}),
+    });
     this.done = new Promise((resolve, reject) => {
       this.resolveDone = resolve;
       this.rejectDone = reject;
@@ -199,8 +209,10 @@ export class SourceRunner {
   }
 
   private walkOptions(selfOnly: boolean, openFollow: boolean): WalkOptions {
-    const { options } = this.context;
+    const { options, settings } = this.context;
+    const { privileged } = settings.settings;
     return {
+      ...(privileged === undefined ? {} : { privileged }),
       xattrs: options.preserve.xattrs,
       acls: options.preserve.acls,
       follow: options.copyLinks,
@@ -224,6 +236,7 @@ export class SourceRunner {
   private async scanRoot(): Promise<ScannedDirectory<SourceDirectory>> {
     const { backend, roots, filter, options } = this.context;
     const { xattrs, acls } = options.preserve;
+    const { privileged } = this.context.settings.settings;
     const handles: DirHandle[] = [];
     const listings: EntryBatch[] = [];
     let owned = false;
@@ -236,7 +249,12 @@ export class SourceRunner {
       } else {
         handles.push(root.handle);
         listings.push(
-          await backend.stat(root.handle, [root.entry], { xattrs, acls, follow: root.follow || options.copyLinks }),
+          await backend.stat(root.handle, [root.entry], {
+            ...(privileged === undefined ? {} : { privileged }),
+            xattrs,
+            acls,
+            follow: root.follow || options.copyLinks,
+          }),
         );
       }
     }

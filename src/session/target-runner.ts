@@ -248,7 +248,9 @@ export class TargetRunner {
 
   private walkOptions(create: boolean): WalkOptions {
     const { preserve } = this.context.options;
+    const { privileged } = this.context.settings.settings;
     return {
+      ...(privileged === undefined ? {} : { privileged }),
       xattrs: preserve.xattrs,
       acls: preserve.acls,
       follow: false,
@@ -339,8 +341,10 @@ export class TargetRunner {
 
   /** The one entry that a copy to a new name replaces, listed under the source's name so that the two meet. */
   private async openRenamed(rename: { from: Uint8Array; to: Uint8Array }): Promise<EntryBatch> {
-    const { backend, root, options } = this.context;
+    const { backend, root, options, settings } = this.context;
+    const { privileged } = settings.settings;
     const found = await backend.stat(root, [rename.to], {
+      ...(privileged === undefined ? {} : { privileged }),
       xattrs: options.preserve.xattrs,
       acls: options.preserve.acls,
       follow: false,

@@ -1,0 +1,103 @@
+/** Opens the control plane of a daemon: one gRPC call, kept open for the length of a session. */
+
+import { connect } from "node:net";
+import { create } from "@bufbuild/protobuf";
+import { createClient } from "@connectrpc/connect";
+import { createGrpcTransport } from "@connectrpc/connect-node";
+import { ExitCode } from "../core/exit-codes.ts";
+import { LIMITS } from "../core/limits.ts";
+import { RunError } from "../core/run-error.ts";
+import { type SessionMessage, SessionRequestSchema, TransferService } from "../wire/gen/fastsync/v1/session_pb.ts";
+import { ControlStream } from "./control-stream.ts";
+import { HTTP2_SETTINGS } from "./http2-settings.ts";
+
+export interface DaemonAddress {
+  /** Name or address, without brackets. */
+  readonly host: string;
+  readonly port: number;
+}
+
+export function printableAddress({ host, port }: DaemonAddress): string {
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/**
+ * Throws RunError: exit 10 when nobody answers there, 35 when nobody answers in time. A plain connection is tried first:
+ * what a gRPC client says of a refused one helps nobody.
+ */
+export async function openControl(address: DaemonAddress, signal: AbortSignal): Promise<ControlStream> {
+  const socket = await connectSocket(address, LIMITS.connectTimeoutMs, signal);
+  const transport = createGrpcTransport({
+    baseUrl: `http://${printableAddress(address)}`,
+    nodeOptions: { settings: HTTP2_SETTINGS, createConnection: () => socket },
+    readMaxBytes: LIMITS.messageBytes,
+  });
+  const stream = new ControlStream();
+  const closing = new AbortController();
+  void stream.ended.then((failure) => {
+    if (failure !== undefined) closing.abort();
+    // What is still being written gets its time; then the connection goes, since nobody will use it again.
+    setTimeout(() => socket.destroy(), failure === undefined ? LIMITS.lingerMs : 0).unref();
+  });
+  socket.on("error", (error) => stream.fail("broken", error.message));
+  const answers = createClient(TransferService, transport).session(requests(stream), { signal: closing.signal });
+  stream.read(answers);
+  return stream;
+}
+
+async function* requests(stream: ControlStream): AsyncGenerator<ReturnType<typeof request>> {
+  for await (const messages of stream.outbox) yield request(messages);
+}
+
+function request(messages: SessionMessage[]) {
+  return create(SessionRequestSchema, { messages });
+}
+
+function connectSocket(address: DaemonAddress, timeoutMs: number, signal: AbortSignal) {
+  const where = printableAddress(address);
+  return new Promise<ReturnType<typeof connect>>((resolve, reject) => {
+    const socket = connect({ host: address.host, port: address.port, noDelay: true });
+    const fail = (exitCode: ExitCode, reason: string, message: string): void => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", stop);
+      socket.destroy();
+      reject(new RunError(exitCode, reason, message));
+    };
+    const stop = (): void => fail(ExitCode.interrupted, "interrupted", `interrupted while connecting to ${where}`);
+    const timer = setTimeout(
+      () =>
+        fail(
+          ExitCode.connectTimeout,
+          "connect_timeout",
+          `no answer from ${where} within ${timeoutMs / 1000} s; is the port open in the firewall?`,
+        ),
+      timeoutMs,
+    );
+    signal.addEventListener("abort", stop, { once: true });
+    if (signal.aborted) stop();
+    socket.once("error", (error: NodeJS.ErrnoException) =>
+      fail(ExitCode.socket, "connect_failed", explain(error, where)),
+    );
+    socket.once("connect", () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", stop);
+      socket.removeAllListeners("error");
+      resolve(socket);
+    });
+  });
+}
+
+function explain(error: NodeJS.ErrnoException, where: string): string {
+  switch (error.code) {
+    case "ECONNREFUSED":
+      return `nothing listens at ${where}; is the daemon running there, and bound to that address?`;
+    case "ENOTFOUND":
+    case "EAI_AGAIN":
+      return `the name of ${where} cannot be resolved`;
+    case "EHOSTUNREACH":
+    case "ENETUNREACH":
+      return `there is no route to ${where}`;
+    default:
+      return `cannot connect to ${where}: ${error.message}`;
+  }
+}

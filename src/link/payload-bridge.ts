@@ -1,0 +1,127 @@
+/**
+ * Content inside the control plane, where the data port cannot be reached: the backend works on one end of a pair of
+ * sockets, and what it writes to the other travels in messages. The receiving side says how much it took, so that at
+ * most a window of it is under way.
+ */
+
+import { closeSync } from "node:fs";
+import { create } from "@bufbuild/protobuf";
+import { LIMITS } from "../core/limits.ts";
+import {
+  type Payload,
+  type PayloadCredit,
+  type SessionMessage,
+  SessionMessageSchema,
+} from "../wire/gen/fastsync/v1/session_pb.ts";
+import type { DataSocket } from "./data-client.ts";
+import { socketPair } from "./socket-pair.ts";
+
+type Send = (message: SessionMessage, bytes: number) => void;
+
+export interface PayloadSender {
+  /** The backend's end. */
+  readonly socket: DataSocket;
+  onCredit(credit: PayloadCredit): void;
+}
+
+export async function sendPayload(send: Send): Promise<PayloadSender> {
+  const [ours, theirs] = socketPair();
+  let underWay = 0;
+  let isPaused = false;
+  const socket = await Bun.connect({
+    fd: theirs,
+    socket: {
+      data(socket: Bun.Socket, chunk: Uint8Array) {
+        for (let from = 0; from < chunk.length; from += LIMITS.payloadBytes) {
+          const data = Uint8Array.prototype.slice.call(chunk, from, from + LIMITS.payloadBytes);
+          underWay += data.length;
+          send(create(SessionMessageSchema, { body: { case: "payload", value: { data } } }), data.length);
+        }
+        if (underWay >= LIMITS.payloadWindowBytes && !isPaused) {
+          isPaused = true;
+          socket.pause();
+        }
+      },
+      end: () => sayEnd(),
+      close: () => sayEnd(),
+      error: () => sayEnd(),
+    },
+  } as unknown as Bun.TCPSocketConnectOptions<undefined>);
+  let saidEnd = false;
+  const sayEnd = (): void => {
+    if (saidEnd) return;
+    saidEnd = true;
+    send(create(SessionMessageSchema, { body: { case: "payload", value: { end: true } } }), 0);
+  };
+  return {
+    socket: {
+      fd: ours,
+      release: () => {
+        closeSync(ours);
+        socket.terminate();
+      },
+    },
+    onCredit: ({ bytes }) => {
+      underWay -= bytes;
+      if (!isPaused || underWay >= LIMITS.payloadWindowBytes / 2) return;
+      isPaused = false;
+      socket.resume();
+    },
+  };
+}
+
+export interface PayloadReceiver {
+  readonly socket: DataSocket;
+  /** False: more than the window allows. */
+  onPayload(payload: Payload): boolean;
+}
+
+export async function receivePayload(send: Send): Promise<PayloadReceiver> {
+  const [ours, theirs] = socketPair();
+  let waiting: Uint8Array[] = [];
+  let waitingBytes = 0;
+  let taken = 0;
+  let isEnding = false;
+  const socket = await Bun.connect({
+    fd: theirs,
+    socket: { data: () => undefined, drain: () => flush(), error: () => undefined, close: () => undefined },
+  } as unknown as Bun.TCPSocketConnectOptions<undefined>);
+  const flush = (): void => {
+    while (waiting.length > 0) {
+      const first = waiting[0]!;
+      const written = socket.write(first);
+      if (written < 0) return;
+      taken += written;
+      waitingBytes -= written;
+      if (written < first.length) {
+        waiting[0] = first.subarray(written);
+        break;
+      }
+      waiting.shift();
+    }
+    if (waiting.length === 0) waiting = [];
+    if (taken >= LIMITS.payloadWindowBytes / 8 || (isEnding && waiting.length === 0)) {
+      const bytes = taken;
+      taken = 0;
+      if (bytes > 0) send(create(SessionMessageSchema, { body: { case: "payloadCredit", value: { bytes } } }), 0);
+    }
+    if (isEnding && waiting.length === 0) socket.end();
+  };
+  return {
+    socket: {
+      fd: ours,
+      release: () => {
+        closeSync(ours);
+        socket.terminate();
+      },
+    },
+    onPayload: ({ data, end }) => {
+      waitingBytes += data.length;
+      if (waitingBytes > LIMITS.payloadWindowBytes + LIMITS.payloadBytes * 8) return false;
+      if (data.length > 0) waiting.push(data);
+      if (end) isEnding = true;
+      flush();
+      return true;
+    },
+  };
+}

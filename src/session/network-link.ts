@@ -1,0 +1,111 @@
+/** The link between two roles in two processes: role messages over the session's stream. */
+import { LIMITS } from "../core/limits.ts";
+import type { Accounts } from "../fs/accounts.ts";
+import type { ControlStream } from "../link/control-stream.ts";
+import type { LinkEnd } from "../link/loopback.ts";
+import type { SessionMessage } from "../wire/gen/fastsync/v1/session_pb.ts";
+import type { BatchMemory, ListingPolicy } from "../wire/manifest.ts";
+import { ProtocolViolation } from "../wire/protocol-violation.ts";
+import { PROTOCOL_VERSION, type SourceMessage, type TargetMessage } from "./messages.ts";
+import { OwnerMap, OwnerTeller } from "./owner-names.ts";
+import { decodeTarget, encodeSource, encodeTarget, SourceReader } from "./wire-messages.ts";
+
+/** Bytes that a row of a listing takes on its way, about. */
+const ROW_BYTES = 64;
+
+/** A link's end, fed with what arrived. */
+export interface NetworkLink<Out, In> extends LinkEnd<Out, In> {
+  /** Throws ProtocolViolation. */
+  take(message: SessionMessage): void;
+}
+
+class Inbox<In> {
+  private handler: ((message: In) => void) | undefined;
+  private early: In[] = [];
+
+  /** The versions were agreed on when the session was opened: to the role they are one greeting. */
+  attach(handler: (message: In) => void, greeting: In): void {
+    queueMicrotask(() => {
+      handler(greeting);
+      this.handler = handler;
+      const early = this.early;
+      this.early = [];
+      for (const message of early) handler(message);
+    });
+  }
+  deliver(message: In): void {
+    if (this.handler === undefined) this.early.push(message);
+    else this.handler(message);
+  }
+}
+
+const GREETING = { kind: "hello", protocolMin: PROTOCOL_VERSION, protocolMax: PROTOCOL_VERSION } as const;
+
+export function sourceEnd(
+  stream: ControlStream,
+  options: { readonly inodes: boolean; readonly accounts: Accounts | undefined },
+): NetworkLink<SourceMessage, TargetMessage> {
+  const inbox = new Inbox<TargetMessage>();
+  const { accounts } = options;
+  const teller = accounts === undefined ? undefined : new OwnerTeller(accounts);
+  const encoding = {
+    inodes: options.inodes,
+    names: (listing: Parameters<OwnerTeller["newNames"]>[0]) =>
+      teller === undefined ? { users: [], groups: [] } : teller.newNames(listing),
+  };
+  return {
+    send: (message) => {
+      const bytes = message.kind === "directory" ? message.listing.count * ROW_BYTES : 0;
+      for (const part of encodeSource(message, encoding)) stream.send(part, Math.min(bytes, LIMITS.messageBytes));
+    },
+    onMessage: (handler) => inbox.attach(handler, GREETING),
+    take: (message) => {
+      for (const decoded of decodeTarget(message)) inbox.deliver(decoded);
+    },
+  };
+}
+
+export function targetEnd(
+  stream: ControlStream,
+  options: {
+    readonly accounts: Accounts | undefined;
+    readonly policy: Omit<ListingPolicy, "uid" | "gid">;
+    readonly memory: (bytes: number) => BatchMemory;
+  },
+): NetworkLink<TargetMessage, SourceMessage> {
+  const inbox = new Inbox<SourceMessage>();
+  const { accounts } = options;
+  const owners = accounts === undefined ? undefined : new OwnerMap(accounts);
+  const reader = new SourceReader({
+    learn: (users, groups) => {
+      owners?.learn("user", users);
+      owners?.learn("group", groups);
+    },
+    policy: {
+      ...options.policy,
+      uid: (id) => owners?.of("user", id) ?? id,
+      gid: (id) => owners?.of("group", id) ?? id,
+    },
+    memory: options.memory,
+  });
+  /** Offered and neither settled nor released yet: a peer that floods is cut off. */
+  const unsettled = new Set<number>();
+  return {
+    send: (message) => {
+      if (message.kind === "settled" || message.kind === "released") unsettled.delete(message.dir);
+      const encoded = encodeTarget(message);
+      if (encoded !== undefined) stream.send(encoded);
+    },
+    onMessage: (handler) => inbox.attach(handler, GREETING),
+    take: (message) => {
+      const decoded = reader.read(message);
+      if (decoded === undefined) return;
+      if (decoded.kind === "directory") {
+        unsettled.add(decoded.id);
+        if (unsettled.size > LIMITS.offeredDirectories)
+          throw new ProtocolViolation("more directories than were asked for");
+      }
+      inbox.deliver(decoded);
+    },
+  };
+}

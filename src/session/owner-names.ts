@@ -1,0 +1,75 @@
+/**
+ * Owners travel by name: the source tells each name once, when a listing first has its number; the target looks the name
+ * up and falls back to the number. A name that is unknown here never becomes root: its number is taken as it is.
+ */
+import { create } from "@bufbuild/protobuf";
+import type { EntryBatch } from "../core/entry-batch.ts";
+import type { AccountKind, Accounts } from "../fs/accounts.ts";
+import { type IdName, IdNameSchema } from "../wire/gen/fastsync/v1/session_pb.ts";
+
+/** Numbers that a session remembers: a tree with more owners is told their numbers only. */
+const KNOWN_MOST = 65_536;
+
+class Teller {
+  private readonly kind: AccountKind;
+  private readonly accounts: Accounts;
+  private readonly told = new Set<number>();
+
+  constructor(kind: AccountKind, accounts: Accounts) {
+    this.kind = kind;
+    this.accounts = accounts;
+  }
+
+  newNames(ids: Uint32Array): IdName[] {
+    const names: IdName[] = [];
+    let last = -1;
+    for (const id of ids) {
+      if (id === last) continue;
+      last = id;
+      if (this.told.has(id) || this.told.size >= KNOWN_MOST) continue;
+      this.told.add(id);
+      const name = this.accounts.nameOf(this.kind, id);
+      if (name !== undefined) names.push(create(IdNameSchema, { id, name: Buffer.from(name, "latin1") }));
+    }
+    return names;
+  }
+}
+
+export class OwnerTeller {
+  private readonly users: Teller;
+  private readonly groups: Teller;
+
+  constructor(accounts: Accounts) {
+    this.users = new Teller("user", accounts);
+    this.groups = new Teller("group", accounts);
+  }
+
+  newNames(listing: EntryBatch): { users: IdName[]; groups: IdName[] } {
+    return {
+      users: this.users.newNames(listing.columnOf("uid")),
+      groups: this.groups.newNames(listing.columnOf("gid")),
+    };
+  }
+}
+
+export class OwnerMap {
+  private readonly accounts: Accounts;
+  private readonly ids: Readonly<Record<AccountKind, Map<number, number>>> = { user: new Map(), group: new Map() };
+
+  constructor(accounts: Accounts) {
+    this.accounts = accounts;
+  }
+
+  learn(kind: AccountKind, names: readonly IdName[]): void {
+    const ids = this.ids[kind];
+    for (const { id, name } of names) {
+      if (ids.size >= KNOWN_MOST) return;
+      const own = this.accounts.idOf(kind, Buffer.from(name).toString("latin1"));
+      if (own !== undefined) ids.set(id, own);
+    }
+  }
+
+  of(kind: AccountKind, id: number): number {
+    return this.ids[kind].get(id) ?? id;
+  }
+}

@@ -1,0 +1,206 @@
+/** The options of a run as a message, and back with every bound checked. */
+import { create } from "@bufbuild/protobuf";
+import type { FilterSpec } from "../core/filter-spec.ts";
+import { LIMITS } from "../core/limits.ts";
+import type { DeleteOptions, RunOptions, Verb, WriteOptions } from "../core/options.ts";
+import {
+  Fsync,
+  type RunOptions as RunOptionsMessage,
+  RunOptionsSchema,
+  Verb as VerbMessage,
+  Verify,
+} from "./gen/fastsync/v1/options_pb.ts";
+import { ProtocolViolation } from "./protocol-violation.ts";
+
+const VERBS: readonly (readonly [Verb, VerbMessage])[] = [
+  ["copy", VerbMessage.COPY],
+  ["mirror", VerbMessage.MIRROR],
+  ["move", VerbMessage.MOVE],
+  ["check", VerbMessage.CHECK],
+];
+const FSYNCS: readonly (readonly [WriteOptions["fsync"], Fsync])[] = [
+  ["none", Fsync.NONE],
+  ["file", Fsync.FILE],
+  ["end", Fsync.END],
+];
+const VERIFIES: readonly (readonly [WriteOptions["verify"], Verify])[] = [
+  ["none", Verify.NONE],
+  ["compare", Verify.COMPARE],
+  ["readback", Verify.READBACK],
+];
+
+function toMessage<A, B>(table: readonly (readonly [A, B])[], value: A): B {
+  return table.find(([ours]) => ours === value)![1];
+}
+function fromMessage<A, B>(table: readonly (readonly [A, B])[], value: B, name: string): A {
+  const found = table.find(([, theirs]) => theirs === value);
+  if (found === undefined) throw new ProtocolViolation(`${name} ${String(value)} is unknown`);
+  return found[0];
+}
+
+/** What only a run on one machine knows (copy methods) and what only the caller does (retries) stays behind. */
+export function encodeOptions(options: RunOptions): RunOptionsMessage {
+  const { compare, preserve, write, filter } = options;
+  const { limit } = options.delete;
+  return create(RunOptionsSchema, {
+    verb: toMessage(VERBS, options.verb),
+    dryRun: options.dryRun,
+    compare: { ...compare, modifyWindowNs: BigInt(Math.min(compare.modifyWindowNs, Number.MAX_SAFE_INTEGER)) },
+    preserve: optional(preserve),
+    delete: {
+      enabled: options.delete.enabled,
+      excluded: options.delete.excluded,
+      allowEmptySource: options.delete.allowEmptySource,
+      limit:
+        limit.kind === "count"
+          ? { case: "count", value: BigInt(limit.count) }
+          : limit.kind === "percent"
+            ? { case: "percent", value: limit.percent }
+            : { case: undefined },
+    },
+    write: optional({
+      inplace: write.inplace,
+      tempDir: write.tempDir,
+      backupSuffix: write.backup?.suffix,
+      backupDir: write.backup?.directory,
+      resume: write.resume,
+      fsync: toMessage(FSYNCS, write.fsync),
+      verify: toMessage(VERIFIES, write.verify),
+      rateBytesPerSecond: BigInt(write.rateBytesPerSecond),
+      workers: write.workers,
+    }),
+    filter: optional({
+      rules: filter.rules.map(({ text, origin }) => ({ text, origin })),
+      hasFilesFrom: filter.filesFrom !== undefined,
+      filesFrom: [...(filter.filesFrom ?? [])],
+      gitignore: filter.gitignore,
+      minSize: filter.minSize === undefined ? undefined : BigInt(filter.minSize),
+      maxSize: filter.maxSize === undefined ? undefined : BigInt(filter.maxSize),
+      modifiedAfter: filter.modifiedAfter,
+      modifiedBefore: filter.modifiedBefore,
+    }),
+    oneFileSystem: options.oneFileSystem,
+    copyLinks: options.copyLinks,
+    safeLinks: options.safeLinks,
+    strictAttrs: options.strictAttrs,
+  });
+}
+
+/** Leaves out what is undefined: exact optional properties do not take it. */
+function optional<T extends object>(fields: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]: Exclude<T[K], undefined>;
+  };
+}
+
+/** Throws ProtocolViolation. */
+export function decodeOptions(message: RunOptionsMessage): RunOptions {
+  const { compare, preserve, write, filter } = message;
+  if (!compare || !preserve || !write || !filter || !message.delete)
+    throw new ProtocolViolation("options without one of their parts");
+  return {
+    verb: fromMessage(VERBS, message.verb, "verb"),
+    dryRun: message.dryRun,
+    compare: {
+      checksum: compare.checksum,
+      sizeOnly: compare.sizeOnly,
+      ignoreTimes: compare.ignoreTimes,
+      modifyWindowNs: safe(compare.modifyWindowNs, "modify_window_ns"),
+      ignoreExisting: compare.ignoreExisting,
+      existing: compare.existing,
+      update: compare.update,
+    },
+    preserve: {
+      perms: preserve.perms,
+      times: preserve.times,
+      dirTimes: preserve.dirTimes,
+      owner: preserve.owner,
+      group: preserve.group,
+      xattrs: preserve.xattrs,
+      acls: preserve.acls,
+      hardLinks: preserve.hardLinks,
+      specials: preserve.specials,
+      sparse: preserve.sparse,
+      numericIds: preserve.numericIds,
+      chownUid: preserve.chownUid,
+      chownGid: preserve.chownGid,
+    },
+    delete: {
+      enabled: message.delete.enabled,
+      excluded: message.delete.excluded,
+      allowEmptySource: message.delete.allowEmptySource,
+      limit: decodeLimit(message.delete.limit),
+    },
+    write: {
+      inplace: write.inplace,
+      tempDir: bounded(write.tempDir, "temp_dir"),
+      backup:
+        write.backupSuffix === undefined
+          ? undefined
+          : { suffix: nameLike(write.backupSuffix), directory: bounded(write.backupDir, "backup_dir") },
+      resume: write.resume,
+      fsync: fromMessage(FSYNCS, write.fsync, "fsync"),
+      verify: fromMessage(VERIFIES, write.verify, "verify"),
+      rateBytesPerSecond: safe(write.rateBytesPerSecond, "rate_bytes_per_second"),
+      workers: Math.min(write.workers, LIMITS.workersMost),
+      methods: undefined,
+    },
+    filter: decodeFilter(filter),
+    oneFileSystem: message.oneFileSystem,
+    copyLinks: message.copyLinks,
+    safeLinks: message.safeLinks,
+    strictAttrs: message.strictAttrs,
+    retry: { attempts: 0, waitMs: 0 },
+  };
+}
+
+function safe(value: bigint, name: string): number {
+  if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw new ProtocolViolation(`${name} of ${value}`);
+  return Number(value);
+}
+
+function bounded(path: Uint8Array | undefined, name: string): Uint8Array | undefined {
+  if (path === undefined) return undefined;
+  if (path.length === 0 || path.length > LIMITS.pathBytes || path.includes(0))
+    throw new ProtocolViolation(`a ${name} of ${path.length} bytes`);
+  return path;
+}
+
+function nameLike(suffix: Uint8Array): Uint8Array {
+  if (suffix.length > 255 || suffix.includes(0) || suffix.includes(0x2f))
+    throw new ProtocolViolation("a backup suffix that is no part of a name");
+  return suffix;
+}
+
+function decodeLimit(limit: NonNullable<RunOptionsMessage["delete"]>["limit"]): DeleteOptions["limit"] {
+  switch (limit.case) {
+    case "count":
+      return { kind: "count", count: safe(limit.value, "count") };
+    case "percent":
+      if (!(limit.value >= 0 && limit.value <= 100)) throw new ProtocolViolation(`a limit of ${limit.value} %`);
+      return { kind: "percent", percent: limit.value };
+    default:
+      return { kind: "guard" };
+  }
+}
+
+function decodeFilter(filter: NonNullable<RunOptionsMessage["filter"]>): FilterSpec {
+  if (filter.rules.length > LIMITS.filterRules) throw new ProtocolViolation(`${filter.rules.length} filter rules`);
+  const seconds = (value: number | undefined): number | undefined => {
+    if (value !== undefined && !Number.isFinite(value)) throw new ProtocolViolation("a time that is no number");
+    return value;
+  };
+  return {
+    rules: filter.rules.map(({ text, origin }) => {
+      if (text.length > LIMITS.filterRuleBytes || origin.length > LIMITS.pathBytes)
+        throw new ProtocolViolation(`a filter rule of ${text.length} bytes`);
+      return { text, origin };
+    }),
+    filesFrom: filter.hasFilesFrom ? filter.filesFrom : undefined,
+    gitignore: filter.gitignore,
+    minSize: filter.minSize === undefined ? undefined : safe(filter.minSize, "min_size"),
+    maxSize: filter.maxSize === undefined ? undefined : safe(filter.maxSize, "max_size"),
+    modifiedAfter: seconds(filter.modifiedAfter),
+    modifiedBefore: seconds(filter.modifiedBefore),
+  };
+}
