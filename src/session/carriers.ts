@@ -1,0 +1,131 @@
+/** How the content of one session travels: its data streams, or the control plane, as seen by one side. */
+import type { Backend, StreamEnd, WireStream } from "../fs/backend.ts";
+import type { ControlStream } from "../link/control-stream.ts";
+import type { DataSocket } from "../link/data-client.ts";
+import { type PayloadReceiver, type PayloadSender, receivePayload, sendPayload } from "../link/payload-bridge.ts";
+import type { SessionMessage } from "../wire/gen/fastsync/v1/session_pb.ts";
+import { ProtocolViolation } from "../wire/protocol-violation.ts";
+
+interface OpenStream {
+  readonly wire: WireStream;
+  readonly socket: DataSocket;
+}
+
+/** After a session's last word its streams get so long to say goodbye. */
+const GOODBYE_MS = 2_000;
+
+export class Carriers {
+  private readonly backend: Backend;
+  private readonly direction: "send" | "receive";
+  private readonly stream: ControlStream;
+  private readonly idleMs: number;
+  private readonly streams = new Set<OpenStream>();
+  private readonly gone: Promise<void>[] = [];
+  private endedBytes = 0;
+  private isEnding = false;
+  private most = 0;
+  private sender: PayloadSender | undefined;
+  private receiver: PayloadReceiver | undefined;
+  /** Messages for a bridge that is being made. */
+  private early: SessionMessage[] | undefined;
+  inStream = false;
+
+  constructor(backend: Backend, direction: "send" | "receive", stream: ControlStream, idleMs: number) {
+    this.backend = backend;
+    this.direction = direction;
+    this.stream = stream;
+    this.idleMs = idleMs;
+  }
+
+  get count(): number {
+    return this.streams.size;
+  }
+  /** The most streams that were open at a time. */
+  get peak(): number {
+    return this.most;
+  }
+  /** Bytes that travelled, frames included. */
+  bytes(): number {
+    let bytes = this.endedBytes;
+    for (const { wire } of this.streams) bytes += wire.bytes();
+    return bytes;
+  }
+
+  add(socket: DataSocket): void {
+    const wire = this.backend.openStream(socket.fd, this.direction, { idleMs: this.idleMs });
+    const open = { wire, socket };
+    this.streams.add(open);
+    this.most = Math.max(this.most, this.streams.size);
+    this.gone.push(wire.ended.then((end) => this.onEnded(open, end)));
+  }
+
+  private onEnded(open: OpenStream, end: StreamEnd): void {
+    this.streams.delete(open);
+    this.endedBytes += end.bytes;
+    open.socket.release();
+    if (this.isEnding || end.status === 0) return;
+    const what = end.detail === "" ? `errno ${-end.status}` : end.detail;
+    if (end.status === -71 /* EPROTO */) this.stream.fail("misbehaved", `on a data stream: ${what}`);
+    else if (end.status === -110 /* ETIMEDOUT */) this.stream.fail("silent", `a data stream stood still: ${what}`);
+    else this.stream.fail("broken", `a data stream broke: ${what}`);
+  }
+
+  /** Content goes through the control plane from now on. */
+  useControlPlane(): void {
+    if (this.inStream) return;
+    this.inStream = true;
+    this.early = [];
+    const send = (message: SessionMessage, bytes: number): void => this.stream.send(message, bytes);
+    const made =
+      this.direction === "send"
+        ? sendPayload(send).then((sender) => {
+            this.sender = sender;
+            return sender.socket;
+          })
+        : receivePayload(send).then((receiver) => {
+            this.receiver = receiver;
+            return receiver.socket;
+          });
+    void made.then(
+      (socket) => {
+        this.add(socket);
+        const early = this.early ?? [];
+        this.early = undefined;
+        for (const message of early) this.take(message);
+      },
+      (error: unknown) => this.stream.fail("broken", error instanceof Error ? error.message : String(error)),
+    );
+  }
+
+  /** True when the message was content or about it. Throws ProtocolViolation. */
+  take(message: SessionMessage): boolean {
+    const { body } = message;
+    if (body.case !== "payload" && body.case !== "payloadCredit") return false;
+    if (!this.inStream) throw new ProtocolViolation("content inside a control plane that does not carry it");
+    if (this.early !== undefined) this.early.push(message);
+    else if (body.case === "payloadCredit") this.sender?.onCredit(body.value);
+    else if (this.receiver === undefined || !this.receiver.onPayload(body.value))
+      throw new ProtocolViolation("more content than the window allows");
+    return true;
+  }
+
+  /** Ends so many streams in order: they finish what they are sending. */
+  fewer(count: number): void {
+    for (const { wire } of [...this.streams].slice(0, Math.min(count, this.streams.size - 1))) wire.end();
+  }
+
+  /** The role is done. A sender says goodbye on every stream, a receiver waits for that. */
+  async end(inOrder: boolean): Promise<void> {
+    this.isEnding = true;
+    if (!inOrder || this.direction === "send") for (const { wire } of this.streams) wire.end();
+    const all = Promise.all(this.gone);
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const tooLong = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, inOrder ? GOODBYE_MS : 100);
+    });
+    await Promise.race([all, tooLong]);
+    clearTimeout(timer);
+    for (const { wire } of this.streams) wire.end();
+    await all;
+  }
+}
