@@ -16,6 +16,8 @@ export interface DaemonConfig {
   readonly maxSessions: number;
   readonly handshakeTimeoutMs: number;
   readonly idleTimeoutMs: number;
+  /** How long running sessions may go on after the daemon was told to stop. */
+  readonly drainTimeoutMs: number;
   readonly logFormat: LogFormat;
   /** No data plane, although there may be a data port. */
   readonly forceGrpcData: boolean;

@@ -27,6 +27,7 @@ const DEFAULTS = {
   maxSessions: 64,
   handshakeTimeoutMs: 10_000,
   idleTimeoutMs: 60_000,
+  drainTimeoutMs: 30_000,
   maxStreams: 8,
   maxConnectionsPerPeer: 1024,
 };
@@ -65,6 +66,7 @@ function readDaemon(main: ConfigFile | undefined, flags: DaemonFlags, problems: 
     maxSessions: reader.integer("max_sessions", MAX_SESSIONS) ?? DEFAULTS.maxSessions,
     handshakeTimeoutMs: reader.duration("handshake_timeout", { min: 100, max: 300_000 }) ?? DEFAULTS.handshakeTimeoutMs,
     idleTimeoutMs: reader.duration("idle_timeout", { min: 1000, max: 86_400_000 }) ?? DEFAULTS.idleTimeoutMs,
+    drainTimeoutMs: reader.duration("drain_timeout", { min: 0, max: 3_600_000 }) ?? DEFAULTS.drainTimeoutMs,
     logFormat: reader.choice("log", ["text", "json"]) ?? "text",
     forceGrpcData: (reader.boolean("force_grpc_data") ?? false) || flags.forceGrpcData,
     maxStreams: reader.integer("max_streams", { min: 1, max: 64 }) ?? DEFAULTS.maxStreams,
@@ -131,7 +133,8 @@ function flagPort(text: string | undefined, flag: string, problems: Problems): n
 }
 
 function readMdns(reader: TableReader, flags: DaemonFlags, problems: Problems): DaemonConfig["mdns"] {
-  const enabled = (reader.boolean("mdns") ?? false) && !flags.noMdns;
+  // A name on the command line is a wish to be announced.
+  const enabled = ((reader.boolean("mdns") ?? false) || flags.mdnsName !== undefined) && !flags.noMdns;
   const written = reader.string("mdns_name");
   // DNS-SD names a service in one label: RFC 6763, section 4.1.1.
   const isLabel = (name: string): boolean => /^[^\u0000-\u001f\u007f]+$/.test(name) && bytesOf(name).length <= 63;

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { FLAGS, flagNamed, GROUPS } from "../../src/cli/flags.ts";
+import { FLAGS, flagNamed, flagsOf, GROUPS } from "../../src/cli/flags.ts";
 import { foreignFlag, foreignLetter } from "../../src/cli/foreign-flags.ts";
 import { overviewHelp, shortUsage, verbHelp } from "../../src/cli/help.ts";
 import { ParsedArgs, parseCommandLine } from "../../src/cli/parse-args.ts";
@@ -188,7 +188,8 @@ function text(bytes: Uint8Array | undefined): string | undefined {
 }
 
 /** Flags whose effect shows only with others, or outside of the options; each has a test of its own. */
-const ELSEWHERE = ["help", "version", "wait", "suffix", "from0", "zero-copy"];
+const DAEMON = flagsOf("daemon").flatMap(({ name, verbs }) => (verbs.length === 1 ? [name] : []));
+const ELSEWHERE: readonly string[] = ["help", "version", "wait", "suffix", "from0", "zero-copy", ...DAEMON];
 
 describe("every flag reaches what it is for", () => {
   test("no flag is left out", () => {
