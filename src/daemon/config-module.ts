@@ -2,7 +2,7 @@
 import { type IpNetwork, parseNetwork } from "../core/ip.ts";
 import { bytesOf } from "../core/paths.ts";
 import type { ModuleConfig } from "./config.ts";
-import { type Problems, shownValue, TableReader } from "./config-table.ts";
+import { isTable, type Problems, shownValue, TableReader } from "./config-table.ts";
 
 export const MAX_SESSIONS = { min: 1, max: 4096 };
 /** As long as a file's name may be. */
@@ -11,6 +11,7 @@ const MAX_NAME_BYTES = 255;
 /** undefined: nothing can be said of a module without name or path; the problems are noted. */
 export function readModule(problems: Problems, file: string, table: unknown, number: number): ModuleConfig | undefined {
   const reader = new TableReader(problems, file, `module ${number}.`, table);
+  if (!isTable(table)) return undefined;
   const name = moduleName(reader);
   const known = name === undefined ? reader : new TableReader(problems, file, `module ${shownValue(name)}.`, table);
   return readNamed(known, name);

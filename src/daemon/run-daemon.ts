@@ -121,14 +121,12 @@ class Daemon {
   async stop(signal: string, atOnce: Promise<string>): Promise<ExitCode> {
     const listener = this.#listener!;
     const deadlineMs = this.config.drainTimeoutMs;
+    // First of all nobody new comes in: when it is said, it is so.
+    const drained = listener.drain(deadlineMs).then(() => "drained");
     this.#log.event("info", "stopping", { signal, sessions: listener.sessions(), deadline_ms: deadlineMs });
     this.#notifier.stopping(`Waiting for ${sessionsText(listener.sessions())} to end`);
     using deadline = timer(deadlineMs, "deadline");
-    const ended = await Promise.race([
-      listener.drain(deadlineMs).then(() => "drained"),
-      deadline.promise,
-      atOnce.then((second) => `second ${second}`),
-    ]);
+    const ended = await Promise.race([drained, deadline.promise, atOnce.then((second) => `second ${second}`)]);
     const cut = ended === "drained" ? 0 : listener.sessions();
     using patience = timer(CUT_MS, undefined);
     await Promise.race([listener.stop(), patience.promise]);
@@ -190,6 +188,7 @@ function standing(config: DaemonConfig): string[] {
   const opened = openedRanges(config.delegation);
   return [
     ...moduleWarnings(config),
+    ...(config.mdns.enabled ? ["mdns is on, but this build does not announce itself yet"] : []),
     ...(opened.length === 0 ? [] : [`delegation may dial the own machine or link: ${opened.join(", ")}`]),
   ];
 }
