@@ -266,6 +266,30 @@ describe("every flag reaches what it is for", () => {
   });
 });
 
+describe("flags of the daemon", () => {
+  const none = { bind: [], noMdns: false, forceGrpcData: false };
+  const reached: readonly (readonly [line: string, flags: object])[] = [
+    ["", {}],
+    ["--config F", { config: "F" }],
+    ["--config-dir D", { configDir: "D" }],
+    ["--bind ::1 --bind=127.0.0.1", { bind: ["::1", "127.0.0.1"] }],
+    ["--port 1", { port: "1" }],
+    ["--data-port 2", { dataPort: "2" }],
+    ["--root R", { root: "R" }],
+    ["--no-mdns", { noMdns: true }],
+    ["--mdns-name N", { mdnsName: "N" }],
+    ["--force-grpc-data", { forceGrpcData: true }],
+  ];
+  test("no flag is left out", () => {
+    const lines = reached.map(([line]) => line).join(" ");
+    for (const name of DAEMON) expect(lines).toContain(`--${name}`);
+  });
+  test.concurrent.each(reached)("daemon %s", async (line, flags) => {
+    const { code, out } = await run(["daemon", ...line.split(" ").filter((word) => word !== "")]);
+    expect([code, JSON.parse(out)]).toEqual([0, { ...none, ...flags }]);
+  });
+});
+
 describe("defaults of the verbs", () => {
   test("delete and fsync", async () => {
     const of = async (verb: string) => (await resolve(`${verb} A B`)).options;
