@@ -5,15 +5,17 @@
  * with the tier's threshold raised: 7 ms, saved many times over by any run that is long enough to notice.
  */
 
+import { isDaemonName } from "./core/daemon-name.ts";
+
 /** Calls of a function or turns of a loop before that tier is considered; the engine's own value is 64,000. */
 const FTL_THRESHOLD = "4000000";
 const SETTING = "BUN_JSC_thresholdForFTLOptimizeAfterWarmUp";
-const VERBS_THAT_RUN = new Set(["copy", "mirror", "move", "check"]);
+const VERBS_THAT_RUN = new Set(["copy", "mirror", "move", "check", "daemon"]);
 
 /** Does not return when it restarts. Words that are not UTF-8 would not survive: then the program goes on as it is. */
 export function restartTuned(words: readonly string[]): void {
   const isCompiled = import.meta.path.startsWith("/$bunfs/");
-  const runs = words.some((word) => VERBS_THAT_RUN.has(word));
+  const runs = isDaemonName(process.argv0) || words.some((word) => VERBS_THAT_RUN.has(word));
   const isClean = !words.some((word) => word.includes("\ufffd"));
   if (!isCompiled || !runs || !isClean || process.env[SETTING] !== undefined || process.execve === undefined) return;
   try {

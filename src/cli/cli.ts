@@ -18,11 +18,7 @@ import { plain } from "./text-printer.ts";
 import { UsageError } from "./usage-error.ts";
 import { isVerb } from "./verbs.ts";
 
-const PARTS: Parts = {
-  startRun: () => import("../session/run.ts").then((module) => module.startRun),
-};
-
-export async function runCli(words: readonly Argument[], parts: Parts = PARTS): Promise<never> {
+export async function runCli(words: readonly Argument[], parts: Parts): Promise<never> {
   const outputs = standardOutputs();
   const frame = new Frame(words, outputs);
   process.on("uncaughtException", (error) => frame.crash(error));

@@ -1,4 +1,5 @@
 /** What every command gets. */
+import type { RunDaemon } from "../core/daemon-flags.ts";
 import type { StartRun } from "../session/api.ts";
 import type { Outputs } from "./output.ts";
 import type { ParsedArgs } from "./parse-args.ts";
@@ -7,6 +8,7 @@ import type { Reporter } from "./reporter.ts";
 /** The rest of the program, loaded when a command needs it: help and usage errors stay instant. */
 export interface Parts {
   readonly startRun: () => Promise<StartRun>;
+  readonly runDaemon: () => Promise<RunDaemon>;
 }
 
 export interface CommandContext {

@@ -13,6 +13,7 @@ export const GROUPS = [
   "Writing",
   "Attributes",
   "Speed",
+  "Serving",
 ] as const;
 
 export interface Flag {
@@ -35,12 +36,13 @@ export interface Flag {
   readonly needs?: readonly string[];
 }
 
-const ALL = ["copy", "mirror", "move", "check", "capabilities", "version", "help"] as const;
+const ALL = ["copy", "mirror", "move", "check", "daemon", "capabilities", "version", "help"] as const;
 /** Verbs that walk trees. */
 const TREE = ["copy", "mirror", "move", "check"] as const;
 /** Verbs that write. */
 const WRITE = ["copy", "mirror", "move"] as const;
 const MIRROR = ["mirror"] as const;
+const DAEMON = ["daemon"] as const;
 
 export const COPY_METHODS = ["clone", "copy_file_range", "sendfile", "mmap", "read_write"] as const;
 export const FSYNC_CHOICES = ["none", "file", "end"] as const;
@@ -370,6 +372,66 @@ const TABLE = [
     conflicts: ["no-zero-copy"],
   },
   { name: "no-zero-copy", verbs: WRITE, group: "Speed", help: "copy only by read and write" },
+
+  // Serving
+  {
+    name: "config",
+    verbs: DAEMON,
+    value: { hint: "FILE" },
+    group: "Serving",
+    help: "the configuration (default /etc/fastsync/config.toml, and conf.d beside it)",
+    conflicts: ["config-dir"],
+  },
+  {
+    name: "config-dir",
+    verbs: DAEMON,
+    value: { hint: "DIR" },
+    group: "Serving",
+    help: "the directory of config.toml and conf.d (default /etc/fastsync)",
+  },
+  {
+    name: "bind",
+    verbs: DAEMON,
+    value: { hint: "ADDRESS" },
+    repeatable: true,
+    group: "Serving",
+    help: "listen on this IP address (default 127.0.0.1); 0.0.0.0 or :: for all",
+  },
+  {
+    name: "port",
+    verbs: DAEMON,
+    value: { hint: "PORT" },
+    group: "Serving",
+    help: "the control port (default 9040); 0 takes any free one",
+  },
+  {
+    name: "data-port",
+    verbs: DAEMON,
+    value: { hint: "PORT" },
+    group: "Serving",
+    help: "the port for contents (default: the one after --port); 0: none, contents travel in the control connection",
+  },
+  {
+    name: "root",
+    verbs: DAEMON,
+    value: { hint: "DIR" },
+    group: "Serving",
+    help: "serve this directory as host://, read-only unless the configuration says otherwise",
+  },
+  { name: "no-mdns", verbs: DAEMON, group: "Serving", help: "do not announce the daemon", conflicts: ["mdns-name"] },
+  {
+    name: "mdns-name",
+    verbs: DAEMON,
+    value: { hint: "NAME" },
+    group: "Serving",
+    help: "announce the daemon under this name",
+  },
+  {
+    name: "force-grpc-data",
+    verbs: DAEMON,
+    group: "Serving",
+    help: "let contents travel in the control connection, even where the data port can be reached",
+  },
 ] as const satisfies readonly Flag[];
 
 export type FlagName = (typeof TABLE)[number]["name"];

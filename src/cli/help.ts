@@ -51,7 +51,13 @@ export function verbHelp(verb: VerbName): string {
   }
   if (verb === "check")
     lines.push("", "Exit codes: 0 equal, 1 different (or wrong usage), 23 not all could be compared.");
-  else if (info.minPlaces > 1) {
+  else if (verb === "daemon") {
+    lines.push(
+      "",
+      "Exit codes: 0 stopped in order, 1 wrong usage or configuration, 5 cannot start,",
+      "10 cannot listen, 20 stopped while sessions were running.",
+    );
+  } else if (info.minPlaces > 1) {
     lines.push(
       "",
       "Exit codes: 0 done, 1 wrong usage, 3 unusable source or target, 11 file I/O,",

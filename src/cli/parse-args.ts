@@ -3,10 +3,10 @@
  * table is a UsageError that names the nearest right word. It knows spelling, not meaning.
  */
 import { lstatSync } from "node:fs";
+import { nearest } from "../core/nearest.ts";
 import { printable } from "../core/paths.ts";
 import { FLAGS, type Flag, type FlagName, flagNamed, flagOfLetter, flagsOf } from "./flags.ts";
 import { foreignFlag, foreignLetter } from "./foreign-flags.ts";
-import { nearest } from "./nearest.ts";
 import type { Argument } from "./raw-args.ts";
 import { UsageError } from "./usage-error.ts";
 import { FOREIGN_VERBS, isVerb, VERB_NAMES, VERBS, type VerbName } from "./verbs.ts";

@@ -1,31 +1,32 @@
-/** Sources and targets: which words are local paths. */
+/** Sources and targets: what the words for them name. */
 import { lstatSync } from "node:fs";
-import { printable } from "../core/paths.ts";
+import { type Endpoint, EndpointError, parseEndpoint } from "../endpoints/parse.ts";
 import type { LocalPlace } from "../session/api.ts";
 import { quoted } from "./parse-args.ts";
 import type { Argument } from "./raw-args.ts";
 import { UsageError } from "./usage-error.ts";
 
-/** Refuses what was meant for another machine: copying it into a local file named `host:` would look like success. */
-export function localPlace(word: Argument): LocalPlace {
+/** A local path, or a place behind a daemon. */
+export function place(word: Argument): Endpoint {
   if (word.text === "-") {
     throw new UsageError("'-' (standard input or output) cannot be copied", "A file of that name is written ./-");
   }
-  if (looksRemote(word.text) && !exists(word.bytes)) {
-    throw new UsageError(
-      `${quoted(word)} looks like a place on another machine; this build copies between local paths only`,
-      `If it is a local path, write ./${printable(word.bytes)}`,
-    );
+  try {
+    return parseEndpoint(word.bytes, { exists, drives: process.platform === "win32" });
+  } catch (error) {
+    if (error instanceof EndpointError) throw new UsageError(error.message, error.way);
+    throw error;
   }
-  return { path: word.bytes };
 }
 
-/** As scp and rsync read it: a colon before any slash. That covers URLs too. */
-export function looksRemote(text: string): boolean {
-  const colon = text.indexOf(":");
-  if (colon < 0) return false;
-  const slash = text.indexOf("/");
-  return slash < 0 || colon < slash;
+/** Refuses what was meant for another machine: copying it into a local file named `host:` would look like success. */
+export function localPlace(word: Argument): LocalPlace {
+  const { kind, path } = place(word);
+  if (kind === "local") return { path };
+  throw new UsageError(
+    `${quoted(word)} is a place on another machine, and here only local paths can be used`,
+    `If it is a local path, write ./${quoted(word).slice(1, -1)}`,
+  );
 }
 
 function exists(path: Uint8Array): boolean {

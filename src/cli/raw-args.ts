@@ -4,6 +4,7 @@
  * however the runtime was started (`bun main.ts`, `bun run main.ts`, a compiled binary, a symlink to one).
  */
 import { readFileSync } from "node:fs";
+import { isDaemonName } from "../core/daemon-name.ts";
 import { bytesOf, lossyUtf8Of } from "../core/paths.ts";
 
 /** One word of the command line. */
@@ -17,8 +18,19 @@ export function argumentOf(text: string): Argument {
   return { text, bytes: bytesOf(text) };
 }
 
-/** The words after the program's name. */
+/** The words after the program's name; called as `fastsyncd`, the verb is not among them. */
 export function commandLineArguments(): Argument[] {
+  return wordsCalledAs(process.argv0, wordsOfProcess());
+}
+
+/** `fastsyncd --port 1` is `fastsync daemon --port 1`; version and help are asked of any name. */
+export function wordsCalledAs(name: string, words: readonly Argument[]): Argument[] {
+  const [first] = words;
+  const isOther = first?.text === "version" || first?.text === "help";
+  return isDaemonName(name) && !isOther ? [argumentOf("daemon"), ...words] : [...words];
+}
+
+function wordsOfProcess(): Argument[] {
   const texts = process.argv.slice(2);
   // Only a replacement character shows that bytes were lost; it may also be a real one, which costs one file read.
   if (!texts.some((text) => text.includes("\ufffd"))) return texts.map(argumentOf);

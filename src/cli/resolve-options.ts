@@ -4,6 +4,7 @@
  */
 
 import { type FilterRuleText, type FilterSpec, NO_FILTER } from "../core/filter-spec.ts";
+import { nearest } from "../core/nearest.ts";
 import type {
   CompareOptions,
   CopyMethod,
@@ -15,7 +16,6 @@ import type {
 } from "../core/options.ts";
 import { bytesOf, printable } from "../core/paths.ts";
 import { COPY_METHODS, type FlagName } from "./flags.ts";
-import { nearest } from "./nearest.ts";
 import { readOperatorFile } from "./operator-file.ts";
 import { type AccountFiles, parseOwner, SYSTEM_ACCOUNTS } from "./owners.ts";
 import { listed, type Occurrence, type ParsedArgs } from "./parse-args.ts";

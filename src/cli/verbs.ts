@@ -47,6 +47,16 @@ export const VERBS = {
     maxPlaces: 2,
     notes: [SLASH_NOTE, "Changes nothing. Compares sizes, times and attributes; --checksum compares contents too."],
   },
+  daemon: {
+    summary: "serve directories to other machines",
+    usage: "fastsync daemon [flags]",
+    minPlaces: 0,
+    maxPlaces: 0,
+    notes: [
+      "Serves the modules of its configuration until SIGTERM or SIGINT, which let running sessions end; a second one stops at once. SIGHUP reads the configuration again. The same as calling the program by the name fastsyncd.",
+      "There is no authentication and no encryption yet: listen on loopback, in a network that you trust, or behind ssh -L.",
+    ],
+  },
   capabilities: {
     summary: "show how files will be copied on this machine, and between two places",
     usage: "fastsync capabilities [--json] [SOURCE TARGET]",
@@ -91,6 +101,10 @@ export const FOREIGN_VERBS: Readonly<Record<string, VerbName>> = {
   diff: "check",
   cmp: "check",
   verify: "check",
+  serve: "daemon",
+  server: "daemon",
+  fastsyncd: "daemon",
+  rsyncd: "daemon",
   caps: "capabilities",
   features: "capabilities",
 };

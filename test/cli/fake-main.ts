@@ -4,4 +4,12 @@ import { commandLineArguments } from "../../src/cli/raw-args.ts";
 import { fakeStartRun, type Story } from "./fake-run.ts";
 
 const story = (process.env["FAKE_STORY"] ?? "normal") as Story;
-await runCli(commandLineArguments(), { startRun: async () => fakeStartRun(story) });
+await runCli(commandLineArguments(), {
+  startRun: async () => fakeStartRun(story),
+  runDaemon: async () => async (flags) => {
+    console.log(
+      JSON.stringify(flags, (_, value) => (value instanceof Uint8Array ? Buffer.from(value).toString() : value)),
+    );
+    return 0;
+  },
+});

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { FLAGS, flagNamed, GROUPS } from "../../src/cli/flags.ts";
+import { FLAGS, flagNamed, flagsOf, GROUPS } from "../../src/cli/flags.ts";
 import { foreignFlag, foreignLetter } from "../../src/cli/foreign-flags.ts";
 import { overviewHelp, shortUsage, verbHelp } from "../../src/cli/help.ts";
 import { ParsedArgs, parseCommandLine } from "../../src/cli/parse-args.ts";
@@ -188,7 +188,8 @@ function text(bytes: Uint8Array | undefined): string | undefined {
 }
 
 /** Flags whose effect shows only with others, or outside of the options; each has a test of its own. */
-const ELSEWHERE = ["help", "version", "wait", "suffix", "from0", "zero-copy"];
+const DAEMON = flagsOf("daemon").flatMap(({ name, verbs }) => (verbs.length === 1 ? [name] : []));
+const ELSEWHERE: readonly string[] = ["help", "version", "wait", "suffix", "from0", "zero-copy", ...DAEMON];
 
 describe("every flag reaches what it is for", () => {
   test("no flag is left out", () => {
@@ -262,6 +263,30 @@ describe("every flag reaches what it is for", () => {
       "--filter: -_c",
       "--exclude: - d",
     ]);
+  });
+});
+
+describe("flags of the daemon", () => {
+  const none = { bind: [], noMdns: false, forceGrpcData: false };
+  const reached: readonly (readonly [line: string, flags: object])[] = [
+    ["", {}],
+    ["--config F", { config: "F" }],
+    ["--config-dir D", { configDir: "D" }],
+    ["--bind ::1 --bind=127.0.0.1", { bind: ["::1", "127.0.0.1"] }],
+    ["--port 1", { port: "1" }],
+    ["--data-port 2", { dataPort: "2" }],
+    ["--root R", { root: "R" }],
+    ["--no-mdns", { noMdns: true }],
+    ["--mdns-name N", { mdnsName: "N" }],
+    ["--force-grpc-data", { forceGrpcData: true }],
+  ];
+  test("no flag is left out", () => {
+    const lines = reached.map(([line]) => line).join(" ");
+    for (const name of DAEMON) expect(lines).toContain(`--${name}`);
+  });
+  test.concurrent.each(reached)("daemon %s", async (line, flags) => {
+    const { code, out } = await run(["daemon", ...line.split(" ").filter((word) => word !== "")]);
+    expect([code, JSON.parse(out)]).toEqual([0, { ...none, ...flags }]);
   });
 });
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { formatBytes, formatClock, formatCount, formatDuration, plural } from "../../src/cli/format.ts";
-import { editDistance, nearest } from "../../src/cli/nearest.ts";
 import { parseAge, parseDeleteLimit, parseSize, parseWindow } from "../../src/cli/sizes.ts";
+import { editDistance, nearest } from "../../src/core/nearest.ts";
 
 describe("sizes as they are read", () => {
   test.each([

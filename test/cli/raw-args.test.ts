@@ -3,7 +3,7 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { withRawBytes } from "../../src/cli/raw-args.ts";
+import { argumentOf, withRawBytes, wordsCalledAs } from "../../src/cli/raw-args.ts";
 import { cleanEnv, jsonLines } from "./processes.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "fastsync-raw-"));
@@ -26,6 +26,24 @@ describe("withRawBytes", () => {
     for (const cmdline of [bytes(), bytes("title"), bytes("bun", 0, "other", 0)]) {
       expect(withRawBytes(["a\ufffd"], cmdline)[0]!.bytes).toEqual(new Uint8Array(bytes("a\ufffd")));
     }
+  });
+});
+
+describe("called as", () => {
+  test.each([
+    ["fastsync", "--port 1", "--port 1"],
+    ["bun", "copy A B", "copy A B"],
+    ["fastsyncd", "", "daemon"],
+    ["fastsyncd", "--port 1", "daemon --port 1"],
+    ["/usr/sbin/fastsyncd", "--help", "daemon --help"],
+    ["C:\\bin\\fastsyncd.exe", "--version", "daemon --version"],
+    ["fastsyncd", "version --json", "version --json"],
+    ["fastsyncd", "help copy", "help copy"],
+    ["my-fastsyncd", "copy A B", "copy A B"],
+    ["fastsyncd/x", "copy A B", "copy A B"],
+  ])("%s with %p: %p", (name, given, expected) => {
+    const words = given.split(" ").filter((word) => word !== "");
+    expect(wordsCalledAs(name, words.map(argumentOf)).map(({ text }) => text)).toEqual(expected.split(" "));
   });
 });
 
@@ -60,11 +78,15 @@ describe.skipIf(!existsSync("/proc/self/cmdline"))("a source that is not UTF-8",
     const entry = join(import.meta.dir, "show-args-main.ts");
     const built = Bun.spawnSync([bun, "build", "--compile", entry, "--outfile", compiled], { cwd: directory });
     expect(built.exitCode).toBe(0);
-    symlinkSync("compiled", join(directory, "fastsyncd"));
-    for (const name of ["compiled", "fastsyncd"]) {
+    for (const name of ["other", "fastsyncd"]) symlinkSync("compiled", join(directory, name));
+    for (const [name, verb] of [
+      ["compiled", []],
+      ["other", []],
+      ["fastsyncd", ["daemon"]],
+    ] as const) {
       const script = `exec '${join(directory, name)}' -n "$(printf 'bad\\377')" "" plain`;
       const child = Bun.spawn(["sh", "-c", script], { stdout: "pipe", env: cleanEnv() });
-      expect(JSON.parse(await child.stdout.text())).toEqual(["-n", "bad\xff", "", "plain"]);
+      expect(JSON.parse(await child.stdout.text())).toEqual([...verb, "-n", "bad\xff", "", "plain"]);
     }
   }, 60_000);
 });

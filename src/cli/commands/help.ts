@@ -1,7 +1,7 @@
 import { defineCommand } from "citty";
+import { nearest } from "../../core/nearest.ts";
 import type { CommandContext } from "../context.ts";
 import { overviewHelp, verbHelp } from "../help.ts";
-import { nearest } from "../nearest.ts";
 import { quoted } from "../parse-args.ts";
 import { UsageError } from "../usage-error.ts";
 import { isVerb, VERB_NAMES } from "../verbs.ts";

@@ -9,6 +9,7 @@ const LOADERS: Readonly<Record<VerbName, () => Promise<CommandDef>>> = {
   mirror: tree,
   move: tree,
   check: tree,
+  daemon: () => import("./daemon.ts").then((module) => module.daemonCommand),
   capabilities: () => import("./capabilities.ts").then((module) => module.capabilitiesCommand),
   version: () => import("./version.ts").then((module) => module.versionCommand),
   help: () => import("./help.ts").then((module) => module.helpCommand),

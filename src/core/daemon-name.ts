@@ -1,0 +1,4 @@
+/** True when the program was called as the daemon: by a link to it, of this name. `name` may be a path. */
+export function isDaemonName(name: string): boolean {
+  return /(^|[/\\])fastsyncd(\.exe)?$/.test(name);
+}
