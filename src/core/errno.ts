@@ -57,12 +57,16 @@ export const E = {
   EXIST: 17,
   XDEV: 18,
   NOTDIR: 20,
+  INVAL: 22,
   NOSPC: 28,
+  PIPE: 32,
   ROFS: 30,
   NOTEMPTY: 39,
   LOOP: 40,
   STALE: 116,
   DQUOT: 122,
+  PROTO: 71,
+  TIMEDOUT: 110,
   CANCELED: 125,
 } as const;
 

@@ -90,6 +90,8 @@ export const LIMITS = {
   /** Content inside the control plane: of one message, and on its way at a time. */
   payloadBytes: 256 * KIB,
   payloadWindowBytes: 8 * MIB,
+  /** Source arguments of one session. */
+  sourceArguments: 4096,
   /** As `unsettledDirectories`, between two processes: what is on its way over a long line counts too. */
   offeredDirectories: 1024,
   /** Worker threads of one run, as `FSY_MAX_WORKERS`. */

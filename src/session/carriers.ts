@@ -1,4 +1,5 @@
 /** How the content of one session travels: its data streams, or the control plane, as seen by one side. */
+import { E } from "../core/errno.ts";
 import type { Backend, StreamEnd, WireStream } from "../fs/backend.ts";
 import type { ControlStream } from "../link/control-stream.ts";
 import type { DataSocket } from "../link/data-client.ts";
@@ -65,8 +66,8 @@ export class Carriers {
     open.socket.release();
     if (this.isEnding || end.status === 0) return;
     const what = end.detail === "" ? `errno ${-end.status}` : end.detail;
-    if (end.status === -71 /* EPROTO */) this.stream.fail("misbehaved", `on a data stream: ${what}`);
-    else if (end.status === -110 /* ETIMEDOUT */) this.stream.fail("silent", `a data stream stood still: ${what}`);
+    if (end.status === -E.PROTO) this.stream.fail("misbehaved", `on a data stream: ${what}`);
+    else if (end.status === -E.TIMEDOUT) this.stream.fail("silent", `a data stream stood still: ${what}`);
     else this.stream.fail("broken", `a data stream broke: ${what}`);
   }
 
@@ -112,6 +113,12 @@ export class Carriers {
   /** Ends so many streams in order: they finish what they are sending. */
   fewer(count: number): void {
     for (const { wire } of [...this.streams].slice(0, Math.min(count, this.streams.size - 1))) wire.end();
+  }
+
+  /** The run was interrupted: what is under way on the streams is not waited for. */
+  stop(): void {
+    this.isEnding = true;
+    for (const { wire } of this.streams) wire.end();
   }
 
   /** The role is done. A sender says goodbye on every stream, a receiver waits for that. */

@@ -7,7 +7,7 @@ import type { RunOptions } from "../core/options.ts";
 import { equalBytes, joinPath, printable } from "../core/paths.ts";
 import { RunError } from "../core/run-error.ts";
 import { Decision, type DirectoryFilter } from "../filter/filter.ts";
-import { type Backend, WORKING_DIRECTORY } from "../fs/backend.ts";
+import { type Backend, type DirHandle, WORKING_DIRECTORY } from "../fs/backend.ts";
 import type { LocalPlace, Placement } from "./api.ts";
 import {
   decideTarget,
@@ -144,21 +144,41 @@ export async function openMaking(backend: Backend, path: Uint8Array): Promise<nu
     existing = parentOf(existing);
     handle = await backend.resolve(WORKING_DIRECTORY, existing, { create: false, operator: true });
   }
-  for (const name of missing.reverse()) {
-    if (handle < 0) return handle;
+  return handle < 0 ? handle : makeNames(backend, handle, missing.reverse());
+}
+
+/** The same below a held directory, where nobody's links are followed. */
+export async function makeBelow(backend: Backend, base: DirHandle, path: Uint8Array): Promise<number> {
+  const start = await backend.resolve(base, HERE, { create: false, operator: false });
+  if (start < 0) return start;
+  const names = components(path).filter((name) => !equalBytes(name, HERE));
+  return makeNames(backend, start, names);
+}
+
+/** Goes down from `start`, which it closes, and makes what is missing. */
+async function makeNames(backend: Backend, start: DirHandle, names: readonly Uint8Array[]): Promise<number> {
+  let handle: number = start;
+  for (const name of names) {
     const parent = handle;
-    try {
-      mkdirSync(Buffer.concat([Buffer.from(`/proc/self/fd/${parent}/`), name]));
-    } catch (error) {
-      if (errnoCode(error) !== "EEXIST") {
-        backend.close([parent]);
-        return error instanceof Error && "errno" in error ? -Math.abs(Number(error.errno)) : -E.IO;
-      }
+    handle = await backend.resolve(parent, name, { create: false, operator: false });
+    if (handle === -E.NOENT) {
+      const made = makeDirectory(parent, name);
+      handle = made < 0 ? made : await backend.resolve(parent, name, { create: false, operator: false });
     }
-    handle = await backend.resolve(parent, name, { create: false, operator: true });
     backend.close([parent]);
+    if (handle < 0) return handle;
   }
   return handle;
+}
+
+function makeDirectory(parent: DirHandle, name: Uint8Array): number {
+  try {
+    mkdirSync(Buffer.concat([Buffer.from(`/proc/self/fd/${parent}/`), name]));
+    return 0;
+  } catch (error) {
+    if (errnoCode(error) === "EEXIST") return 0;
+    return error instanceof Error && "errno" in error ? -Math.abs(Number(error.errno)) : -E.IO;
+  }
 }
 
 export function placementOf(places: Places): Placement {

@@ -1,0 +1,163 @@
+/**
+ * Places that a peer names, below a module's root. Everything is reached from the held root, component by component, and
+ * never through a symbolic link: a path is only ever text until it has been opened.
+ */
+import { FileType } from "../core/entry-batch.ts";
+import { E, errnoText } from "../core/errno.ts";
+import { ExitCode } from "../core/exit-codes.ts";
+import { LIMITS } from "../core/limits.ts";
+import { printable } from "../core/paths.ts";
+import { RunError } from "../core/run-error.ts";
+import { type Backend, type DirHandle, NO_HANDLE } from "../fs/backend.ts";
+import type { OpenTarget } from "./open-places.ts";
+import {
+  decideTarget,
+  isContents,
+  lastComponent,
+  type PathKind,
+  parentOf,
+  type SourceArgument,
+  type TargetDecision,
+  withoutTrailingSlashes,
+} from "./place-rules.ts";
+import { makeBelow } from "./places.ts";
+import type { SourceRoot } from "./source-runner.ts";
+
+const SLASH = 0x2f;
+const DOT = 0x2e;
+const HERE = Uint8Array.of(DOT);
+const STAT = { xattrs: false, acls: false, follow: false } as const;
+
+/** The path as it may be used, or undefined: it is too long, or leads elsewhere. Keeps a trailing slash. */
+export function cleanPath(path: Uint8Array): Uint8Array | undefined {
+  if (path.length > LIMITS.pathBytes || path.includes(0) || path[0] === SLASH) return undefined;
+  const kept: Uint8Array[] = [];
+  for (let from = 0; from <= path.length; ) {
+    const slash = path.indexOf(SLASH, from);
+    const to = slash < 0 ? path.length : slash;
+    const name = path.subarray(from, to);
+    if (name.length > 255 || (name.length === 2 && name[0] === DOT && name[1] === DOT)) return undefined;
+    if (name.length > 0 && !(name.length === 1 && name[0] === DOT)) kept.push(name);
+    from = to + 1;
+  }
+  if (kept.length === 0) return new Uint8Array(0);
+  const joined = kept.flatMap((name, i) => (i === 0 ? [...name] : [SLASH, ...name]));
+  return Uint8Array.from(isContents(path) ? [...joined, SLASH] : joined);
+}
+
+function pathOrThrow(path: Uint8Array, side: string): Uint8Array {
+  const clean = cleanPath(path);
+  if (clean === undefined)
+    throw new RunError(
+      ExitCode.selecting,
+      `${side}_unusable`,
+      `${side} ${printable(path)} is not a path below the module`,
+    );
+  return clean;
+}
+
+export interface ModuleSource {
+  readonly root: SourceRoot;
+  readonly argument: SourceArgument & { readonly written: Uint8Array };
+}
+
+/** Throws RunError (exit 3) for a source that is not there. An empty path is the module's contents. */
+export async function openModuleSource(
+  backend: Backend,
+  moduleRoot: DirHandle,
+  path: Uint8Array,
+): Promise<ModuleSource> {
+  const clean = pathOrThrow(path, "source");
+  const missing = (status: number): RunError =>
+    new RunError(
+      ExitCode.selecting,
+      "source_missing",
+      `source ${printable(path)} cannot be used: ${status === -E.NOENT ? "it does not exist" : errnoText(status)}`,
+    );
+  const contents = clean.length === 0 || isContents(clean);
+  const directory = contents ? withoutTrailingSlashes(clean) : parentOf(clean);
+  const handle = await backend.resolve(moduleRoot, directory.length === 0 ? HERE : directory, {
+    create: false,
+    operator: false,
+  });
+  if (handle < 0) throw missing(handle);
+  if (contents) {
+    return {
+      root: { handle, entry: undefined, follow: false },
+      argument: { entry: undefined, isDirectory: true, written: path },
+    };
+  }
+  const entry = lastComponent(clean).slice();
+  const found = await backend.stat(handle, [entry], STAT);
+  const status = found.rowStatus(0);
+  const isDirectory = found.type(0) === FileType.directory;
+  backend.releaseBatch(found);
+  if (status !== 0) {
+    backend.close([handle]);
+    throw missing(status);
+  }
+  return { root: { handle, entry, follow: false }, argument: { entry, isDirectory, written: path } };
+}
+
+export interface ModuleTarget {
+  readonly decision: TargetDecision;
+  readonly opened: OpenTarget;
+}
+
+/** Throws RunError (exit 3, 11) for a target that cannot be used. Without `writes` nothing is made. */
+export async function openModuleTarget(
+  backend: Backend,
+  moduleRoot: DirHandle,
+  sources: readonly SourceArgument[],
+  path: Uint8Array,
+  writes: boolean,
+): Promise<ModuleTarget> {
+  const clean = pathOrThrow(path, "target");
+  const decision = decideTarget(sources, clean.length === 0 ? HERE : clean, {
+    target: await kindOf(backend, moduleRoot, withoutTrailingSlashes(clean)),
+    parent: await kindOf(backend, moduleRoot, clean.length === 0 ? HERE : parentOf(clean)),
+  });
+  if (!decision.targetExists && !writes) return { decision, opened: { handle: NO_HANDLE, created: true } };
+  const handle = decision.targetExists
+    ? await backend.resolve(moduleRoot, decision.target, { create: false, operator: false })
+    : await makeBelow(backend, moduleRoot, decision.target);
+  if (handle < 0) {
+    throw new RunError(
+      decision.targetExists || handle === -E.LOOP ? ExitCode.selecting : ExitCode.fileIo,
+      "target_unusable",
+      `target ${printable(path)} cannot be ${decision.targetExists ? "opened" : "made"}: ${errnoText(handle)}`,
+    );
+  }
+  return { decision, opened: { handle, created: !decision.targetExists } };
+}
+
+/** --temp-dir and --backup-dir of a caller: below the target, or below the module where they begin with a slash. */
+export async function openModuleAuxiliary(
+  backend: Backend,
+  moduleRoot: DirHandle,
+  target: DirHandle,
+  path: Uint8Array | undefined,
+): Promise<DirHandle> {
+  if (path === undefined || target < 0) return NO_HANDLE;
+  const isAbsolute = path[0] === SLASH;
+  const clean = cleanPath(isAbsolute ? path.subarray(path.findIndex((byte) => byte !== SLASH)) : path);
+  const handle = clean === undefined ? -E.INVAL : await makeBelow(backend, isAbsolute ? moduleRoot : target, clean);
+  if (handle < 0) {
+    throw new RunError(
+      ExitCode.selecting,
+      "target_unusable",
+      `directory ${printable(path)} cannot be used: ${errnoText(handle)}`,
+    );
+  }
+  return handle;
+}
+
+async function kindOf(backend: Backend, moduleRoot: DirHandle, path: Uint8Array): Promise<PathKind> {
+  if (path.length === 0 || (path.length === 1 && path[0] === DOT)) return "directory";
+  const handle = await backend.resolve(moduleRoot, path, { create: false, operator: false });
+  if (handle >= 0) {
+    backend.close([handle]);
+    return "directory";
+  }
+  return handle === -E.NOENT ? "missing" : "other";
+}
