@@ -49,6 +49,10 @@ export const LIMITS = {
   guardShare: 0.5,
   /** The size of a per-directory filter file that is read. */
   filterFileBytes: 1 * MIB,
+  /** A config file of the daemon: thousands of modules fit; what is larger is some other file. */
+  configFileBytes: 1 * MIB,
+  /** A module's name: as long as a file's name may be. */
+  moduleNameBytes: 255,
 } as const;
 
 function assertRelation(holds: boolean, relation: string): void {
