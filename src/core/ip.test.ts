@@ -39,6 +39,8 @@ describe("addresses", () => {
     "1.2.3.4::",
     "fe80::1%",
     "%eth0",
+    "fe80::1%../x",
+    "fe80::1%eth0%1",
     "localhost",
     "1.2.3.4%eth0",
   ])("%p is none", (text) => {

@@ -79,8 +79,7 @@ function networkBits({ family, bits }: IpAddress, prefix: number): bigint {
 }
 
 function withoutZone(text: string): string {
-  const percent = text.indexOf("%");
-  return percent > 0 && percent < text.length - 1 ? text.slice(0, percent) : text;
+  return text.replace(/%[A-Za-z0-9._~-]+$/, "");
 }
 
 /** Four decimal numbers without leading zeros, which some libraries take for octal. */

@@ -96,6 +96,10 @@ export const LIMITS = {
   offeredDirectories: 1024,
   /** Worker threads of one run, as `FSY_MAX_WORKERS`. */
   workersMost: 64,
+  /** A config file of the daemon: thousands of modules fit; what is larger is some other file. */
+  configFileBytes: 1 * MIB,
+  /** A module's name: as long as a file's name may be. */
+  moduleNameBytes: 255,
 } as const;
 
 function assertRelation(holds: boolean, relation: string): void {

@@ -2,14 +2,13 @@
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { DaemonFlags } from "../core/daemon-flags.ts";
+import { LIMITS } from "../core/limits.ts";
 import { utf8Of } from "../core/paths.ts";
 import type { Problems } from "./config-table.ts";
 
 export const DEFAULT_DIRECTORY = "/etc/fastsync";
 const CONFIG_FILE = "config.toml";
 const INCLUDES = "conf.d";
-/** Thousands of modules fit; what is larger is some other file. */
-const MAX_FILE_BYTES = 1024 * 1024;
 /** Where a syntax error is gets found by parsing again; beyond this it is left open. */
 const MAX_LINES_SEARCHED = 2000;
 
@@ -79,7 +78,7 @@ function contentOf(path: string, problems: Problems): Uint8Array | "missing" | u
   try {
     const stat = statSync(path);
     if (!stat.isFile()) problems.add(path, "", "is not a file");
-    else if (stat.size > MAX_FILE_BYTES) problems.add(path, "", "is larger than 1 MiB");
+    else if (stat.size > LIMITS.configFileBytes) problems.add(path, "", "is larger than 1 MiB");
     else if ((stat.mode & 0o002) !== 0) {
       problems.add(path, "", "may be written by everybody on this machine; chmod o-w");
     } else return readFileSync(path);

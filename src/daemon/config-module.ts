@@ -1,12 +1,11 @@
 /** `[[module]]` and the lists of addresses in it. */
 import { type IpNetwork, parseNetwork } from "../core/ip.ts";
+import { LIMITS } from "../core/limits.ts";
 import { bytesOf } from "../core/paths.ts";
 import type { ModuleConfig } from "./config.ts";
 import { isTable, type Problems, shownValue, TableReader } from "./config-table.ts";
 
 export const MAX_SESSIONS = { min: 1, max: 4096 };
-/** As long as a file's name may be. */
-const MAX_NAME_BYTES = 255;
 
 /** undefined: nothing can be said of a module without name or path; the problems are noted. */
 export function readModule(problems: Problems, file: string, table: unknown, number: number): ModuleConfig | undefined {
@@ -50,7 +49,7 @@ function nameProblem(name: string): string | undefined {
   if (name === "." || name === "..") return "names a directory, not a module";
   if (name.includes("/")) return "has a slash, which ends a module's name";
   if (/[\u0000-\u001f\u007f-\u009f]/.test(name)) return "has a control character";
-  if (bytesOf(name).length > MAX_NAME_BYTES) return `is longer than ${MAX_NAME_BYTES} bytes`;
+  if (bytesOf(name).length > LIMITS.moduleNameBytes) return `is longer than ${LIMITS.moduleNameBytes} bytes`;
   return undefined;
 }
 

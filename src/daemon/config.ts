@@ -62,3 +62,8 @@ export interface DelegationConfig {
   readonly hosts: readonly string[];
   readonly networks: readonly IpNetwork[];
 }
+
+/** The module of this name, compared exactly; undefined asks for the root. */
+export function moduleNamed({ modules, root }: DaemonConfig, name: string | undefined): ModuleConfig | undefined {
+  return name === undefined ? root : modules.find((module) => module.name === name);
+}

@@ -86,6 +86,7 @@ test.each([
   // no host at all
   ["0.0.0.0/0", "", "host_invalid"],
   ["0.0.0.0/0", "a b", "host_invalid"],
+  ["fe80::/10", "fe80::1%../x", "host_invalid"],
   ["0.0.0.0/0", "a/b", "host_invalid"],
   ["0.0.0.0/0", "a\0b", "host_invalid"],
   ["0.0.0.0/0", "a\nb", "host_invalid"],

@@ -4,6 +4,7 @@ import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tempDir } from "../support/temp.ts";
 import { connectTo, type DaemonProcess, portOf, startDaemon } from "./daemon-process.ts";
+import { givenSocket } from "./given-socket.ts";
 import { datagramsMissing, receiveDatagrams } from "./unix-datagrams.ts";
 
 const scratch = tempDir();
@@ -196,13 +197,13 @@ describe.skipIf(datagramsMissing !== undefined)("systemd", () => {
     });
   });
   test("hands a socket over, which decides the address", async () => {
-    using given = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
+    using given = givenSocket();
     const env = { LISTEN_FDS: "1" };
     await using daemon = startDaemon(["--config", configFile(), "--port", "9"], { socket: given.fd, env });
     const started = await daemon.next("started");
     expect(started["listen"]).toEqual([`127.0.0.1:${given.port}`]);
     expect(started["data_port"]).toBe(given.port + 1);
-    given.stop(true);
+    given.release();
     (await connectTo(given.port)).destroy();
     await daemon.next("session_start");
     daemon.kill("SIGTERM");

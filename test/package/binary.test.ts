@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { copyFileSync, existsSync, mkdirSync, readdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { findCompiler } from "../../scripts/build/compiler.ts";
+import { givenSocket } from "../daemon/given-socket.ts";
 import { isRoot, start } from "../support/run.ts";
 import { tempDir } from "../support/temp.ts";
 import { checkout, copyCheckout, makeSource, succeed } from "./package-files.ts";
@@ -70,6 +71,35 @@ test("works through a symlink of another name", async () => {
   const target = scratch.join("through-link");
   await succeed([link, "copy", `${source}/`, `${target}/`]);
   await succeed(["diff", "-r", source, target]);
+});
+
+test("reads a list from a descriptor that a shell made for it", async () => {
+  const target = scratch.join("by-list");
+  const script = `exec "$0" copy --include-from <(echo '*') --exclude-from=<(echo '*.none') "$1/" "$2/"`;
+  await succeed(["bash", "-c", script, program, source, target]);
+  await succeed(["diff", "-r", source, target]);
+});
+
+test("called as fastsyncd it is the daemon, and keeps a socket that systemd passed", async () => {
+  const link = scratch.join("fastsyncd");
+  symlinkSync(program, link);
+  expect((await succeed([link, "--help"])).stdout).toStartWith("fastsync daemon:");
+  using given = givenSocket();
+  const daemon = Bun.spawn(["sh", "-c", 'LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" --root / --data-port 0', link], {
+    stdio: ["ignore", "inherit", "pipe", given.fd],
+  });
+  try {
+    let text = "";
+    const decoder = new TextDecoder();
+    for await (const chunk of daemon.stderr as ReadableStream<Uint8Array>) {
+      text += decoder.decode(chunk, { stream: true });
+      if (text.includes("\n")) break;
+    }
+    expect(text).toContain(` started listen=127.0.0.1:${given.port} `);
+  } finally {
+    daemon.kill("SIGTERM");
+  }
+  expect(await daemon.exited).toBe(0);
 });
 
 test("a build without a C compiler ends well and says what it means", async () => {

@@ -22,7 +22,7 @@ test("the tarball holds what running and building it needs", () => {
   const needed = [
     ...["package.json", "README.md", "LICENSE", "LICENSE-MIT", "LICENSE-APACHE", "bunfig.toml"],
     ...["bin/fastsync.mjs", "src/main.ts", "ffi/library.ts", "ffi/fsy.h", "ffi/build.sh", "build.ts"],
-    ...["scripts/build/native.ts", "scripts/bun.mjs", "scripts/find-bun.mjs"],
+    ...["scripts/build/native.ts", "scripts/bun.mjs", "scripts/find-bun.mjs", "packaging/systemd/fastsyncd.service"],
   ];
   expect(needed.filter((name) => !files.includes(`package/${name}`))).toEqual([]);
 });

@@ -1,0 +1,269 @@
+/** What the daemon listens on: the control plane (gRPC over HTTP/2) and the data plane's port. */
+import { lookup } from "node:dns/promises";
+import { createServer, type Http2Server, type ServerHttp2Session } from "node:http2";
+import type { AddressInfo } from "node:net";
+import { create } from "@bufbuild/protobuf";
+import { createContextKey, createContextValues, type HandlerContext } from "@connectrpc/connect";
+import { connectNodeAdapter } from "@connectrpc/connect-node";
+import { ExitCode } from "../core/exit-codes.ts";
+import { LIMITS } from "../core/limits.ts";
+import { RunError } from "../core/run-error.ts";
+import { ControlStream } from "../link/control-stream.ts";
+import { DataListener } from "../link/data-listener.ts";
+import { HTTP2_SETTINGS, HTTP2_WINDOW_BYTES } from "../link/http2-settings.ts";
+import {
+  type SessionRequest,
+  type SessionResponse,
+  SessionResponseSchema,
+  TransferService,
+} from "../wire/gen/fastsync/v1/session_pb.ts";
+import { decideAccess } from "./access.ts";
+import { moduleNamed } from "./config.ts";
+import { moduleTrouble } from "./module-state.ts";
+import { type ServedEnd, type SessionHost, serveSession } from "./served-session.ts";
+import type { GivenSockets, Listener, Serve, ServeHooks } from "./server-contract.ts";
+
+export const serve: Serve = async (hooks, sockets) => {
+  const server = new DaemonServer(hooks);
+  await server.listen(sockets);
+  return server;
+};
+
+/** Address of the caller, as its socket tells it. */
+const PEER = createContextKey("");
+
+function peerOf(request: object): string {
+  const { stream, socket } = request as {
+    stream?: { session?: ServerHttp2Session };
+    socket?: { remoteAddress?: string };
+  };
+  return stream?.session?.socket.remoteAddress ?? socket?.remoteAddress ?? "";
+}
+
+class DaemonServer implements Listener {
+  controlPort = 0;
+  private readonly hooks: ServeHooks;
+  private readonly servers: Http2Server[] = [];
+  private readonly connections = new Set<ServerHttp2Session>();
+  private readonly perPeer = new Map<string, number>();
+  private readonly open = new Set<Promise<void>>();
+  private readonly perModule = new Map<string, number>();
+  private readonly stopping = new AbortController();
+  private data: DataListener | undefined;
+  private isDraining = false;
+
+  constructor(hooks: ServeHooks) {
+    this.hooks = hooks;
+  }
+
+  get dataPort(): number | undefined {
+    return this.data?.port;
+  }
+  sessions(): number {
+    return this.open.size;
+  }
+
+  // ---- listening ----------------------------------------------------------------------------------------------
+
+  async listen({ controlFd }: GivenSockets): Promise<void> {
+    const { bind, port } = this.hooks.config();
+    try {
+      if (controlFd !== undefined) this.controlPort = await this.listenControl({ fd: controlFd });
+      else {
+        for (const host of bind) {
+          const chosen = this.controlPort === 0 ? port : this.controlPort;
+          this.controlPort = await this.listenControl({ host, port: chosen, ipv6Only: host.includes(":") });
+        }
+      }
+      if (controlFd !== undefined && this.controlPort === 0) this.controlPort = port;
+      this.listenData();
+    } catch (error) {
+      await this.stop();
+      throw error;
+    }
+  }
+
+  private listenControl(where: { fd: number } | { host: string; port: number; ipv6Only: boolean }): Promise<number> {
+    const server = createServer(
+      { settings: HTTP2_SETTINGS },
+      connectNodeAdapter({
+        routes: (router) => {
+          router.service(TransferService, {
+            session: (requests, context) => this.session(requests, context),
+          });
+        },
+        readMaxBytes: LIMITS.messageBytes,
+        contextValues: (request) => createContextValues().set(PEER, peerOf(request)),
+      }),
+    );
+    this.servers.push(server);
+    server.on("session", (connection) => this.onConnection(connection));
+    return new Promise((resolve, reject) => {
+      server.once("error", reject);
+      server.listen(where, () => {
+        server.removeListener("error", reject);
+        server.on("error", (error: Error) => this.hooks.log.warning(`the control plane: ${error.message}`));
+        const address = server.address() as AddressInfo | null;
+        resolve(address?.port ?? 0);
+      });
+    });
+  }
+
+  private listenData(): void {
+    const config = this.hooks.config();
+    if (config.dataPort === "none") return;
+    const { handshakeTimeoutMs, maxConnectionsPerPeer, maxSessions, maxStreams } = config;
+    const [hostname] = config.bind;
+    this.data = new DataListener({
+      hostname: hostname!,
+      port: config.dataPort === "any" ? 0 : config.dataPort,
+      handshakeMs: handshakeTimeoutMs,
+      halfOpenMost: maxSessions * maxStreams,
+      halfOpenPerPeer: maxConnectionsPerPeer,
+      onStray: (peer, detail) => this.hooks.log.refused({ peer, reason: "stray_data_connection", detail }),
+    });
+  }
+
+  private onConnection(connection: ServerHttp2Session): void {
+    const peer = connection.socket.remoteAddress ?? "";
+    const count = (this.perPeer.get(peer) ?? 0) + 1;
+    if (this.isDraining || count > this.hooks.config().maxConnectionsPerPeer) {
+      if (!this.isDraining) this.hooks.log.refused({ peer, reason: "too_many_connections" });
+      connection.destroy();
+      return;
+    }
+    this.perPeer.set(peer, count);
+    this.connections.add(connection);
+    // A session's messages may be large: the connection's window is as wide as a stream's.
+    try {
+      connection.setLocalWindowSize(HTTP2_WINDOW_BYTES * 2);
+    } catch {
+      // Gone already.
+    }
+    connection.on("error", () => connection.destroy());
+    connection.once("close", () => {
+      this.connections.delete(connection);
+      const left = (this.perPeer.get(peer) ?? 1) - 1;
+      if (left === 0) this.perPeer.delete(peer);
+      else this.perPeer.set(peer, left);
+    });
+  }
+
+  // ---- sessions -----------------------------------------------------------------------------------------------
+
+  private async *session(
+    requests: AsyncIterable<SessionRequest>,
+    context: HandlerContext,
+  ): AsyncGenerator<SessionResponse> {
+    const stream = new ControlStream();
+    const peer = context.values.get(PEER);
+    context.signal.addEventListener("abort", () => stream.fail("broken", "the caller closed the connection"));
+    stream.read(requests);
+    const served = this.serveOne(stream, peer);
+    this.open.add(served);
+    void served.finally(() => this.open.delete(served));
+    for await (const messages of stream.outbox) yield create(SessionResponseSchema, { messages });
+    await served;
+  }
+
+  private async serveOne(stream: ControlStream, peer: string): Promise<void> {
+    const { log } = this.hooks;
+    const startedMs = performance.now();
+    let start: Parameters<SessionHost["onStart"]>[0] | undefined;
+    const end: ServedEnd = await serveSession(stream, {
+      ...this.hostOf(peer),
+      onStart: (facts) => {
+        start = facts;
+        log.sessionStart({ peer, ...facts });
+      },
+    });
+    if (start === undefined) {
+      log.refused({ peer, reason: end.exitReason });
+      return;
+    }
+    log.sessionEnd({
+      peer,
+      ...start,
+      files: end.counters.filesTransferred,
+      bytes: end.bytes,
+      deleted: end.counters.deleted,
+      failed: end.counters.failed,
+      exitReason: end.exitReason,
+      durationMs: Math.round(performance.now() - startedMs),
+    });
+  }
+
+  private hostOf(peer: string): Omit<SessionHost, "onStart"> {
+    const config = this.hooks.config();
+    const { data } = this;
+    return {
+      admit: (name, use) => this.admit(name, use, peer),
+      handshakeMs: config.handshakeTimeoutMs,
+      idleMs: config.idleTimeoutMs,
+      streamsMost: config.maxStreams,
+      data: config.forceGrpcData ? undefined : data,
+      signal: this.stopping.signal,
+    };
+  }
+
+  private admit(
+    name: string | undefined,
+    use: { readonly reads: boolean; readonly writes: boolean },
+    peer: string,
+  ): ReturnType<SessionHost["admit"]> {
+    const config = this.hooks.config();
+    const shown = name === undefined ? "the root of this daemon" : `module '${name}'`;
+    if (this.isDraining) throw new RunError(ExitCode.starting, "stopping", "the daemon is stopping; try again later");
+    if (this.open.size > config.maxSessions) {
+      throw new RunError(
+        ExitCode.starting,
+        "too_many_sessions",
+        `the daemon serves ${config.maxSessions} sessions already; try again later`,
+      );
+    }
+    const module = moduleNamed(config, name);
+    // To whom it is closed it looks as if it were not there.
+    if (module === undefined || decideAccess(module, peer).kind === "denied")
+      throw new RunError(ExitCode.selecting, "no_such_module", `there is no ${shown} here, or it is not open to you`);
+    if (use.writes && module.access === "read_only")
+      throw new RunError(ExitCode.selecting, "read_only_module", `${shown} is read-only`);
+    if (use.reads && module.access === "write_only")
+      throw new RunError(ExitCode.selecting, "write_only_module", `${shown} is write-only`);
+    const trouble = moduleTrouble(module);
+    if (trouble !== undefined) {
+      this.hooks.log.warning(`${shown} is not available: ${trouble}`);
+      throw new RunError(ExitCode.selecting, "module_unavailable", `${shown} is not available at the moment`);
+    }
+    const used = (this.perModule.get(module.name) ?? 0) + 1;
+    if (module.maxSessions !== undefined && used > module.maxSessions)
+      throw new RunError(
+        ExitCode.starting,
+        "too_many_sessions",
+        `${shown} serves ${module.maxSessions} sessions already; try again later`,
+      );
+    this.perModule.set(module.name, used);
+    return { module, leave: () => this.perModule.set(module.name, (this.perModule.get(module.name) ?? 1) - 1) };
+  }
+
+  // ---- the end ------------------------------------------------------------------------------------------------
+
+  async drain(_deadlineMs: number): Promise<void> {
+    this.isDraining = true;
+    for (const server of this.servers) server.close();
+    while (this.open.size > 0) await Promise.allSettled([...this.open]);
+  }
+
+  async stop(): Promise<void> {
+    this.isDraining = true;
+    this.stopping.abort();
+    for (const server of this.servers) server.close();
+    await Promise.allSettled([...this.open]);
+    this.data?.stop();
+    for (const connection of this.connections) connection.destroy();
+  }
+}
+
+/** All addresses of a host, as the system prefers them. */
+export async function resolveHost(host: string): Promise<readonly string[]> {
+  return (await lookup(host, { all: true })).map(({ address }) => address);
+}
