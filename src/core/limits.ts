@@ -82,6 +82,10 @@ export const LIMITS = {
   /** Until a daemon answers a connection; until a stream of the data plane is open before it is given up. */
   connectTimeoutMs: 10_000,
   dataConnectMs: 2_000,
+  /** A session that was asked to stop gets so long for it. */
+  stopMs: 10_000,
+  /** Counters are told as often as a person can see it. */
+  progressMs: 100,
   /** What was said last gets so long to leave. */
   lingerMs: 2_000,
   /** Streams of one session: at first, and at most. */

@@ -501,9 +501,6 @@ class ServedSession {
   }
 }
 
-/** As often as a person can see it. */
-const PROGRESS_MS = 100;
-
 /** The face of a run is at the caller's: what it is told travels there, and its answers come back. */
 class CallersFace {
   readonly hooks: RunHooks;
@@ -538,7 +535,7 @@ class CallersFace {
         return answered;
       },
     };
-    this.timer = setInterval(() => this.tellCounters(), PROGRESS_MS);
+    this.timer = setInterval(() => this.tellCounters(), LIMITS.progressMs);
   }
 
   private tell(event: RunEvent): void {

@@ -2,16 +2,40 @@
 import type { RunHooks, RunSummary } from "../core/events.ts";
 import type { RunOptions } from "../core/options.ts";
 
-/** One place of a command line, already known to be local. */
+/** One place of a command line on this machine. */
 export interface LocalPlace {
+  readonly kind?: "local";
   /** As the operator wrote it: a trailing slash means "the contents of". */
   readonly path: Uint8Array;
 }
 
+/** A place behind a daemon. */
+export interface DaemonPlace {
+  readonly kind: "daemon";
+  /** Name or address, without brackets. */
+  readonly host: string;
+  readonly port: number;
+  /** undefined: the daemon's root. */
+  readonly module: string | undefined;
+  /** Relative to the module; a trailing slash means "the contents of", and so does an empty path. */
+  readonly path: Uint8Array;
+}
+
+export type Place = LocalPlace | DaemonPlace;
+
+/** How a run reaches daemons. */
+export interface NetworkOptions {
+  /** Content travels in the control plane, without trying the data port. */
+  readonly inStream: boolean;
+  /** Data streams at most; 0: as many as help. */
+  readonly streams: number;
+}
+
 export interface RunRequest {
-  readonly sources: readonly LocalPlace[];
-  readonly target: LocalPlace;
+  readonly sources: readonly Place[];
+  readonly target: Place;
   readonly options: RunOptions;
+  readonly network?: NetworkOptions;
   readonly hooks: RunHooks;
   /** Aborting asks for an orderly stop: running items end, nothing partial stays. */
   readonly signal: AbortSignal;

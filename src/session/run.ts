@@ -1,14 +1,11 @@
 /**
- * One run on this machine: both roles here, joined by a loopback link.
+ * One run, wherever its places are.
  *
- *     resolve the arguments, refuse overlaps          (nothing touched yet)
- *     open source and target by held descriptors
- *     let the roles talk until the target has finished
- *     some failures may pass: again, after a pause, as often as --retry says
- *     summary and exit code
+ *     both here                    both roles in this process                       local-run.ts
+ *     one behind a daemon          one role here, one there                         remote-run.ts
  */
 import { availableParallelism } from "node:os";
-import { type Counters, newCounters, type RunHooks, type RunSummary } from "../core/events.ts";
+import { type Counters, newCounters, type RunSummary } from "../core/events.ts";
 import { ExitCode } from "../core/exit-codes.ts";
 import type { RunOptions } from "../core/options.ts";
 import { RunError } from "../core/run-error.ts";
@@ -17,7 +14,8 @@ import { compileFilter } from "../filter/compile.ts";
 import type { CompiledFilter } from "../filter/filter.ts";
 import { openBackend } from "../fs/open-backend.ts";
 import { Capability, hasCapability } from "../fs/privileges.ts";
-import type { Run, RunRequest } from "./api.ts";
+import type { LocalPlace, Place, Run, RunRequest } from "./api.ts";
+import { askedOnce, beginAgain, mayPass, waitForNext } from "./attempts.ts";
 import { runLocally } from "./local-run.ts";
 import { guardOverlap, type Places, placementOf, resolvePlaces } from "./places.ts";
 import { summarize } from "./summary.ts";
@@ -30,10 +28,19 @@ const UNKNOWN_DEVICE: WorkerFacts = {
   averageFileBytes: undefined,
 };
 
+export function isLocal(place: Place): place is LocalPlace {
+  return place.kind !== "daemon";
+}
+
 /** Throws RunError before anything was touched; later failures are in the summary. */
 export async function startRun(request: RunRequest): Promise<Run> {
+  const { sources, target } = request;
+  if (!sources.every(isLocal) || !isLocal(target)) {
+    const { startRemoteRun } = await import("./remote-run.ts");
+    return startRemoteRun(request);
+  }
   guardOwners(request.options);
-  const places = resolvePlaces(request.sources, request.target);
+  const places = resolvePlaces(sources, target);
   const filter = compileFilter(request.options.filter, { deleteExcluded: request.options.delete.excluded });
   guardOverlap(places, request.options, filter.root());
   const placement = placementOf(places);
@@ -43,7 +50,7 @@ export async function startRun(request: RunRequest): Promise<Run> {
 }
 
 /** What --chown asks for must be possible: everything would arrive with another owner, and look well. */
-function guardOwners({ verb, preserve: { chownUid, chownGid } }: RunOptions): void {
+export function guardOwners({ verb, preserve: { chownUid, chownGid } }: RunOptions): void {
   if (verb === "check" || hasCapability(Capability.chown)) return;
   const refuse = (what: string): never => {
     throw new RunError(ExitCode.usage, "chown_not_permitted", `--chown: only root can give files to ${what}`);
@@ -51,18 +58,6 @@ function guardOwners({ verb, preserve: { chownUid, chownGid } }: RunOptions): vo
   if (chownUid !== undefined && chownUid !== process.geteuid?.()) refuse(`user ${chownUid}`);
   if (chownGid !== undefined && chownGid !== process.getegid?.() && !process.getgroups?.().includes(chownGid))
     refuse(`group ${chownGid}, which you are not in`);
-}
-
-/** A further attempt of the same run does not ask again. */
-function askedOnce(hooks: RunHooks): RunHooks {
-  let answer: ReturnType<RunHooks["confirmDeletions"]> | undefined;
-  return {
-    ...hooks,
-    confirmDeletions: (plan) => {
-      answer ??= hooks.confirmDeletions(plan);
-      return answer;
-    },
-  };
 }
 
 /** As often as a person can see it. */
@@ -76,7 +71,7 @@ async function runToEnd(
 ): Promise<RunSummary> {
   const startedMs = performance.now();
   const request = { ...asked, hooks: askedOnce(asked.hooks) };
-  const { options, signal } = request;
+  const { options, hooks, signal } = request;
   const backend = openBackend({
     workers: options.write.workers > 0 ? options.write.workers : workersFor(UNKNOWN_DEVICE),
   });
@@ -98,14 +93,17 @@ async function runToEnd(
       if (earlier === undefined) unchanged = counters.unchanged;
       else addEarlier(state, earlier, unchanged);
       earlier = state;
-      const again = attempt < options.retry.attempts && mayPass(state) && !signal.aborted && !options.dryRun;
-      if (!again)
-        return summarize(state, { backend, durationMs: performance.now() - startedMs, aborted: signal.aborted });
-      const message = `${state.counters.failed + state.counters.vanished} failed; trying again in ${options.retry.waitMs / 1000} s (${attempt + 1} of ${options.retry.attempts})`;
-      request.hooks.onEvent({ kind: "notice", level: "info", code: "retry", message });
-      await pause(options.retry.waitMs, signal);
-      if (signal.aborted)
-        return summarize(state, { backend, durationMs: performance.now() - startedMs, aborted: true });
+      const summary = (aborted: boolean): RunSummary =>
+        summarize(state, { backend, durationMs: performance.now() - startedMs, aborted });
+      const again =
+        attempt < options.retry.attempts &&
+        state.fatal === undefined &&
+        mayPass(state.failures) &&
+        !signal.aborted &&
+        !options.dryRun;
+      if (!again) return summary(signal.aborted);
+      const what = `${state.counters.failed + state.counters.vanished} failed`;
+      if (!(await waitForNext(what, attempt, options, hooks, signal))) return summary(true);
       beginAgain(counters);
     }
   } finally {
@@ -114,44 +112,8 @@ async function runToEnd(
   }
 }
 
-/** What is examined once more counts once; what was done stays done. */
-function beginAgain(counters: Counters): void {
-  Object.assign(counters, {
-    phase: "scanning",
-    directoriesExamined: 0,
-    entriesExamined: 0,
-    filesExamined: 0,
-    scanComplete: false,
-    filesToTransfer: counters.filesTransferred,
-    bytesToTransfer: counters.bytesLogical,
-    failed: 0,
-    vanished: 0,
-    attributeWarnings: 0,
-  } satisfies Partial<Counters>);
-}
-
 /** The methods of all attempts. What an earlier one transferred is unchanged for the next, but not for the run. */
 function addEarlier(state: TargetState, earlier: TargetState, unchanged: number): void {
   for (const [method, files] of earlier.methods) addTo(state.methods, method, files);
   state.counters.unchanged = unchanged;
-}
-
-/** Failures of a kind that another try may not meet again. */
-function mayPass(state: TargetState): boolean {
-  const passing = new Set(["changed_while_reading", "vanished", "io", "other", "canceled"]);
-  return (
-    state.fatal === undefined &&
-    state.failures.length > 0 &&
-    state.failures.some((failure) => passing.has(failure.code))
-  );
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener("abort", () => {
-      clearTimeout(timer);
-      resolve();
-    });
-  });
 }

@@ -1,0 +1,210 @@
+/**
+ * The caller's side of a session with a daemon: opening it, choosing how content travels, and what to do with messages
+ * that are not the role's.
+ */
+
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import type { RunHooks } from "../core/events.ts";
+import { ExitCode } from "../core/exit-codes.ts";
+import { LIMITS } from "../core/limits.ts";
+import { RunError } from "../core/run-error.ts";
+import type { Backend } from "../fs/backend.ts";
+import { type DaemonAddress, openControl, printableAddress } from "../link/control-client.ts";
+import type { ControlStream } from "../link/control-stream.ts";
+import { dialStreams } from "../link/data-client.ts";
+import type { Accept, Hello, Open, SessionMessage } from "../wire/gen/fastsync/v1/session_pb.ts";
+import { OpenSchema } from "../wire/gen/fastsync/v1/session_pb.ts";
+import { ProtocolViolation } from "../wire/protocol-violation.ts";
+import type { NetworkOptions } from "./api.ts";
+import { Carriers } from "./carriers.ts";
+import { bootId } from "./facts.ts";
+import { greeting, isCompatible, versionsOf } from "./greeting.ts";
+import type { NetworkLink } from "./network-link.ts";
+import { SessionLost } from "./session-end.ts";
+import { say } from "./wire-messages.ts";
+
+export type OpenFields = MessageInitShape<typeof OpenSchema>;
+
+export interface OpenedSession {
+  readonly address: DaemonAddress;
+  readonly stream: ControlStream;
+  readonly accept: Accept;
+  /** Caller and daemon run on one machine, and see the same inodes. */
+  readonly oneMachine: boolean;
+}
+
+/** Throws RunError: the daemon cannot be reached, refuses, or does not answer. */
+export async function openSession(
+  address: DaemonAddress,
+  open: OpenFields,
+  signal: AbortSignal,
+): Promise<OpenedSession> {
+  const stream = await openControl(address, signal);
+  stream.send(say({ case: "hello", value: greeting() }));
+  stream.send(say({ case: "open", value: create(OpenSchema, open) as Open }));
+  try {
+    const { hello, accept } = await answerOf(stream, address, signal);
+    const own = bootId();
+    return { address, stream, accept, oneMachine: own !== "" && own === hello.bootId };
+  } catch (error) {
+    stream.finish();
+    throw error;
+  }
+}
+
+function answerOf(
+  stream: ControlStream,
+  address: DaemonAddress,
+  signal: AbortSignal,
+): Promise<{ hello: Hello; accept: Accept }> {
+  const where = printableAddress(address);
+  return new Promise((resolve, reject) => {
+    let hello: Hello | undefined;
+    const refuse = (exitCode: ExitCode, reason: string, message: string): void => {
+      clearTimeout(timer);
+      reject(new RunError(exitCode, reason, message));
+    };
+    const timer = setTimeout(
+      () => refuse(ExitCode.timeout, "timeout", `${where} did not answer within ${LIMITS.idleMs / 1000} s`),
+      LIMITS.idleMs,
+    );
+    signal.addEventListener("abort", () => refuse(ExitCode.interrupted, "interrupted", "interrupted"), { once: true });
+    void stream.ended.then((failure) => {
+      if (failure !== undefined)
+        refuse(ExitCode.starting, "no_session", `${where} did not open a session: ${failure.message}`);
+    });
+    stream.onMessage(({ body }) => {
+      switch (body.case) {
+        case "hello":
+          hello = body.value;
+          if (!isCompatible(hello)) refuse(ExitCode.protocol, "version", versionsOf(hello, `the daemon at ${where}`));
+          return;
+        case "accept":
+          if (hello === undefined) return refuse(ExitCode.protocol, "protocol", `${where} accepted without a greeting`);
+          clearTimeout(timer);
+          stream.hold();
+          resolve({ hello, accept: body.value });
+          return;
+        case "refusal": {
+          const { exitCode, reason, message } = body.value;
+          return refuse(exitCode as ExitCode, reason, `${where}: ${message}`);
+        }
+        default:
+          refuse(ExitCode.protocol, "protocol", `${where} answered with ${body.case ?? "nothing"}`);
+      }
+    });
+  });
+}
+
+/** A session whose role runs here. */
+export class CallerSession {
+  readonly carriers: Carriers;
+  private readonly session: OpenedSession;
+  private readonly hooks: RunHooks;
+  private refusal: RunError | undefined;
+
+  constructor(
+    session: OpenedSession,
+    backend: Backend,
+    role: { readonly direction: "send" | "receive" },
+    hooks: RunHooks,
+  ) {
+    this.session = session;
+    this.hooks = hooks;
+    const idleMs = session.accept.idleTimeoutMs || LIMITS.idleMs;
+    this.carriers = new Carriers(backend, role.direction, session.stream, idleMs);
+    let last = 0;
+    session.stream.keepAlive(idleMs, () => {
+      const bytes = this.carriers.bytes();
+      const moved = bytes !== last;
+      last = bytes;
+      return moved;
+    });
+  }
+
+  private get peer(): string {
+    return printableAddress(this.session.address);
+  }
+
+  /** Opens the data streams, or falls back to the control plane and says so once. */
+  async chooseCarrier(network: NetworkOptions): Promise<void> {
+    const { accept, stream, address } = this.session;
+    const inStream = async (): Promise<string | undefined> => {
+      if (network.inStream) return "--force-grpc";
+      if (accept.dataPort === 0) return "the daemon has no data port";
+      const grant = {
+        host: address.host,
+        port: accept.dataPort,
+        sessionId: accept.sessionId,
+        tokens: network.streams > 0 ? accept.tokens.slice(0, network.streams) : accept.tokens,
+        firstIndex: 0,
+      };
+      const dialled = await dialStreams(grant, LIMITS.dataConnectMs);
+      if (dialled.kind === "unreachable")
+        return `the data port ${accept.dataPort} cannot be reached (${dialled.reason})`;
+      for (const socket of dialled.sockets) this.carriers.add(socket);
+      return undefined;
+    };
+    const reason = await inStream();
+    stream.send(say({ case: "carrier", value: { inStream: reason !== undefined } }));
+    if (reason === undefined) return;
+    this.carriers.useControlPlane();
+    const isAsked = network.inStream;
+    this.hooks.onEvent({
+      kind: "notice",
+      level: isAsked ? "info" : "warning",
+      code: "in_stream",
+      message: `content travels in the control connection: ${reason}`,
+    });
+  }
+
+  /** Role messages go to the role, from now on; `others` takes what is for the face. */
+  dispatch<Out, In>(link: NetworkLink<Out, In>, others: (message: SessionMessage) => boolean): void {
+    const { stream } = this.session;
+    stream.onMessage((message) => {
+      try {
+        if (this.carriers.take(message) || others(message)) return;
+        const { body } = message;
+        if (body.case === "refusal") {
+          const { exitCode, reason, message: text } = body.value;
+          this.refusal = new RunError(exitCode as ExitCode, reason, `${this.peer}: ${text}`);
+          stream.fail("broken", text);
+          return;
+        }
+        if (body.case === "hello" || body.case === "accept") throw new ProtocolViolation(`a second ${body.case}`);
+        link.take(message);
+      } catch (error) {
+        stream.fail("misbehaved", error instanceof Error ? error.message : String(error));
+      }
+    });
+  }
+
+  /** Waits for the run's end; throws RunError when the session ends before. `stop` is called when the run is interrupted. */
+  async untilDone(done: Promise<unknown>, signal: AbortSignal, stop: () => void): Promise<void> {
+    const { stream } = this.session;
+    const lost = stream.ended.then((failure) => {
+      if (failure !== undefined) throw this.refusal ?? new SessionLost(failure, this.peer);
+      return new Promise<never>(() => undefined);
+    });
+    let patience: ReturnType<typeof setTimeout> | undefined;
+    const onAbort = (): void => {
+      stream.send(say({ case: "stop", value: {} }));
+      this.carriers.stop();
+      stop();
+      patience = setTimeout(() => stream.fail("silent", "it did not stop in time"), LIMITS.stopMs);
+    };
+    signal.addEventListener("abort", onAbort, { once: true });
+    if (signal.aborted) onAbort();
+    try {
+      await Promise.race([done, lost]);
+    } finally {
+      clearTimeout(patience);
+      signal.removeEventListener("abort", onAbort);
+    }
+  }
+
+  async close(inOrder: boolean): Promise<void> {
+    await this.carriers.end(inOrder);
+    this.session.stream.finish();
+  }
+}

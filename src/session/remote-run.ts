@@ -1,0 +1,466 @@
+/**
+ * A run with one side behind a daemon.
+ *
+ *     push   sources here, target there: we play the source, the daemon decides and reports, its summary is the run's
+ *     pull   sources there, target here: we play the target
+ *
+ * A session that breaks is opened again as often as --retry says; what arrived is there and is not sent twice.
+ */
+import { availableParallelism } from "node:os";
+import { type Counters, newCounters, type RunSummary } from "../core/events.ts";
+import { ExitCode } from "../core/exit-codes.ts";
+import { LIMITS } from "../core/limits.ts";
+import { joinPath } from "../core/paths.ts";
+import { RunError } from "../core/run-error.ts";
+import { compileFilter } from "../filter/compile.ts";
+import type { CompiledFilter } from "../filter/filter.ts";
+import { Accounts } from "../fs/accounts.ts";
+import type { Backend } from "../fs/backend.ts";
+import { openBackend } from "../fs/open-backend.ts";
+import { Capability, hasCapability } from "../fs/privileges.ts";
+import { type DaemonAddress, printableAddress } from "../link/control-client.ts";
+import { applyProgress, decodeEvent, decodeSummary } from "../wire/events.ts";
+import { decodeSourceFacts, decodeTargetFacts, encodeSourceFacts, encodeTargetFacts } from "../wire/facts.ts";
+import { Role, type SessionMessage } from "../wire/gen/fastsync/v1/session_pb.ts";
+import { encodeOptions } from "../wire/options.ts";
+import type { DaemonPlace, LocalPlace, NetworkOptions, Place, Placement, Run, RunRequest } from "./api.ts";
+import { askedOnce, beginAgain, mayPass, waitForNext } from "./attempts.ts";
+import { CallerSession, type OpenedSession, openSession } from "./caller.ts";
+import { lookAt, lookAtSource, sourceFacts, targetFacts } from "./facts.ts";
+import { sourceEnd, targetEnd } from "./network-link.ts";
+import { OpenPlaces } from "./open-places.ts";
+import { guardChains } from "./overlap.ts";
+import { resolveSources, resolveTarget, type SourcePlace } from "./places.ts";
+import { guardOwners, isLocal } from "./run.ts";
+import { SessionLost } from "./session-end.ts";
+import { SourceRunner } from "./source-runner.ts";
+import { summarize } from "./summary.ts";
+import { prepareTarget, writeSettings } from "./target-side.ts";
+import { say } from "./wire-messages.ts";
+
+const DEFAULT_NETWORK: NetworkOptions = { inStream: false, streams: 0 };
+
+interface Attempt {
+  readonly request: RunRequest;
+  readonly network: NetworkOptions;
+  readonly counters: Counters;
+  readonly filter: CompiledFilter;
+  readonly backend: Backend;
+  readonly startedMs: number;
+}
+
+/** One attempt: opened, so that its placement is known, and then run to its end. */
+interface OpenAttempt {
+  readonly placement: Placement;
+  run(): Promise<RunSummary>;
+}
+
+export async function startRemoteRun(asked: RunRequest): Promise<Run> {
+  const request = { ...asked, hooks: askedOnce(asked.hooks) };
+  const { options, hooks, signal } = request;
+  const open = attemptOf(request);
+  const counters = newCounters();
+  const backend = openBackend({
+    workers: options.write.workers > 0 ? options.write.workers : Math.max(2, availableParallelism()),
+  });
+  backend.setRate(options.write.rateBytesPerSecond);
+  const attempt: Attempt = {
+    request,
+    network: request.network ?? DEFAULT_NETWORK,
+    counters,
+    filter: compileFilter(options.filter, { deleteExcluded: options.delete.excluded }),
+    backend,
+    startedMs: performance.now(),
+  };
+  let first: OpenAttempt;
+  try {
+    first = await open(attempt);
+  } catch (error) {
+    await backend.shutdown();
+    throw error;
+  }
+  hooks.onStart(counters);
+  return { placement: first.placement, summary: runToEnd(attempt, first, open, signal) };
+}
+
+async function runToEnd(
+  attempt: Attempt,
+  first: OpenAttempt,
+  open: (attempt: Attempt) => Promise<OpenAttempt>,
+  signal: AbortSignal,
+): Promise<RunSummary> {
+  const { request, counters, backend, startedMs } = attempt;
+  const { options, hooks } = request;
+  let current: OpenAttempt | undefined = first;
+  let lost: RunError | undefined;
+  try {
+    for (let tries = 0; ; tries++) {
+      let summary: RunSummary | undefined;
+      try {
+        current ??= await open(attempt);
+        summary = await current.run();
+      } catch (error) {
+        if (!(error instanceof RunError)) throw error;
+        lost = error;
+      }
+      current = undefined;
+      const isPassing = summary === undefined ? isTransient(lost!) : mayPass(summary.failures);
+      const again = tries < options.retry.attempts && isPassing && !signal.aborted && !options.dryRun;
+      const end = (): RunSummary =>
+        summary ?? lostSummary(lost!, counters, performance.now() - startedMs, options.dryRun);
+      if (!again) return end();
+      const what = summary === undefined ? lost!.message : `${counters.failed + counters.vanished} failed`;
+      if (!(await waitForNext(what, tries, options, hooks, signal))) return end();
+      beginAgain(counters);
+    }
+  } finally {
+    await backend.shutdown();
+  }
+}
+
+function isTransient(error: RunError): boolean {
+  return (
+    error instanceof SessionLost ||
+    error.exitCode === ExitCode.socket ||
+    error.exitCode === ExitCode.connectTimeout ||
+    error.exitCode === ExitCode.starting
+  );
+}
+
+/** What is known of a run whose session ended before it could tell. */
+function lostSummary(lost: RunError, counters: Counters, durationMs: number, dryRun: boolean): RunSummary {
+  return {
+    exitCode: lost.exitCode,
+    exitReason: lost.reason,
+    message: lost.message,
+    counters: { ...counters },
+    durationMs: Math.round(durationMs),
+    skipped: {},
+    methods: {},
+    refused: [],
+    plan: { shards: 0, bundles: 0, large: 0, direct: 0 },
+    attributeWarnings: [],
+    failures: [],
+    unmatchedPatterns: [],
+    backend: undefined,
+    workers: undefined,
+    dryRun,
+  };
+}
+
+/** How this run's sessions are opened; throws RunError for a placement that cannot be. */
+function attemptOf({ sources, target, options }: RunRequest): (attempt: Attempt) => Promise<OpenAttempt> {
+  const daemons = sources.filter((place): place is DaemonPlace => !isLocal(place));
+  if (daemons.length === 0) {
+    const local = resolveSources(sources.filter(isLocal));
+    return (attempt) => openPush(attempt, local, target as DaemonPlace);
+  }
+  const [first] = daemons;
+  const isOne = daemons.every(
+    ({ host, port, module }) => host === first!.host && port === first!.port && module === first!.module,
+  );
+  if (daemons.length !== sources.length || !isOne) {
+    throw new RunError(
+      ExitCode.usage,
+      "mixed_sources",
+      "the sources of one run have to be on one side: all local, or all in one module of one daemon",
+    );
+  }
+  if (!isLocal(target)) {
+    throw new RunError(ExitCode.usage, "two_daemons", "source and target cannot both be behind a daemon yet");
+  }
+  guardOwners(options);
+  return (attempt) => openPull(attempt, daemons, target);
+}
+
+function moduleOf(place: DaemonPlace): { module: string; path: Uint8Array } {
+  return { module: place.module ?? "", path: place.path };
+}
+
+export function writtenOf(place: Place): Uint8Array {
+  if (isLocal(place)) return place.path;
+  const { host, port, module, path } = place;
+  const prefix = `${printableAddress({ host, port })}:/${module ?? ""}/`;
+  return Buffer.concat([Buffer.from(prefix), path]);
+}
+
+// ---- push -----------------------------------------------------------------------------------------------------
+
+async function openPush(attempt: Attempt, places: readonly SourcePlace[], target: DaemonPlace): Promise<OpenAttempt> {
+  const { request, backend, network } = attempt;
+  const { options, hooks, signal } = request;
+  const opened = new OpenPlaces(backend);
+  try {
+    const roots = await opened.sources(places);
+    const facts = await lookAtSource(backend, roots[0]!);
+    const own = sourceFacts(roots[0]!, facts, places);
+    const session = await openSession(
+      target,
+      {
+        daemonRole: Role.TARGET,
+        target: moduleOf(target),
+        options: encodeOptions(options),
+        sourceFacts: encodeSourceFacts(own),
+        wantsItems: hooks.wantsItems,
+        wantsReasons: hooks.wantsReasons ?? false,
+        maxStreams: network.streams,
+      },
+      signal,
+    );
+    const peer = session.accept.targetFacts;
+    if (peer === undefined) throw new RunError(ExitCode.protocol, "protocol", "the daemon told nothing of its target");
+    const their = decodeTargetFacts(peer);
+    const link = sourceEnd(session.stream, {
+      inodes: session.oneMachine,
+      accounts: options.preserve.numericIds ? undefined : new Accounts(),
+    });
+    const runner = (): SourceRunner =>
+      new SourceRunner(
+        {
+          backend,
+          options,
+          roots,
+          filter: attempt.filter,
+          settings: backend.prepare(writeSettings(options, own.privileged && their.privileged)),
+          mayMakeDevices: their.makesDevices,
+          targetIdentity: session.oneMachine ? their.chain[0] : undefined,
+          payload: "streams",
+          rootDev: facts.dev,
+        },
+        link,
+      );
+    return {
+      placement: {
+        sources: places.map(({ written, entry }) => ({
+          path: written,
+          kind: entry === undefined ? "contents" : "entry",
+        })),
+        target: writtenOf(target),
+        targetExists: session.accept.placement?.targetExists ?? true,
+      },
+      run: async () => {
+        try {
+          return await push(attempt, session, runner(), (role, others) => role.dispatch(link, others));
+        } finally {
+          opened.close();
+        }
+      },
+    };
+  } catch (error) {
+    opened.close();
+    throw error;
+  }
+}
+
+async function push(
+  attempt: Attempt,
+  session: OpenedSession,
+  source: SourceRunner,
+  dispatch: (role: CallerSession, others: (message: SessionMessage) => boolean) => void,
+): Promise<RunSummary> {
+  const { request, backend, network, counters } = attempt;
+  const { hooks, signal } = request;
+  const role = new CallerSession(session, backend, { direction: "send" }, hooks);
+  const told = new ToldSummary(session, counters, request);
+  dispatch(role, (message) => told.take(message));
+  source.start();
+  void role.chooseCarrier(network);
+  let inOrder = false;
+  try {
+    await role.untilDone(Promise.all([source.done, told.summary]), signal, () => source.stop());
+    inOrder = !signal.aborted;
+    return { ...(await told.summary), durationMs: Math.round(performance.now() - attempt.startedMs) };
+  } finally {
+    await role.close(inOrder);
+    source.dispose();
+  }
+}
+
+/** What a daemon that is the target tells of the run. */
+class ToldSummary {
+  readonly summary: Promise<RunSummary>;
+  private resolve!: (summary: RunSummary) => void;
+  private readonly session: OpenedSession;
+  private readonly counters: Counters;
+  /** What earlier sessions of the run did. */
+  private readonly before: Counters;
+  private readonly now = newCounters();
+  private readonly request: RunRequest;
+
+  constructor(session: OpenedSession, counters: Counters, request: RunRequest) {
+    this.session = session;
+    this.counters = counters;
+    this.before = { ...counters };
+    this.request = request;
+    this.summary = new Promise((resolve) => {
+      this.resolve = resolve;
+    });
+  }
+
+  take(message: SessionMessage): boolean {
+    const { body } = message;
+    const { hooks } = this.request;
+    switch (body.case) {
+      case "progress": {
+        const phase = this.now.phase;
+        applyProgress(body.value, this.now);
+        this.add();
+        if (this.now.phase !== phase) hooks.onEvent({ kind: "phase", phase: this.now.phase });
+        return true;
+      }
+      case "confirm":
+        void this.confirm(Number(body.value.entries), Number(body.value.targetEntries), body.value.sample);
+        return true;
+      case "summary": {
+        const summary = decodeSummary(body.value);
+        Object.assign(this.now, summary.counters);
+        this.add();
+        this.resolve({ ...summary, counters: { ...this.counters } });
+        return true;
+      }
+      default: {
+        const events = decodeEvent(message);
+        if (events === undefined) return false;
+        for (const event of events) hooks.onEvent(event);
+        return true;
+      }
+    }
+  }
+
+  private add(): void {
+    Object.assign(this.counters, this.now);
+    for (const name of [
+      "filesTransferred",
+      "bytesTransferred",
+      "bytesLogical",
+      "created",
+      "updated",
+      "repaired",
+      "linked",
+      "directoriesCreated",
+      "deleted",
+      "sourcesRemoved",
+    ] as const)
+      this.counters[name] = this.before[name] + this.now[name];
+  }
+
+  private async confirm(entries: number, targetEntries: number, sample: Uint8Array[]): Promise<void> {
+    const answer = await this.request.hooks.confirmDeletions({ entries, targetEntries, sample });
+    this.session.stream.send(say({ case: "confirmed", value: { answer } }));
+  }
+}
+
+// ---- pull -----------------------------------------------------------------------------------------------------
+
+async function openPull(attempt: Attempt, sources: readonly DaemonPlace[], target: LocalPlace): Promise<OpenAttempt> {
+  const { request, backend, network } = attempt;
+  const { options, signal } = request;
+  const opened = new OpenPlaces(backend);
+  const writes = !options.dryRun && options.verb !== "check";
+  const before = await targetBefore(backend, target);
+  const session = await openSession(
+    sources[0]!,
+    {
+      daemonRole: Role.SOURCE,
+      sources: sources.map(moduleOf),
+      options: encodeOptions(options),
+      targetFacts: encodeTargetFacts(before),
+      maxStreams: network.streams,
+    },
+    signal,
+  );
+  try {
+    const facts = session.accept.sourceFacts;
+    if (facts === undefined) throw new RunError(ExitCode.protocol, "protocol", "the daemon told nothing of its source");
+    const peer = decodeSourceFacts(facts);
+    const decision = resolveTarget(peer.arguments, target.path);
+    const placement: Placement = {
+      sources: sources.map((place, i) => ({
+        path: writtenOf(place),
+        kind: peer.arguments[i]?.entry === undefined ? "contents" : "entry",
+      })),
+      target: decision.rename === undefined ? decision.target : joinPath(decision.target, decision.rename.to),
+      targetExists: decision.targetExists,
+    };
+    const pull = async (): Promise<RunSummary> => {
+      const sink = await opened.target(decision, writes);
+      const own = targetFacts(sink.handle);
+      if (session.oneMachine && sink.handle >= 0) guardChains(peer, own, options);
+      const link = targetEnd(session.stream, {
+        accounts: options.preserve.numericIds ? undefined : new Accounts(),
+        policy: { stripSetid: false, devices: hasCapability(Capability.mknod), specials: true },
+        memory: (bytes) => backend.batchMemory(bytes),
+      });
+      const side = await prepareTarget({
+        backend,
+        options,
+        hooks: request.hooks,
+        counters: attempt.counters,
+        filter: attempt.filter,
+        target: sink,
+        rename: decision.rename,
+        targetFacts: sink.handle >= 0 ? await lookAt(backend, sink.handle) : undefined,
+        source: peer,
+        sourceDevice: { rotational: false, remote: false },
+        payload: "streams",
+        sharesInodes: session.oneMachine,
+        privileged: own.privileged && peer.privileged,
+        backupRoot: await opened.auxiliary(options.write.backup?.directory, decision.target, writes),
+        temp: await opened.auxiliary(options.write.tempDir, decision.target, writes),
+        renames: false,
+        signal,
+        link,
+      });
+      const role = new CallerSession(session, backend, { direction: "receive" }, request.hooks);
+      role.dispatch(link, () => false);
+      side.runner.start();
+      void role.chooseCarrier(network);
+      const landed = setInterval(() => {
+        attempt.counters.bytesLanded = backend.bytesDone();
+      }, LIMITS.progressMs);
+      let inOrder = false;
+      try {
+        await role.untilDone(side.runner.done, signal, () => {
+          side.runner.stop();
+          backend.cancel();
+        });
+        inOrder = !signal.aborted;
+        await side.tidy();
+      } finally {
+        clearInterval(landed);
+        if (!inOrder) backend.cancel();
+        await role.close(inOrder);
+        side.runner.dispose();
+      }
+      return summarize(side.state, {
+        backend,
+        durationMs: performance.now() - attempt.startedMs,
+        aborted: signal.aborted,
+      });
+    };
+    return {
+      placement,
+      run: async () => {
+        try {
+          return await pull();
+        } finally {
+          session.stream.finish();
+          opened.close();
+        }
+      },
+    };
+  } catch (error) {
+    session.stream.finish();
+    throw error;
+  }
+}
+
+/** What the daemon has to know of the target before it is decided what that is. */
+async function targetBefore(backend: Backend, target: LocalPlace) {
+  const handle = await backend.resolve(-100, target.path, { create: false, operator: true });
+  try {
+    return targetFacts(handle);
+  } finally {
+    if (handle >= 0) backend.close([handle]);
+  }
+}
