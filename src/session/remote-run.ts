@@ -18,7 +18,7 @@ import { Accounts } from "../fs/accounts.ts";
 import type { Backend } from "../fs/backend.ts";
 import { openBackend } from "../fs/open-backend.ts";
 import { Capability, hasCapability } from "../fs/privileges.ts";
-import { type DaemonAddress, printableAddress } from "../link/control-client.ts";
+import { printableAddress } from "../link/control-client.ts";
 import { applyProgress, decodeEvent, decodeSummary } from "../wire/events.ts";
 import { decodeSourceFacts, decodeTargetFacts, encodeSourceFacts, encodeTargetFacts } from "../wire/facts.ts";
 import { Role, type SessionMessage } from "../wire/gen/fastsync/v1/session_pb.ts";
