@@ -75,19 +75,6 @@ for (const kind of SMALL) {
   });
 }
 
-/** Holds modes, owners and times, and neither extended attributes nor ACLs. */
-function mountRamfs(): { path: string } & AsyncDisposable {
-  const dir = quickDir();
-  expect(spawnSync("mount", ["-t", "ramfs", "ramfs", dir.path]).status).toBe(0);
-  return {
-    path: dir.path,
-    [Symbol.asyncDispose]: async () => {
-      spawnSync("umount", [dir.path]);
-      dir[Symbol.dispose]();
-    },
-  };
-}
-
 const mountMissing = needsRoot ?? canMount("tmpfs");
 describe.skipIf(mountMissing !== undefined)(because("--temp-dir", mountMissing), () => {
   test.each([[[]], [["--copy-method=read_write"]], [["--fsync=file"]]] as const)(
@@ -114,7 +101,7 @@ describe.skipIf(mountMissing !== undefined)(because("--temp-dir", mountMissing),
     "B51 attributes that the temporary filesystem cannot hold still arrive: %s",
     async (kind) => {
       using dir = quickDir();
-      await using other = kind === "ramfs" ? mountRamfs() : await mountFilesystem(kind, "128M");
+      await using other = await mountFilesystem(kind, "128M");
       const { source, target } = pair(dir);
       const xattrs = { "user.big": Buffer.alloc(20_000, "x") };
       const build = (seed: number) =>
