@@ -287,6 +287,13 @@ static int publish_across(fsy_job *j, fsy_temp *temp, const fsy_entry *want, con
     fsy_temp_drop(&second);
     return fsy_fail(r, status, FSY_STAGE_WRITE);
   }
+  if (j->opt.flags & (FSY_OPT_VERIFY | FSY_OPT_READBACK)) { /* the first one was held to the source */
+    status = fsy_verify(j->task, temp->fd, second.fd, st.st_size, j->opt.flags & FSY_OPT_READBACK);
+    if (status) {
+      fsy_temp_drop(&second);
+      return fsy_fail(r, status, FSY_STAGE_VERIFY);
+    }
+  }
   r->warnings = 0; /* of the temporary file, which goes */
   r->warning_errno = 0;
   fsy_inherit_old(&there, want, name, exists, &now);

@@ -881,6 +881,30 @@ TEST(verify_and_readback) {
   close_pair(&p);
 }
 
+TEST(verify_holds_for_the_file_that_crossed_from_another_filesystem) {
+  char other[] = "/dev/shm/fsy.XXXXXX";
+  if (!mkdtemp(other)) {
+    test_skip("no /dev/shm");
+    return;
+  }
+  int far = open(other, O_RDONLY | O_DIRECTORY);
+  pair p = open_pair(dirfd, ALL_META | FSY_OPT_VERIFY);
+  p.d.temp = far;
+  make_file(p.d.source, "f", 300, 1);
+  if (stat_of(far, ".").st_dev == stat_of(dirfd, ".").st_dev) test_skip("/dev/shm is the same filesystem");
+  else {
+    fault("verify:2:1"); /* the first pass is about the temporary there */
+    copied k = run_rows(&p.c, FSY_OP_COPY, p.d, 0);
+    fault(NULL);
+    CHECK_EQ(result_of(&k, "f")->status, -EBADMSG);
+    CHECK_EQ(result_of(&k, "f")->stage, FSY_STAGE_VERIFY);
+    CHECK_EQ(entries_in(p.d.target) + entries_in(far), 0);
+    copied_free(&p.c, &k, false);
+  }
+  close_pair(&p); /* and with it `far` */
+  CHECK(rmdir(other) == 0);
+}
+
 TEST(follow_copies_referents) {
   pair p = open_pair(dirfd, FSY_OPT_PERMS | FSY_OPT_TIMES | FSY_OPT_FOLLOW);
   make_file(dirfd, "far", 5000, 3);

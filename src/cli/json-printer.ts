@@ -224,7 +224,10 @@ export function summaryFields(summary: RunSummary): Json {
     methods: summary.methods,
     refused: summary.refused,
     plan: summary.plan,
-    attribute_failures: summary.attributeWarnings,
+    attribute_failures: summary.attributeWarnings.map(({ examples, ...group }) => ({
+      ...group,
+      examples: examples.map((path) => pathFields(rootOr(path))),
+    })),
     failures: summary.failures.map(failureFields),
     unmatched_patterns: summary.unmatchedPatterns,
     backend: summary.backend,

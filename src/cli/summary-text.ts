@@ -155,10 +155,14 @@ export function failureLine({ path, side, operation, message }: Failure): string
   return `${printable(rootOr(path))}: ${doing}${printable(Buffer.from(message))} (${side})`;
 }
 
-/** Attributes that could not be applied, one line a kind. */
+/** Attributes that could not be applied, one block a kind: how many entries, and the first of them by name. */
 export function attributeLines(summary: RunSummary): string[] {
-  return summary.attributeWarnings.map(
-    ({ attribute, errno, entries }) =>
+  return summary.attributeWarnings.flatMap(({ attribute, errno, entries, examples }) => {
+    const more = entries - examples.length;
+    return [
       `warning: could not set ${attribute} on ${plural(entries, "entry", "entries")}: ${errnoText(errno)}`,
-  );
+      ...examples.map((path) => `  ${printable(rootOr(path))}`),
+      ...(examples.length > 0 && more > 0 ? [`  and ${formatCount(more)} more`] : []),
+    ];
+  });
 }

@@ -200,6 +200,8 @@ export interface RunSummary {
     readonly attribute: string;
     readonly errno: number;
     readonly entries: number;
+    /** Paths of the first of them, relative to the root of the run. */
+    readonly examples: readonly Uint8Array[];
   }[];
   /** The first failures in full; `counters.failed` has the number. */
   readonly failures: readonly Failure[];

@@ -62,6 +62,8 @@ export const LIMITS = {
   moveFlushEntries: 200_000,
   /** Failures kept in full for the summary; all are counted and reported as they happen. */
   failuresKept: 1000,
+  /** Entries named for each attribute and errno that could not be applied; all are counted. */
+  warningExamples: 10,
   /** The built-in guard of deletion: more than this many and more than this share of the target. */
   guardDeletions: 100,
   guardShare: 0.5,

@@ -206,7 +206,8 @@ function onMessage<Handle>(state: SourceState<Handle>, message: TargetMessage, e
       if (directory === undefined || (directory.settled && !isAboutItself(directory.scanned.listing, message)))
         return fail(state, effects, `a need in directory ${message.dir}, which is not open`);
       const { listing } = directory.scanned;
-      for (const row of message.rows) {
+      for (let i = 0; i < message.rows.length; i++) {
+        const row = message.rows[i]!;
         if (row > listing.count) return fail(state, effects, `a need for row ${row} of ${listing.count}`);
       }
       const { need, rows, purpose, range } = message;

@@ -351,9 +351,12 @@ export function transfer(state: TargetState, dir: TargetDir, rows: readonly numb
     previewTransfer(state, dir, usable, effects);
     return;
   }
-  const flagged = Uint32Array.from(usable, (row) =>
-    targetRows[row]! >= 0 || states[row] === RowState.conflict ? (row | ROW_EXISTS) >>> 0 : row,
-  );
+  // Not `from`: it makes an object of each element.
+  const flagged = new Uint32Array(usable);
+  for (let i = 0; i < flagged.length; i++) {
+    const row = flagged[i]!;
+    if (targetRows[row]! >= 0 || states[row] === RowState.conflict) flagged[i] = row | ROW_EXISTS;
+  }
   for (const task of state.planner.plan(source, flagged)) {
     need(
       state,

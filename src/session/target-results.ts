@@ -70,7 +70,7 @@ export function onCopied(
       // A large file's bytes were counted range by range as they landed.
       if (event.task !== "large") counters.bytesTransferred += results.bytes(i);
     }
-    noteWarnings(state, results, i);
+    noteWarnings(state, dir, row, results, i);
     dir.receipts.push(row);
     if (targetRows[row]! >= 0 || (results.flags(i) & ItemFlag.replaced) !== 0) updated.push(row);
     else created.push(row);
@@ -101,7 +101,7 @@ export function onRepaired(
       if (row !== self) leaderEnded(state, dir, row, false, effects);
       continue;
     }
-    noteWarnings(state, results, i);
+    noteWarnings(state, dir, row, results, i);
     if (row === self) {
       if (isRepair(dir)) repaired.push(row);
       continue;
@@ -276,7 +276,7 @@ function noteRefused(state: TargetState, results: ItemResults, i: number): void 
 
 const WARNING_WORDS = Object.entries(Warning);
 
-function noteWarnings(state: TargetState, results: ItemResults, i: number): void {
+function noteWarnings(state: TargetState, dir: TargetDir, row: number, results: ItemResults, i: number): void {
   const bits = results.warnings(i);
   if (bits === 0) return;
   state.counters.attributeWarnings++;
@@ -284,10 +284,21 @@ function noteWarnings(state: TargetState, results: ItemResults, i: number): void
   for (const [attribute, bit] of WARNING_WORDS) {
     if ((bits & bit) === 0) continue;
     const key = `${attribute} ${errnoName(errno)}`;
-    const known = state.warnings.get(key);
-    if (known === undefined) state.warnings.set(key, { attribute, errno, entries: 1 });
-    else known.entries++;
+    let warning = state.warnings.get(key);
+    if (warning === undefined) {
+      warning = { attribute, errno, entries: 0, examples: [] };
+      state.warnings.set(key, warning);
+    }
+    warning.entries++;
+    addExample(warning.examples, dir, row);
   }
+}
+
+/** A second pass may meet the same entry again: it is named once. */
+function addExample(examples: Uint8Array[], dir: TargetDir, row: number): void {
+  if (examples.length >= LIMITS.warningExamples) return;
+  const path = rowPath(dir, row);
+  if (!examples.some((known) => equalBytes(known, path))) examples.push(path.slice());
 }
 
 /** Reasons of rows that were done, only where they are wanted. */

@@ -81,6 +81,8 @@ export interface AttributeWarning {
   readonly attribute: string;
   readonly errno: number;
   entries: number;
+  /** Paths of the first of them. */
+  readonly examples: Uint8Array[];
 }
 
 export interface TargetState {

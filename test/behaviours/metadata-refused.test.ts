@@ -1,7 +1,6 @@
 /** Attributes that the target cannot have: the data and everything else arrive, and one line says what is missing. */
 import { describe, expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";
-import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { assertSameTrees } from "../support/diff.ts";
 import { canMount, mountFilesystem } from "../support/filesystems.ts";
@@ -28,6 +27,14 @@ function buildRich(root: string): void {
     .finish();
 }
 
+/** The entries that each group of warnings names, by attribute. */
+function named({ summary }: JsonResult): Record<string, string[]> {
+  const groups = summary["attribute_failures"] as { attribute: string; examples: { path: string }[] }[];
+  return Object.fromEntries(
+    groups.map(({ attribute, examples }) => [attribute, examples.map(({ path }) => path).sort()]),
+  );
+}
+
 /** The grouped warnings by attribute and errno, with how many entries they are about. */
 function warnings({ summary }: JsonResult): string[] {
   const groups = summary["attribute_failures"] as { attribute: string; errno: number; entries: number }[];
@@ -40,26 +47,37 @@ const ENOTSUP = 95;
 describe.skipIf(cannotMount !== undefined)(because("attributes that cannot be applied", cannotMount), () => {
   test("B34 a filesystem without extended attributes and ACLs", async () => {
     using dir = tempDir();
-    mkdirSync(dir.join("ramfs"));
-    expect(spawnSync("mount", ["-t", "ramfs", "ramfs", dir.join("ramfs")]).status).toBe(0);
-    try {
-      const [source, target] = [dir.join("source"), dir.join("ramfs/target")];
-      buildRich(source);
-      const first = await mirror(source, target, [], { exitCode: 23 });
-      /* The group bits of an ACL are its mask: the nearest that a mode can say. */
-      assertSameTrees(source, target, { ignore: ["xattrs", "acl", "default-acl"] });
-      expect(warnings(first)).toEqual([`acl ${ENOTSUP} 2`, `xattr ${ENOTSUP} 3`]);
-      expect(first.summary).toMatchObject({ exit_reason: "attributes", files_failed: 0, failures: [] });
-      expect(first.stderr.match(/^warning: .*$/gm)?.length).toBe(2);
+    await using ramfs = await mountFilesystem("ramfs", "64M");
+    const [source, target] = [dir.join("source"), join(ramfs.path, "target")];
+    buildRich(source);
+    const first = await mirror(source, target, [], { exitCode: 23 });
+    /* The group bits of an ACL are its mask: the nearest that a mode can say. */
+    assertSameTrees(source, target, { ignore: ["xattrs", "acl", "default-acl"] });
+    expect(warnings(first)).toEqual([`acl ${ENOTSUP} 2`, `xattr ${ENOTSUP} 3`]);
+    expect(named(first)).toEqual({ acl: ["d/acl", "d/both"], xattr: ["d", "d/both", "d/xattr"] });
+    expect(first.summary).toMatchObject({ exit_reason: "attributes", files_failed: 0, failures: [] });
+    expect(first.stderr.match(/^warning: .*$/gm)?.length).toBe(2);
+    for (const path of named(first)["xattr"]!) expect(first.stderr.split("\n")).toContain(`  ${path}`);
 
-      const again = await mirror(source, target, [], { exitCode: 23 });
-      expect(again.summary).toMatchObject({ files_transferred: 0, bytes_transferred: 0, files_failed: 0 });
-      const lenient = await mirror(source, target, ["--no-strict-attrs"]);
-      expect(warnings(lenient)).toEqual(warnings(first));
-      expectNothingDone(await mirror(source, target, ["--no-xattrs", "--no-acls"]));
-    } finally {
-      spawnSync("umount", [dir.join("ramfs")]);
-    }
+    const again = await mirror(source, target, [], { exitCode: 23 });
+    expect(again.summary).toMatchObject({ files_transferred: 0, bytes_transferred: 0, files_failed: 0 });
+    const lenient = await mirror(source, target, ["--no-strict-attrs"]);
+    expect(warnings(lenient)).toEqual(warnings(first));
+    expectNothingDone(await mirror(source, target, ["--no-xattrs", "--no-acls"]));
+  });
+
+  test("B34 of many entries all are counted and the first ten named", async () => {
+    using dir = tempDir();
+    await using ramfs = await mountFilesystem("ramfs", "64M");
+    const [source, target] = [dir.join("source"), join(ramfs.path, "target")];
+    const tree = new TreeBuilder(source);
+    for (let i = 0; i < 25; i++) tree.file(`d/${i}`, "x", { xattrs: { "user.x": "1" } });
+    const result = await mirror(source, target, [], { exitCode: 23 });
+    expect(warnings(result)).toEqual([`xattr ${ENOTSUP} 25`]);
+    const paths = named(result)["xattr"]!;
+    expect(new Set(paths).size).toBe(10);
+    for (const path of paths) expect(path).toMatch(/^d\/\d+$/);
+    expect(result.stderr.split("\n")).toContain("  and 15 more");
   });
 
   test("B34 a value too large for the target's filesystem", async () => {

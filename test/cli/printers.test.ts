@@ -129,7 +129,10 @@ describe("text", () => {
           exitReason: "partial",
           message: "3 items failed",
           failures: [FAILURE, { ...FAILURE, side: "target", operation: "", path: bytesOf("x") }],
-          attributeWarnings: [{ attribute: "owner", errno: 1, entries: 1200 }],
+          attributeWarnings: [
+            { attribute: "owner", errno: 1, entries: 1200, examples: [FAILURE.path, bytesOf("")] },
+            { attribute: "acl", errno: 95, entries: 1, examples: [bytesOf("d/acl")] },
+          ],
           unmatchedPatterns: ["--exclude: *.bak"],
         }),
       );
@@ -140,6 +143,11 @@ describe("text", () => {
           "  x: permission denied (target)",
           "  and 1 more; --json lists each",
           "warning: could not set owner on 1,200 entries: operation not permitted",
+          "  a\\302\\233b",
+          "  .",
+          "  and 1,198 more",
+          "warning: could not set acl on 1 entry: not supported by the filesystem",
+          "  d/acl",
           "fastsync: warning: pattern matched nothing: --exclude: *.bak",
           "fastsync: 3 items failed (exit 23)",
           "",
@@ -381,7 +389,9 @@ describe("json", () => {
         skipped: { excluded: 2 },
         methods: { clone: 3 },
         refused: [{ method: "clone", reason: "EXDEV", files: 1 }],
-        attributeWarnings: [{ attribute: "owner", errno: 1, entries: 2 }],
+        attributeWarnings: [
+          { attribute: "owner", errno: 1, entries: 2, examples: [bytesOf("a"), new Uint8Array([0xff])] },
+        ],
         unmatchedPatterns: ["*.x"],
       }),
     );
@@ -419,7 +429,14 @@ describe("json", () => {
         methods: { clone: 3 },
         refused: [{ method: "clone", reason: "EXDEV", files: 1 }],
         plan: { shards: 0, bundles: 0, large: 0, direct: 0 },
-        attribute_failures: [{ attribute: "owner", errno: 1, entries: 2 }],
+        attribute_failures: [
+          {
+            attribute: "owner",
+            errno: 1,
+            entries: 2,
+            examples: [{ path: "a" }, { path: "\ufffd", path_b64: "/w==" }],
+          },
+        ],
         failures: [],
         unmatched_patterns: ["*.x"],
         backend: "native",

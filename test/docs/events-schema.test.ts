@@ -147,7 +147,9 @@ describe("what the program prints fits the schema", () => {
         skipped: { excluded: 2 },
         methods: { clone: 3, rename: 1, delta: 1 },
         refused: [{ method: "clone", reason: "not supported by the filesystem (EOPNOTSUPP)", files: 1 }],
-        attributeWarnings: [{ attribute: "owner", errno: 1, entries: 2 }],
+        attributeWarnings: [
+          { attribute: "owner", errno: 1, entries: 2, examples: [new Uint8Array([0x61]), new Uint8Array([0xff])] },
+        ],
         failures: [{ ...failure, path: new Uint8Array([0x61, 0xff]) }],
         unmatchedPatterns: ["*.x"],
       }),

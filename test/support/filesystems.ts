@@ -7,14 +7,17 @@ import { existsSync, mkdtempSync, rmdirSync, rmSync, statfsSync, truncateSync, w
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 
-export type FilesystemKind = "xfs" | "xfs-noreflink" | "ext4" | "btrfs" | "tmpfs";
+export type FilesystemKind = "xfs" | "xfs-noreflink" | "ext4" | "btrfs" | "tmpfs" | "ramfs";
+/** They need no image. */
+type MemoryKind = "tmpfs" | "ramfs";
 
+/** Those that a copy should do well on; ramfs is for its lack of extended attributes and ACLs. */
 export const FILESYSTEMS: readonly FilesystemKind[] = ["xfs", "xfs-noreflink", "ext4", "btrfs", "tmpfs"];
 
 const SHARED_MEMORY = "/dev/shm";
 
 /** Each maker with its options; the image's path goes last. */
-const MAKERS: Readonly<Record<Exclude<FilesystemKind, "tmpfs">, readonly [string, ...string[]]>> = {
+const MAKERS: Readonly<Record<Exclude<FilesystemKind, MemoryKind>, readonly [string, ...string[]]>> = {
   xfs: ["mkfs.xfs", "-q", "-m", "reflink=1"],
   "xfs-noreflink": ["mkfs.xfs", "-q", "-m", "reflink=0"],
   /* Without lazy initialisation nothing writes in the background of a measurement. */
@@ -31,9 +34,13 @@ export interface MountedFilesystem extends AsyncDisposable {
 export function canMount(kind: FilesystemKind): string | undefined {
   if (process.platform !== "linux") return "mounting needs Linux";
   if (process.getuid?.() !== 0) return "mounting needs root";
-  if (kind !== "tmpfs" && findTool(MAKERS[kind][0]) === null) return `${MAKERS[kind][0]} is not installed`;
-  if (kind !== "tmpfs" && !existsSync("/dev/loop-control")) return "there are no loop devices";
+  if (!isMemory(kind) && findTool(MAKERS[kind][0]) === null) return `${MAKERS[kind][0]} is not installed`;
+  if (!isMemory(kind) && !existsSync("/dev/loop-control")) return "there are no loop devices";
   return existsSync(SHARED_MEMORY) ? undefined : `there is no ${SHARED_MEMORY}`;
+}
+
+function isMemory(kind: FilesystemKind): kind is MemoryKind {
+  return kind === "tmpfs" || kind === "ramfs";
 }
 
 /** `size` as truncate(1) writes it: 512M, 2G. XFS wants at least 300M. */
@@ -44,7 +51,8 @@ export async function mountFilesystem(kind: FilesystemKind, size: string): Promi
   const image = join(SHARED_MEMORY, `${basename(path)}.img`);
   const mounted: Mounted = { path, image };
   try {
-    if (kind === "tmpfs") run("mount", "-t", "tmpfs", "-o", `size=${size},mode=755`, "tmpfs", path);
+    /* ramfs takes a size and ignores it. */
+    if (isMemory(kind)) run("mount", "-t", kind, "-o", `size=${size},mode=755`, kind, path);
     else makeAndMount(kind, size, mounted);
   } catch (error) {
     release(mounted);
@@ -66,7 +74,7 @@ interface Mounted {
   readonly image: string;
 }
 
-function makeAndMount(kind: Exclude<FilesystemKind, "tmpfs">, size: string, { path, image }: Mounted): void {
+function makeAndMount(kind: Exclude<FilesystemKind, MemoryKind>, size: string, { path, image }: Mounted): void {
   const bytes = sizeBytes(size);
   const { bavail, bsize } = statfsSync(SHARED_MEMORY);
   if (bavail * bsize < bytes) throw new Error(`${SHARED_MEMORY} has no ${size} left`);

@@ -23,7 +23,7 @@ import { type Entry, entryOfStat, isSameInode, isUnchanged, typeOf } from "./ent
 import { attempt, E, must, StatusError, statusOf } from "./errno.ts";
 import { holdEntry } from "./hold-entry.ts";
 import type { Item } from "./item-results.ts";
-import { type Job, wholeJob } from "./job.ts";
+import { type Job, openJob } from "./job.ts";
 import { libc } from "./libc.ts";
 import { applyMetadata, type State, stateOf } from "./metadata.ts";
 import { backUp, dropTemp, openTemp, publishName, type Temp, tempName } from "./publish.ts";
@@ -151,7 +151,7 @@ async function copyRegular(job: Job, entry: Entry, name: Uint8Array, exists: boo
       await moveData(job, reading, temp.fd, 0, false, item);
       await finish(job, reading.fd, reading.want, temp.fd, now, name, exists, item);
       isPublishing = true;
-      await publishTemp(job, temp, name, exists, item);
+      await publishTemp(job, temp, reading.fd, reading.want, name, exists, item);
     } finally {
       if (isPublishing) closeHandle(temp.fd);
       else dropTemp(temp);
@@ -190,23 +190,36 @@ function oldObject(job: Job, want: Entry, name: Uint8Array, exists: boolean): St
   return { mode: Number(old.mode), uid: Number(old.uid), gid: Number(old.gid) };
 }
 
-/** Publishes a finished temporary file; through a second one when it lies on another filesystem. */
-export async function publishTemp(job: Job, temp: Temp, name: Uint8Array, exists: boolean, item: Item): Promise<void> {
+/**
+ * Publishes a finished temporary file. When it lies on another filesystem, which may keep fewer attributes than the
+ * target's, its data goes on into a second one beside the target, whose metadata comes from the source once more.
+ */
+export async function publishTemp(
+  job: Job,
+  temp: Temp,
+  source: number,
+  want: Entry,
+  name: Uint8Array,
+  exists: boolean,
+  item: Item,
+): Promise<void> {
   if ((await publishName(job, temp.directory, temp.name, name, exists, item)) === 0) return;
   try {
-    const stats = fstat(temp.fd);
-    const whole = wholeJob(job, job.temp, job.target);
-    const there: Job = { ...whole, backup: job.backup, suffix: job.suffix };
-    const entry = entryOfStat(temp.name, stats);
-    const want = { ...entry, flags: entry.flags | RowFlag.attrFailed };
+    const there = openJob(job.slices, job.settings, { source: job.source, target: job.target, backup: job.backup });
     item.doing = Stage.create;
     const second = openTemp(there);
     let isPublishing = false;
     try {
+      const size = Number(fstat(temp.fd).size);
       const flow = openFlow(there, temp.fd, second.temp.fd, false);
-      await copySparse(flow, 0, want.size, false, item);
-      fs.ftruncateSync(second.temp.fd, want.size);
-      await finish(there, temp.fd, want, second.temp.fd, second.now, name, false, item);
+      if (job.settings.sparse && (want.flags & RowFlag.sparse) !== 0) {
+        await copySparse(flow, 0, size, false, item);
+        fs.ftruncateSync(second.temp.fd, size);
+      } else await copyRange(flow, 0, size, item);
+      // Nobody else writes into our own temporary.
+      if (flow.ended) throw new StatusError(-E.EIO);
+      item.forgetWarnings();
+      await finish(there, source, want, second.temp.fd, second.now, name, exists, item);
       isPublishing = true;
       must(await publishName(there, job.target, second.temp.name, name, exists, item));
     } finally {

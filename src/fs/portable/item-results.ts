@@ -20,6 +20,12 @@ export class Item {
     if (this.warnings === 0) this.warningErrno = -status;
     this.warnings |= bit;
   }
+
+  /** Those of a temporary file that goes. */
+  forgetWarnings(): void {
+    this.warnings = 0;
+    this.warningErrno = 0;
+  }
 }
 
 export class PortableItemResults implements ItemResults {

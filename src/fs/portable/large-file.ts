@@ -193,7 +193,7 @@ export async function commitLarge(
     }
     item.doing = Stage.publish;
     if (!isSameFile(below(temp.directory, temp.name), stats)) throw new StatusError(-E.ESTALE);
-    await publishTemp(job, temp, name, exists, item);
+    await publishTemp(job, temp, file.source, entry, name, exists, item);
   } finally {
     closeLarge(parts, file);
   }
