@@ -2,7 +2,9 @@
  *
  * Names fall into classes: user.* (FSY_ATTR_XATTRS), trusted.* and security.* (also FSY_ATTR_PRIVILEGED), ACLs
  * (FSY_ATTR_ACLS). An NFSv4 ACL is `late`: chmod would change it, so it is written after the mode; a POSIX ACL goes
- * before it. The digest is XXH3-64 over (name length, value length, name, value) of all names in byte order.
+ * before it. The digest is XXH3-64 over (name length, value length, name, value) of all names in byte order, which
+ * is also the form in which attributes travel to another process. What is written comes from a file or from that form;
+ * the classes decide in both cases.
  */
 #include "internal.h"
 
@@ -142,39 +144,54 @@ static const char **wanted_names(fsy_buffer *buffer, size_t bytes, uint32_t whic
   return list;
 }
 
-static int digest_place(fsy_task *t, const place *p, uint32_t which, uint64_t *digest, bool *unsupported) {
+/* The wanted attributes behind `at` of `to`, as they travel and as they are digested: of each name in byte order its
+ * length, its value's length, name, value. Bytes, or -errno; *unsupported when the filesystem knows none. */
+static ssize_t gather(fsy_task *t, const place *p, uint32_t which, fsy_buffer *to, size_t at, bool *unsupported) {
   fsy_worker *w = t->worker;
-  *digest = 0;
   ssize_t bytes = list_all(p, &w->names);
   if (bytes < 0 && unsupported_error((int)-bytes)) {
     *unsupported = true;
     return 0;
   }
-  if (bytes <= 0) return (int)bytes;
+  if (bytes <= 0) return bytes;
   uint32_t count = 0;
   const char **names = wanted_names(&w->names, (size_t)bytes, which, &count);
   if (!names) return -ENOMEM;
-  size_t used = 0;
+  size_t used = at;
   for (uint32_t i = 0; i < count; i++) {
     uint32_t head[2] = {(uint32_t)strlen(names[i]), 0};
-    size_t at = used;
+    size_t from = used;
     used += sizeof(head) + head[0];
-    if (!fsy_reserve(&w->values, used)) return -ENOMEM;
-    ssize_t got = get_one(p, names[i], &w->values, used);
+    if (!fsy_reserve(to, used)) return -ENOMEM;
+    ssize_t got = get_one(p, names[i], to, used);
     if (got == -ENODATA) { /* removed meanwhile, or listed but empty for us */
-      used = at;
+      used = from;
       continue;
     }
-    if (got < 0) return (int)got;
+    if (got < 0) return got;
     head[1] = (uint32_t)got;
-    memcpy(w->values.at + at, head, sizeof(head));
-    memcpy(w->values.at + at + sizeof(head), names[i], head[0]);
+    memcpy(to->at + from, head, sizeof(head));
+    memcpy(to->at + from + sizeof(head), names[i], head[0]);
     used += (size_t)got;
   }
-  if (used == 0) return 0;
-  *digest = fsy_xxh3(w->values.at, used);
+  return (ssize_t)(used - at);
+}
+
+static int digest_place(fsy_task *t, const place *p, uint32_t which, uint64_t *digest, bool *unsupported) {
+  *digest = 0;
+  ssize_t bytes = gather(t, p, which, &t->worker->values, 0, unsupported);
+  if (bytes <= 0) return (int)bytes;
+  *digest = fsy_xxh3(t->worker->values.at, (size_t)bytes);
   if (*digest == 0) *digest = 1;
   return 0;
+}
+
+ssize_t fsy_attrs_gather(fsy_task *t, fsy_subject s, uint32_t which, fsy_buffer *to, size_t at) {
+  place p;
+  bool unsupported = false;
+  if (!place_open(&p, t->ring, s, false)) return -ENAMETOOLONG;
+  ssize_t bytes = gather(t, &p, which, to, at, &unsupported);
+  return bytes > FSY_ATTRS_MAX ? -E2BIG : bytes;
 }
 
 int fsy_attrs_digest(fsy_task *t, int dir, const char *name, bool follow, uint32_t which, uint64_t *digest,
@@ -214,16 +231,75 @@ static bool contains(const char **names, uint32_t count, const char *name) {
   return bsearch(&name, names, count, sizeof(char *), by_name) != NULL;
 }
 
-uint32_t fsy_attrs_sync(fsy_task *t, fsy_subject source, fsy_subject target, uint32_t which, bool target_bare,
+/* ---- attributes that came over the wire ------------------------------------------------------------------------------ */
+
+static uint32_t get32(const uint8_t *at) {
+  return at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
+}
+
+bool fsy_attrs_ok(const uint8_t *blob, size_t bytes) {
+  const uint8_t *last = NULL;
+  uint32_t last_length = 0;
+  for (size_t at = 0; at < bytes;) {
+    if (bytes - at < 8) return false;
+    uint32_t name = get32(blob + at), value = get32(blob + at + 4);
+    at += 8;
+    if (name < 1 || name > FSY_NAME_MAX || value > FSY_XATTR_VALUE_MAX || bytes - at < (size_t)name + value) return false;
+    if (memchr(blob + at, 0, name)) return false;
+    if (last) {
+      int order = memcmp(last, blob + at, last_length < name ? last_length : name);
+      if (order > 0 || (order == 0 && last_length >= name)) return false;
+    }
+    last = blob + at;
+    last_length = name;
+    at += (size_t)name + value;
+  }
+  return true;
+}
+
+/* As list_all: the names, each with a NUL. */
+static ssize_t blob_names(const fsy_attrs_from *from, fsy_buffer *buffer) {
+  size_t used = 0;
+  if (!fsy_reserve(buffer, from->bytes + 1)) return -ENOMEM; /* each head is longer than a NUL */
+  for (size_t at = 0; at < from->bytes;) {
+    uint32_t name = get32(from->blob + at), value = get32(from->blob + at + 4);
+    memcpy(buffer->at + used, from->blob + at + 8, name);
+    used += name;
+    buffer->at[used++] = 0;
+    at += 8 + (size_t)name + value;
+  }
+  return (ssize_t)used;
+}
+
+/* As get_one. Names are asked for in their order: *at is where to go on. */
+static ssize_t blob_get(const fsy_attrs_from *from, size_t *at, const char *key, fsy_buffer *buffer) {
+  size_t length = strlen(key);
+  while (*at < from->bytes) {
+    const uint8_t *head = from->blob + *at;
+    uint32_t name = get32(head), value = get32(head + 4);
+    *at += 8 + (size_t)name + value;
+    if (name != length || memcmp(head + 8, key, length) != 0) continue;
+    if (!fsy_reserve(buffer, (size_t)value + 1)) return -ENOMEM;
+    memcpy(buffer->at, head + 8 + name, value);
+    return (ssize_t)value;
+  }
+  return -ENODATA;
+}
+
+uint32_t fsy_attrs_sync(fsy_task *t, fsy_attrs_from source, fsy_subject target, uint32_t which, bool target_bare,
                         bool late, fsy_result *r) {
   fsy_worker *w = t->worker;
   place from, to;
   uint32_t done = 0;
-  if (!place_open(&from, t->ring, source, false) || !place_open(&to, t->ring, target, false)) {
+  size_t blob_at = 0;
+  if (!place_open(&from, t->ring, source.place, false) || !place_open(&to, t->ring, target, false)) {
     fsy_warn(r, FSY_WARN_XATTR, ENAMETOOLONG);
     return 0;
   }
-  ssize_t bytes = source.fd < 0 ? 0 : list_all(&from, &w->names); /* no source: nothing is wanted there */
+  ssize_t bytes = source.error           ? -source.error
+                  : source.blob          ? blob_names(&source, &w->names)
+                  : source.place.fd < 0  ? 0 /* no source: nothing is wanted there */
+                                         : list_all(&from, &w->names);
   if (bytes < 0 && !unsupported_error((int)-bytes)) {
     fsy_warn(r, (which & FSY_ATTR_XATTRS) ? FSY_WARN_XATTR : FSY_WARN_ACL, (int)-bytes);
     return 0;
@@ -238,7 +314,8 @@ uint32_t fsy_attrs_sync(fsy_task *t, fsy_subject source, fsy_subject target, uin
     bool is_late = class_of(names[i], which) == WANTED_LATE;
     if (is_late) done |= FSY_SYNC_HAS_LATE;
     if (is_late != late) continue;
-    ssize_t size = get_one(&from, names[i], &w->values, 0);
+    ssize_t size = source.blob ? blob_get(&source, &blob_at, names[i], &w->values)
+                               : get_one(&from, names[i], &w->values, 0);
     if (size == -ENODATA) continue;
     if (size < 0) {
       warn_about(r, names[i], (int)-size);

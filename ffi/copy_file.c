@@ -12,8 +12,6 @@
 #include <stdlib.h>
 #include <sys/sysmacros.h>
 
-static const fsy_subject nowhere = {FSY_BY_FD, -1, ""};
-
 int fsy_open_source(fsy_job *j, const char *name, bool follow) {
   fsy_worker *w = j->task->worker;
   int flags = O_RDONLY | O_NONBLOCK | O_CLOEXEC | (follow ? 0 : O_NOFOLLOW);
@@ -31,15 +29,7 @@ int fsy_open_source(fsy_job *j, const char *name, bool follow) {
   return fd < 0 ? -errno : fd;
 }
 
-/* The source as it is being read. */
-typedef struct reading {
-  int fd;
-  fsy_entry want; /* the row, or the fresh stat after a change */
-  bool retried;
-} reading;
-
-/* After a pass over the data: 0 the file is what `want` says, 1 read again, -errno. `whole`: the pass saw all of it. */
-static int check(fsy_job *j, reading *in, bool whole, fsy_result *r) {
+int fsy_reading_check(fsy_job *j, fsy_reading *in, bool whole, fsy_result *r) {
   struct stat st;
   if (fstat(in->fd, &st) < 0) return fsy_fail(r, -errno, FSY_STAGE_READ);
   int moved = FSY_FAULT("changed");
@@ -58,68 +48,21 @@ static int check(fsy_job *j, reading *in, bool whole, fsy_result *r) {
   return 1;
 }
 
-/* What the old object under the name hands on to the new one. */
-void fsy_inherit_old(fsy_job *j, const fsy_entry *entry, const char *name, bool exists, fsy_state *now) {
-  const uint32_t all = FSY_OPT_PERMS | FSY_OPT_OWNER | FSY_OPT_GROUP;
-  struct stat st;
-  if (!exists || (j->opt.flags & all) == all) return;
-  if (fstatat(j->target_dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0) return;
-  if ((st.st_mode & S_IFMT) != (entry->mode & S_IFMT)) return;
-  now->replaces = true;
-  now->old_mode = st.st_mode;
-  now->old_uid = st.st_uid;
-  now->old_gid = st.st_gid;
-}
-
-static int finish(fsy_job *j, reading *in, fsy_temp *temp, fsy_state *now, const char *name, bool exists,
-                  fsy_result *r) {
-  uint32_t flags = j->opt.flags;
-  int status = 0;
-  if (flags & (FSY_OPT_VERIFY | FSY_OPT_READBACK)) {
-    status = fsy_verify(j->task, in->fd, temp->fd, in->want.size, flags & FSY_OPT_READBACK);
-    if (status) fsy_fail(r, status, FSY_STAGE_VERIFY);
-  }
-  if (!status) {
-    fsy_inherit_old(j, &in->want, name, exists, now);
-    status = fsy_meta_apply(j, (fsy_subject){FSY_BY_FD, temp->fd, ""}, &in->want, now,
-                            (fsy_subject){FSY_BY_FD, in->fd, ""}, r);
-  }
-  if (!status && (flags & FSY_OPT_FSYNC)) {
-    int error = FSY_FAULT("fsync");
-    if (!error && fsync(temp->fd) < 0) error = errno;
-    if (error) status = fsy_fail(r, -error, FSY_STAGE_SYNC);
-  }
-  if (status) {
-    fsy_temp_drop(temp);
-    return status;
-  }
-  status = fsy_publish_temp(j, temp, &in->want, name, exists, r);
-  if (!status) __atomic_fetch_add(&j->task->ring->control->files_done, 1, __ATOMIC_RELAXED);
-  return status;
-}
-
-static void drop_mode_of(const fsy_job *j, const fsy_entry *want, uint32_t *mode) {
-  /* never more at creation than at the end */
-  *mode = fsy_new_mode(j, want) & 0777;
-}
-
 /* ---- small files: one read, one write ------------------------------------------------------------------------- */
 
-static int copy_small(fsy_job *j, reading *in, const char *name, bool exists, fsy_result *r) {
-  fsy_ring *ring = j->task->ring;
-  fsy_buffer *io = &j->task->worker->io;
+int fsy_read_small(fsy_job *j, fsy_reading *in, fsy_buffer *to, size_t at, int64_t most, fsy_result *r) {
   int again;
   do {
     int64_t size = in->want.size;
-    if (size > FSY_SMALL_MAX) return fsy_fail(r, -EFBIG, FSY_STAGE_READ); /* grown beyond small: caller goes the long way */
-    if (!fsy_reserve(io, (size_t)size + 1)) return fsy_fail(r, -ENOMEM, FSY_STAGE_READ);
+    if (size > most) return fsy_fail(r, -EFBIG, FSY_STAGE_READ); /* grown beyond small: caller goes the long way */
+    if (!fsy_reserve(to, at + (size_t)size + 1)) return fsy_fail(r, -ENOMEM, FSY_STAGE_READ);
     int64_t got = 0;
     if (size > 0) {
       int error = FSY_FAULT("read");
       got = -error;
       /* one byte more than expected shows growth without another call; a short read is the end of a regular file */
       while (!error && got <= size) {
-        ssize_t more = pread(in->fd, io->at + got, (size_t)(size + 1 - got), got);
+        ssize_t more = pread(in->fd, to->at + at + got, (size_t)(size + 1 - got), got);
         if (more < 0 && errno == EINTR) continue;
         if (more < 0) got = -errno;
         if (more <= 0) break;
@@ -128,36 +71,28 @@ static int copy_small(fsy_job *j, reading *in, const char *name, bool exists, fs
       }
       if (got < 0) return fsy_fail(r, (int)got, FSY_STAGE_READ);
     }
-    again = check(j, in, got == size, r);
+    again = fsy_reading_check(j, in, got == size, r);
     if (again < 0) return again;
   } while (again);
-  int64_t size = in->want.size;
-  int status = fsy_pace(ring, size);
+  return 0;
+}
+
+static int copy_small(fsy_job *j, fsy_reading *in, const char *name, bool exists, fsy_result *r) {
+  fsy_buffer *io = &j->task->worker->io;
+  int status = fsy_read_small(j, in, io, 0, FSY_SMALL_MAX, r);
+  if (status) return status;
+  status = fsy_pace(j->task->ring, in->want.size);
   if (status) return fsy_fail(r, status, FSY_STAGE_READ);
-  fsy_temp temp;
-  fsy_state now;
-  uint32_t mode;
-  drop_mode_of(j, &in->want, &mode);
-  status = fsy_temp_open(j, mode, &temp, &now);
-  if (status) return fsy_fail(r, status, FSY_STAGE_CREATE);
-  if (size > 0) {
-    int error = FSY_FAULT("write");
-    status = error ? -error : fsy_pwrite_full(temp.fd, io->at, size, 0);
-    if (status) {
-      fsy_temp_drop(&temp);
-      return fsy_fail(r, status, FSY_STAGE_WRITE);
-    }
-    r->method = FSY_METHOD_READ_WRITE;
-    r->bytes = (double)size;
-    __atomic_fetch_add(&ring->control->bytes_done, (uint64_t)size, __ATOMIC_RELAXED);
-  }
-  return finish(j, in, &temp, &now, name, exists, r);
+  fsy_landing to;
+  status = fsy_landing_temp(j, &in->want, &to, r);
+  if (!status) status = fsy_landing_whole(j, &to, io->at, in->want.size, FSY_METHOD_READ_WRITE, r);
+  return status ? status : fsy_landing_close(j, &in->want, in->fd, &to, name, exists, r);
 }
 
 /* ---- larger files: the ladder -------------------------------------------------------------------------------------- */
 
 /* Moves the whole content; `basis` says that target holds old content of that length (0: empty file). */
-static int move_data(fsy_job *j, reading *in, int target, int64_t basis, bool delta, fsy_result *r) {
+static int move_data(fsy_job *j, fsy_reading *in, int target, int64_t basis, bool delta, fsy_result *r) {
   for (;;) {
     fsy_flow flow;
     int64_t size = in->want.size;
@@ -186,7 +121,7 @@ static int move_data(fsy_job *j, reading *in, int target, int64_t basis, bool de
     if (flow.method) r->method = flow.method;
     r->bytes += (double)flow.moved;
     if (status) return fsy_fail(r, status, flow.stage);
-    int again = check(j, in, !flow.ended, r);
+    int again = fsy_reading_check(j, in, !flow.ended, r);
     if (again < 0) return again;
     if (!again) {
       struct stat st;
@@ -201,109 +136,42 @@ static int move_data(fsy_job *j, reading *in, int target, int64_t basis, bool de
   }
 }
 
-static int copy_large(fsy_job *j, reading *in, const char *name, bool exists, fsy_result *r) {
-  fsy_temp temp;
-  fsy_state now;
-  uint32_t mode;
-  drop_mode_of(j, &in->want, &mode);
-  int status = fsy_temp_open(j, mode, &temp, &now);
-  if (status) return fsy_fail(r, status, FSY_STAGE_CREATE);
+static int copy_large(fsy_job *j, fsy_reading *in, const char *name, bool exists, fsy_result *r) {
+  fsy_landing to;
+  int status = fsy_landing_temp(j, &in->want, &to, r);
+  if (status) return status;
   int64_t basis = 0;
   if (exists && (j->opt.flags & FSY_OPT_DELTA)) { /* start from a reflink of the old file */
     int old = openat(j->target_dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     struct stat st;
-    if (old >= 0 && fstat(old, &st) == 0 && S_ISREG(st.st_mode) && fsy_method_clone(old, temp.fd) == 0)
+    if (old >= 0 && fstat(old, &st) == 0 && S_ISREG(st.st_mode) && fsy_method_clone(old, to.fd) == 0)
       basis = st.st_size;
     if (old >= 0) close(old);
   }
-  status = move_data(j, in, temp.fd, basis, basis > 0, r);
+  status = move_data(j, in, to.fd, basis, basis > 0, r);
   if (status) {
-    fsy_temp_drop(&temp);
+    fsy_landing_drop(&to);
     return status;
   }
-  return finish(j, in, &temp, &now, name, exists, r);
+  return fsy_landing_close(j, &in->want, in->fd, &to, name, exists, r);
 }
 
-/* ---- in place -------------------------------------------------------------------------------------------------------- */
-
-/* Opens the existing regular file for writing. 0, 1 when there is none to write into, -errno. */
-static int open_in_place(fsy_job *j, const char *name, int *fd, struct stat *st, uint32_t *mode_before,
-                         bool *made_writable) {
-  int flags = O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
-  *made_writable = false;
-  if (fstatat(j->target_dir, name, st, AT_SYMLINK_NOFOLLOW) < 0) return errno == ENOENT ? 1 : -errno;
-  if (!S_ISREG(st->st_mode)) return 1;
-  *mode_before = st->st_mode;
-  *fd = openat(j->target_dir, name, flags);
-  if (*fd < 0 && errno == EACCES && st->st_uid == j->euid && (st->st_mode & 0600) != 0600) {
-    int path = openat(j->target_dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-    struct stat same;
-    char proc[FSY_PROC_PATH];
-    if (path < 0) return -errno;
-    fsy_proc_path(proc, path);
-    if (fstat(path, &same) == 0 && S_ISREG(same.st_mode) && (*mode_before = same.st_mode, true) && chmod(proc, (same.st_mode & 07777) | 0600) == 0) {
-      *made_writable = true;
-      *fd = openat(j->target_dir, name, flags);
-      if (*fd < 0) (void)chmod(proc, same.st_mode & 07777);
-    }
-    close(path);
+static int copy_in_place(fsy_job *j, fsy_reading *in, const char *name, fsy_result *r) {
+  fsy_landing to;
+  int status = fsy_landing_in_place(j, in->fd, name, &to, r);
+  if (status) return status;
+  status = move_data(j, in, to.fd, to.basis, j->opt.flags & FSY_OPT_DELTA, r);
+  if (status) {
+    fsy_landing_drop(&to);
+    return status;
   }
-  if (*fd < 0) return errno == ENOENT ? 1 : -errno;
-  if (fstat(*fd, st) < 0 || !S_ISREG(st->st_mode)) {
-    close(*fd);
-    return -ESTALE;
-  }
-  return 0;
-}
-
-static int copy_in_place(fsy_job *j, reading *in, const char *name, fsy_result *r) {
-  int fd = -1;
-  struct stat st;
-  bool made_writable;
-  uint32_t mode_before = 0;
-  int status = open_in_place(j, name, &fd, &st, &mode_before, &made_writable);
-  if (status) return status > 0 ? 1 : fsy_fail(r, status, FSY_STAGE_CREATE);
-  uint32_t mode = made_writable ? mode_before : st.st_mode;
-  struct stat source;
-  if (fstat(in->fd, &source) == 0 && source.st_dev == st.st_dev && source.st_ino == st.st_ino)
-    status = fsy_fail(r, -EINVAL, FSY_STAGE_CREATE); /* source and target are one file */
-  if (!status && j->backup_dir >= 0) status = fsy_backup(j, name, true, r);
-  if (!status) {
-    r->flags |= FSY_ITEM_REPLACED;
-    status = move_data(j, in, fd, st.st_size, j->opt.flags & FSY_OPT_DELTA, r);
-  }
-  if (!status && ftruncate(fd, in->want.size) < 0) status = fsy_fail(r, -errno, FSY_STAGE_WRITE);
-  if (!status && (j->opt.flags & (FSY_OPT_VERIFY | FSY_OPT_READBACK))) {
-    status = fsy_verify(j->task, in->fd, fd, in->want.size, j->opt.flags & FSY_OPT_READBACK);
-    if (status) fsy_fail(r, status, FSY_STAGE_VERIFY);
-  }
-  if (!status) {
-    fsy_state now;
-    memset(&now, 0, sizeof(now));
-    if (fstat(fd, &st) == 0) { /* writing cleared setid bits */
-      now.mode = st.st_mode;
-      now.mode_known = !made_writable;
-    }
-    now.uid = st.st_uid;
-    now.gid = st.st_gid;
-    now.attrs_possible = true;
-    now.in_place = true;
-    if (made_writable) now.mode = mode;
-    status = fsy_meta_apply(j, (fsy_subject){FSY_BY_FD, fd, ""}, &in->want, &now,
-                            (fsy_subject){FSY_BY_FD, in->fd, ""}, r);
-  } else if (made_writable) {
-    (void)fchmod(fd, mode & 07777);
-  }
-  if (!status && (j->opt.flags & FSY_OPT_FSYNC) && fsync(fd) < 0) status = fsy_fail(r, -errno, FSY_STAGE_SYNC);
-  close(fd);
-  if (!status) __atomic_fetch_add(&j->task->ring->control->files_done, 1, __ATOMIC_RELAXED);
-  return status;
+  return fsy_landing_close(j, &in->want, in->fd, &to, name, true, r);
 }
 
 /* ---- by type ----------------------------------------------------------------------------------------------------------- */
 
 static int copy_regular(fsy_job *j, const fsy_entry *entry, const char *name, bool exists, fsy_result *r) {
-  reading in;
+  fsy_reading in;
   in.want = *entry;
   in.retried = false;
   in.fd = fsy_open_source(j, entry->name, j->opt.flags & FSY_OPT_FOLLOW);
@@ -325,10 +193,21 @@ static int copy_regular(fsy_job *j, const fsy_entry *entry, const char *name, bo
   return status;
 }
 
-/* Attributes of an entry that is not opened: through O_PATH. -1 when there are none to read. */
 int fsy_open_attrs(fsy_job *j, const fsy_entry *entry) {
   if (!fsy_attr_mask(j->opt.flags) || (!entry->attrs && !(entry->flags & FSY_ROW_ATTR_FAILED))) return -1;
   return openat(j->source_dir, entry->name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+}
+
+fsy_attrs_from fsy_attrs_open(fsy_job *j, const fsy_entry *entry, fsy_entry *want, int *opened) {
+  *want = *entry;
+  *opened = -1;
+  if (j->received) return j->received->attrs;
+  *opened = fsy_open_attrs(j, entry);
+  if (*opened < 0) {
+    want->attrs = 0;
+    want->flags &= ~FSY_ROW_ATTR_FAILED;
+  }
+  return fsy_attrs_of(*opened < 0 ? FSY_BY_FD : FSY_BY_PATH_FD, *opened);
 }
 
 static int apply_to_symlink(fsy_job *j, const fsy_entry *entry, int dir, const char *name, fsy_state *now,
@@ -339,15 +218,11 @@ static int apply_to_symlink(fsy_job *j, const fsy_entry *entry, int dir, const c
     now->gid = st.st_gid;
     now->mode = st.st_mode;
   }
-  int attrs = fsy_open_attrs(j, entry);
-  fsy_entry want = *entry;
-  if (attrs < 0) {
-    want.attrs = 0;
-    want.flags &= ~FSY_ROW_ATTR_FAILED;
-  }
-  int status = fsy_meta_apply(j, (fsy_subject){FSY_BY_NAME, dir, name}, &want, now,
-                              attrs < 0 ? nowhere : (fsy_subject){FSY_BY_PATH_FD, attrs, ""}, r);
-  if (attrs >= 0) close(attrs);
+  fsy_entry want;
+  int opened;
+  fsy_attrs_from attrs = fsy_attrs_open(j, entry, &want, &opened);
+  int status = fsy_meta_apply(j, (fsy_subject){FSY_BY_NAME, dir, name}, &want, now, attrs, r);
+  if (opened >= 0) close(opened);
   return status;
 }
 
@@ -398,17 +273,13 @@ static int copy_special(fsy_job *j, const fsy_entry *entry, const char *name, bo
     now.mode_known = true;
     now.attrs_possible = true;
     fsy_inherit_old(j, entry, name, exists, &now);
-    int attrs = fsy_open_attrs(j, entry);
+    fsy_entry want;
+    int opened;
+    fsy_attrs_from attrs = fsy_attrs_open(j, entry, &want, &opened);
     /* a default ACL above may have given it one that the source does not have */
-    if (attrs < 0) now.attrs_possible = fsy_attr_mask(j->opt.flags) & FSY_ATTR_ACLS;
-    fsy_entry want = *entry;
-    if (attrs < 0) {
-      want.attrs = 0;
-      want.flags &= ~FSY_ROW_ATTR_FAILED;
-    }
-    status = fsy_meta_apply(j, (fsy_subject){FSY_BY_PATH_FD, fd, ""}, &want, &now,
-                            attrs < 0 ? nowhere : (fsy_subject){FSY_BY_PATH_FD, attrs, ""}, r);
-    if (attrs >= 0) close(attrs);
+    if (opened < 0) now.attrs_possible = fsy_attr_mask(j->opt.flags) & FSY_ATTR_ACLS;
+    status = fsy_meta_apply(j, (fsy_subject){FSY_BY_PATH_FD, fd, ""}, &want, &now, attrs, r);
+    if (opened >= 0) close(opened);
   }
   if (fd >= 0) close(fd);
   if (!status) return fsy_publish_name(j, j->target_dir, temp, name, exists, r);
@@ -449,7 +320,7 @@ int fsy_op_copy(fsy_task *t) {
 
 /* ---- repair: metadata only ------------------------------------------------------------------------------------------------ */
 
-static int repair_entry(fsy_job *j, const fsy_entry *entry, const char *name, bool exists, fsy_result *r) {
+int fsy_repair_entry(fsy_job *j, const fsy_entry *entry, const char *name, bool exists, fsy_result *r) {
   (void)exists;
   bool self = !*name;
   bool follow = j->opt.flags & FSY_OPT_FOLLOW;
@@ -465,11 +336,14 @@ static int repair_entry(fsy_job *j, const fsy_entry *entry, const char *name, bo
   if (fstat(target.fd, &st) < 0) status = -errno;
   else if ((st.st_mode & S_IFMT) != (entry->mode & S_IFMT)) status = -ESTALE;
   if (status) fsy_fail(r, status, FSY_STAGE_META);
-  fsy_subject source = {FSY_BY_FD, self ? j->source_dir : -1, ""};
-  if (!status && fsy_attr_mask(j->opt.flags) && !self) {
-    source.by = FSY_BY_PATH_FD;
-    source.fd = openat(j->source_dir, entry->name, O_PATH | O_CLOEXEC | (follow ? 0 : O_NOFOLLOW));
-    if (source.fd < 0) status = fsy_fail(r, -errno, FSY_STAGE_OPEN_SOURCE);
+  /* without a source it has no attributes, and those that the target carries go */
+  bool bare = !j->received && j->source_dir < 0;
+  fsy_attrs_from source = j->received ? j->received->attrs : fsy_attrs_of(FSY_BY_FD, self ? j->source_dir : -1);
+  int opened = -1;
+  if (!status && !j->received && !bare && fsy_attr_mask(j->opt.flags) && !self) {
+    opened = openat(j->source_dir, entry->name, O_PATH | O_CLOEXEC | (follow ? 0 : O_NOFOLLOW));
+    if (opened < 0) status = fsy_fail(r, -errno, FSY_STAGE_OPEN_SOURCE);
+    source = fsy_attrs_of(FSY_BY_PATH_FD, opened);
   }
   if (!status) {
     fsy_state now;
@@ -478,11 +352,11 @@ static int repair_entry(fsy_job *j, const fsy_entry *entry, const char *name, bo
     now.uid = st.st_uid;
     now.gid = st.st_gid;
     now.mode_known = true;
-    now.attrs_possible = source.fd >= 0;
+    now.attrs_possible = true; /* looked at only when attributes are preserved */
     now.in_place = true;
     status = fsy_meta_apply(j, target, entry, &now, source, r);
   }
-  if (!self && source.fd >= 0) close(source.fd);
+  if (opened >= 0) close(opened);
   if (!self) close(target.fd);
   return status;
 }
@@ -490,5 +364,5 @@ static int repair_entry(fsy_job *j, const fsy_entry *entry, const char *name, bo
 int fsy_op_repair(fsy_task *t) {
   fsy_job job;
   int status = fsy_job_open(&job, t);
-  return status ? status : fsy_for_rows(&job, true, repair_entry);
+  return status ? status : fsy_for_rows(&job, true, fsy_repair_entry);
 }

@@ -162,26 +162,29 @@ int fsy_flow_delta(fsy_flow *f, int64_t offset, int64_t length) {
   return 0;
 }
 
-/* A hole in the source where the target may have old data. */
-static int make_hole(fsy_flow *f, int64_t offset, int64_t length) {
-  if (!f->basis || length <= 0) return 0;
+int fsy_make_hole(fsy_task *t, int fd, int64_t offset, int64_t length) {
   const int punch = 2 | 1; /* FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE */
-  if (fallocate(f->target, punch, offset, length) == 0) return 0;
+  if (fallocate(fd, punch, offset, length) == 0) return 0;
   if (errno != EOPNOTSUPP && errno != ENOSYS && errno != EINVAL) return -errno;
   struct stat st;
-  if (fstat(f->target, &st) < 0) return -errno;
+  if (fstat(fd, &st) < 0) return -errno;
   if (length > st.st_size - offset) length = st.st_size - offset; /* behind the end truncation makes the hole */
-  fsy_buffer *io = &f->job->task->worker->io;
+  fsy_buffer *io = &t->worker->io;
   if (!fsy_reserve(io, FSY_IO_BYTES)) return -ENOMEM;
   memset(io->at, 0, FSY_IO_BYTES);
   for (int64_t done = 0; done < length;) {
-    if (fsy_cancelled(f->job->task->ring)) return -ECANCELED;
+    if (fsy_cancelled(t->ring)) return -ECANCELED;
     int64_t bytes = length - done < FSY_IO_BYTES ? length - done : FSY_IO_BYTES;
-    int status = fsy_pwrite_full(f->target, io->at, bytes, offset + done);
+    int status = fsy_pwrite_full(fd, io->at, bytes, offset + done);
     if (status) return status;
     done += bytes;
   }
   return 0;
+}
+
+/* A hole in the source where the target may have old data. */
+static int make_hole(fsy_flow *f, int64_t offset, int64_t length) {
+  return f->basis && length > 0 ? fsy_make_hole(f->job->task, f->target, offset, length) : 0;
 }
 
 int fsy_flow_sparse(fsy_flow *f, int64_t offset, int64_t length, bool compare) {

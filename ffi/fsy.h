@@ -27,7 +27,7 @@
 extern "C" {
 #endif
 
-#define FSY_ABI 1u
+#define FSY_ABI 2u
 
 #define FSY_ARENA_BYTES (1ull << 31) /* address space only; pages are committed when touched */
 #define FSY_SQ_SIZE 1024u            /* requests that may be outstanding; power of two */
@@ -127,7 +127,9 @@ typedef struct fsy_result {
 } fsy_result;           /* 48 bytes */
 
 enum { FSY_METHOD_NONE, FSY_METHOD_CLONE, FSY_METHOD_COPY_FILE_RANGE, FSY_METHOD_SENDFILE, FSY_METHOD_MMAP,
-       FSY_METHOD_READ_WRITE, FSY_METHOD_DELTA /* only differing blocks were written */, FSY_METHOD_COUNT };
+       FSY_METHOD_READ_WRITE, FSY_METHOD_DELTA /* only differing blocks were written */,
+       FSY_METHOD_RENAME /* none of the library's: the session's number for a move */,
+       FSY_METHOD_STREAM /* came from another process */, FSY_METHOD_COUNT };
 enum { FSY_STAGE_NONE, FSY_STAGE_OPEN_SOURCE, FSY_STAGE_READ, FSY_STAGE_CREATE, FSY_STAGE_WRITE, FSY_STAGE_META,
        FSY_STAGE_VERIFY, FSY_STAGE_SYNC, FSY_STAGE_BACKUP, FSY_STAGE_PUBLISH, FSY_STAGE_DELETE };
 #define FSY_WARN_OWNER 1u
@@ -194,7 +196,7 @@ typedef struct fsy_sqe {
   uint32_t path;     /* arena offset of a NUL-terminated path, or of `count` of them packed */
   uint32_t path_bytes; /* bytes at `path`, all NULs included */
   uint32_t extra;    /* per operation */
-  uint32_t reserved0;
+  uint32_t need;     /* SEND, RECEIVE: id of the need, not 0 */
   double offset;
   double length;
   uint32_t reserved[12];
@@ -239,7 +241,8 @@ enum {
   FSY_OP_COPY,
 
   /* Applies the metadata of rows of `batch` to the entries of the same names below fd1; xattrs and ACLs are read
-   * below fd0. Row number == batch.count means directory fd1 itself (and fd0 itself as source of attributes). */
+   * below fd0. Row number == batch.count means directory fd1 itself (and fd0 itself as source of attributes). fd0
+   * FSY_NO_FD: the rows have no xattrs and ACLs, those of the target go. */
   FSY_OP_REPAIR,
 
   /* One large file, in steps. BEGIN opens row rows[0] below fd0 and a temporary in fd1, tries a clone; completion:
@@ -247,7 +250,8 @@ enum {
    * that an earlier run left (the part is found by name and locked). RANGE copies offset..offset+length (data
    * extents only with SPARSE), `flags` FSY_LARGE_COMPARE: writes only blocks that differ. COMMIT checks that the
    * source did not change, applies metadata, verifies, publishes, and closes both. ABORT closes both;
-   * FSY_LARGE_KEEP keeps the temporary for the next run. COMMIT and ABORT name the row again; their fd0/fd1 are
+   * FSY_LARGE_KEEP keeps the temporary for the next run. BEGIN with fd0 FSY_NO_FD: the content comes from another
+   * process, by RECEIVE; nothing is opened, compared or cloned but the old target as a basis (FSY_OPT_DELTA). COMMIT and ABORT name the row again; their fd0/fd1 are
    * the directories and `extra` points at two int32: source and temporary. */
   FSY_OP_LARGE_BEGIN,
   FSY_OP_LARGE_RANGE,
@@ -284,6 +288,36 @@ enum {
    * below fd0; a locked one is left and answers -EWOULDBLOCK. */
   FSY_OP_SWEEP,
 
+  /* XXH3-128 (canonical) of each `extra` bytes of offset..offset+length of fd0, the last block may be shorter: `count`
+   * digests of 16 bytes at `results`. -EBADMSG when the file ends before. */
+  FSY_OP_HASH_BLOCKS,
+
+  /* Takes the connected stream socket fd0 (owned from here on, see fsy_duplicate) and sends or receives frames
+   * (docs/protocol.md) on a thread of its own. `flags`: FSY_STREAM_SEND or _RECEIVE; `extra`: a number by which
+   * STREAM_END names it; `length`: milliseconds without progress inside a frame that end it, 0: none; `results`: a
+   * uint64 that counts its bytes, both directions, frames included. Completes when the stream has ended: result 0 by
+   * BYE or by STREAM_END, -EPROTO for a peer that broke the protocol, -ETIMEDOUT, -ECANCELED, or the socket's error;
+   * `bytes` the total, `flags` FSY_REASON_*. */
+  FSY_OP_STREAM,
+
+  /* Ends stream `extra`. Sending: it finishes the request at hand, says BYE and closes. Receiving: it stops at once.
+   * Answers 0 at once, also when there is no such stream any more. */
+  FSY_OP_STREAM_END,
+
+  /* Answers need `need` with rows of `batch`, read below fd0, by the first sending stream that is free; `flags`:
+   * FSY_WIRE_*. Item of row i: i, or uint32_t[count] at `extra`. Results per row. COMMIT and RANGE take one row. RANGE
+   * sends offset..offset+length; with `extra`: only blocks of that many bytes whose XXH3-128 differs from those at
+   * `path` (16 bytes each, `path_bytes`). Waits while no sending stream was opened yet; when the last one has ended
+   * everything answers -EPIPE until another is opened. */
+  FSY_OP_SEND,
+
+  /* Expects the answer to need `need` on any receiving stream; registered by fsy_submit itself. `flags`: FSY_WIRE_*.
+   * CONTENT, ATTRIBUTES: rows of `batch` are written to, or repaired in, fd1 as COPY and REPAIR do. RANGE: `fd1` is the
+   * large file's temporary, content lands inside offset..offset+length; `flags` of the completion is the stage of a
+   * failure. COMMIT: as LARGE_COMMIT; closes the descriptors at `extra`, however it ends. Completes when every item was
+   * answered, or with -EPIPE when the last receiving stream has ended. */
+  FSY_OP_RECEIVE,
+
   FSY_OP_COUNT
 };
 
@@ -305,6 +339,21 @@ enum {
 #define FSY_HASH_SHA256 1u
 #define FSY_CLOSE_QUIET 1u
 #define FSY_SYNC_FILESYSTEM 1u
+#define FSY_MAX_STREAMS 64u
+#define FSY_STREAM_SEND 0u
+#define FSY_STREAM_RECEIVE 1u
+#define FSY_WIRE_CONTENT 0u
+#define FSY_WIRE_ATTRIBUTES 1u
+#define FSY_WIRE_RANGE 2u
+#define FSY_WIRE_COMMIT 3u
+
+/* Why a stream ended, for the log. */
+enum { FSY_REASON_NONE, FSY_REASON_CLOSED /* by the peer, without BYE */, FSY_REASON_IDLE, FSY_REASON_SOCKET,
+       FSY_REASON_MEMORY, FSY_REASON_MAGIC, FSY_REASON_CRC, FSY_REASON_TYPE, FSY_REASON_FIELD /* must be 0 and is not */,
+       FSY_REASON_LENGTH, FSY_REASON_NEED /* never asked for */, FSY_REASON_ITEM /* out of range, or answered before */,
+       FSY_REASON_RECORD, FSY_REASON_ATTRIBUTES, FSY_REASON_ARCHIVE, FSY_REASON_ORDER /* a frame out of place */,
+       FSY_REASON_DATA /* content outside of the file or range, or not ascending */,
+       FSY_REASON_TALKS /* the peer sent on a stream that only receives */ };
 
 typedef struct fsy_probe {
   uint32_t same_filesystem;
@@ -355,6 +404,11 @@ FSY_API uint32_t fsy_reap(fsy_ring *ring);
 /* A zeroed-header block of at least `bytes`, 64-byte aligned; 0 when the arena is full. Contents are not zeroed. */
 FSY_API uint32_t fsy_alloc(fsy_ring *ring, uint32_t bytes);
 FSY_API void fsy_free(fsy_ring *ring, uint32_t block);
+/* Everything that waits or runs answers -ECANCELED soon. Sets control->cancel, which the owner clears when nothing is
+ * outstanding any more; unlike the mere flag it also reaches streams at rest and requests that wait for one. */
+FSY_API void fsy_cancel(fsy_ring *ring);
+/* A duplicate of `fd` for FSY_OP_STREAM, close-on-exec; or -errno. */
+FSY_API int32_t fsy_duplicate(int32_t fd);
 /* Raises RLIMIT_NOFILE's soft limit to the hard one; returns the limit now in force. */
 FSY_API uint32_t fsy_raise_nofile(void);
 /* Cancels what waits, joins the workers, unmaps. Blocks that the owner still maps must not be touched afterwards. */

@@ -2,7 +2,7 @@
 import { dlopen, ptr, toArrayBuffer } from "bun:ffi";
 import { fingerprint } from "./layout.ts";
 
-export const ABI = 1;
+export const ABI = 2;
 export const ARENA_BYTES = 2 ** 31;
 export const SQ_SIZE = 1024;
 export const CQ_SIZE = 1024;
@@ -30,6 +30,11 @@ export const Op = {
   sync: 15,
   probe: 16,
   sweep: 17,
+  hashBlocks: 18,
+  stream: 19,
+  streamEnd: 20,
+  send: 21,
+  receive: 22,
 } as const;
 export type Op = (typeof Op)[keyof typeof Op];
 const OP_COUNT = Object.keys(Op).length;
@@ -42,6 +47,8 @@ export const Method = {
   mmap: 4,
   readWrite: 5,
   delta: 6,
+  rename: 7,
+  stream: 8,
 } as const;
 const METHOD_COUNT = Object.keys(Method).length;
 
@@ -96,6 +103,31 @@ export const Hash = { xxh3: 0, sha256: 1 } as const;
 export const DIGEST_BYTES = 32;
 export const CLOSE_QUIET = 1;
 export const SYNC_FILESYSTEM = 1;
+export const MAX_STREAMS = 64;
+export const Stream = { send: 0, receive: 1 } as const;
+export const Wire = { content: 0, attributes: 1, range: 2, commit: 3 } as const;
+/** Why a stream ended; index = `FSY_REASON_*`. */
+export const REASONS = [
+  "none",
+  "closed",
+  "idle",
+  "socket",
+  "memory",
+  "magic",
+  "crc",
+  "type",
+  "field",
+  "length",
+  "need",
+  "item",
+  "record",
+  "attributes",
+  "archive",
+  "order",
+  "data",
+  "talks",
+] as const;
+export type Reason = (typeof REASONS)[number];
 export const KEEP_ID = 0xffffffff;
 export const SMALL_BYTES = 64 * 1024;
 export const MMAP_BYTES = 256 * 1024;
@@ -111,6 +143,8 @@ const SYMBOLS = {
   fsy_reap: { args: ["ptr"], returns: "u32" },
   fsy_alloc: { args: ["ptr", "u32"], returns: "u32" },
   fsy_free: { args: ["ptr", "u32"], returns: "void" },
+  fsy_cancel: { args: ["ptr"], returns: "void" },
+  fsy_duplicate: { args: ["i32"], returns: "i32" },
   fsy_raise_nofile: { args: [], returns: "u32" },
   fsy_close: { args: ["ptr"], returns: "void" },
 } as const;
@@ -135,6 +169,10 @@ export interface Ring {
   /** 0 when the arena is full. */
   alloc(bytes: number): number;
   free(block: number): void;
+  /** Everything that waits or runs answers -ECANCELED soon. */
+  cancel(): void;
+  /** A duplicate of a descriptor, for `Op.stream`; or a negative errno. */
+  duplicate(fd: number): number;
   close(): void;
 }
 
@@ -207,6 +245,11 @@ function wrap(symbols: Symbols, ring: Handle): Ring {
     free(block) {
       checkU32(block, "block");
       if (isOpen) fsy_free(ring, block);
+    },
+    cancel: () => symbols.fsy_cancel(alive()),
+    duplicate(fd) {
+      if (!(Number.isInteger(fd) && fd >= 0 && fd <= 0x7fffffff)) throw new RangeError(`descriptor: ${fd}`);
+      return symbols.fsy_duplicate(fd);
     },
     close() {
       if (!isOpen) return;

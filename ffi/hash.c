@@ -28,6 +28,70 @@
 
 uint64_t fsy_xxh3(const void *data, size_t bytes) { return XXH3_64bits(data, bytes); }
 
+_Static_assert(sizeof(fsy_hasher) >= sizeof(XXH3_state_t) && _Alignof(fsy_hasher) >= 64, "room for the state");
+
+static XXH3_state_t *state_of(fsy_hasher *h) { return (XXH3_state_t *)(void *)h->state; }
+
+static void put_canonical(uint8_t digest[16], XXH128_hash_t hash) {
+  XXH128_canonical_t canonical;
+  XXH128_canonicalFromHash(&canonical, hash);
+  memcpy(digest, canonical.digest, sizeof(canonical.digest));
+}
+
+void fsy_hasher_open(fsy_hasher *h) { (void)XXH3_128bits_reset(state_of(h)); }
+
+void fsy_hasher_add(fsy_hasher *h, const void *data, size_t bytes) {
+  (void)XXH3_128bits_update(state_of(h), data, bytes);
+}
+
+void fsy_hasher_zeros(fsy_hasher *h, int64_t bytes) {
+  static const uint8_t zeros[4096];
+  for (; bytes > 0; bytes -= (int64_t)sizeof(zeros))
+    fsy_hasher_add(h, zeros, bytes < (int64_t)sizeof(zeros) ? (size_t)bytes : sizeof(zeros));
+}
+
+void fsy_hasher_close(fsy_hasher *h, uint8_t digest[16]) { put_canonical(digest, XXH3_128bits_digest(state_of(h))); }
+
+void fsy_xxh128(const void *data, size_t bytes, uint8_t digest[16]) { put_canonical(digest, XXH3_128bits(data, bytes)); }
+
+int fsy_hash_range(fsy_task *t, int fd, int64_t offset, int64_t length, uint8_t digest[16]) {
+  fsy_buffer *io = &t->worker->io;
+  if (!fsy_reserve(io, FSY_IO_BYTES)) return -ENOMEM;
+  fsy_hasher h;
+  fsy_hasher_open(&h);
+  while (length > 0) {
+    if (fsy_cancelled(t->ring)) return -ECANCELED;
+    int64_t bytes = length < FSY_IO_BYTES ? length : FSY_IO_BYTES;
+    int64_t got = fsy_pread_full(fd, io->at, bytes, offset);
+    if (got < 0) return (int)got;
+    if (got != bytes) return -EBADMSG;
+    fsy_hasher_add(&h, io->at, (size_t)got);
+    offset += got;
+    length -= got;
+  }
+  fsy_hasher_close(&h, digest);
+  return 0;
+}
+
+int fsy_op_hash_blocks(fsy_task *t) {
+  const fsy_sqe *q = &t->sqe;
+  if (!(q->offset >= 0 && q->length >= 0 && q->offset + q->length < 9007199254740992.0) || q->extra == 0) return -EINVAL;
+  int64_t offset = (int64_t)q->offset, left = (int64_t)q->length;
+  if ((left + q->extra - 1) / q->extra != q->count) return -EINVAL;
+  uint8_t *digests = fsy_at(t->ring, q->results, (uint64_t)q->count * 16);
+  if (!digests) return -EINVAL;
+  for (uint32_t i = 0; i < q->count; i++) {
+    int64_t bytes = left < q->extra ? left : q->extra;
+    int error = FSY_FAULT("read");
+    int status = error ? -error : fsy_hash_range(t, q->fd0, offset, bytes, digests + (size_t)i * 16);
+    if (status) return status;
+    offset += bytes;
+    left -= bytes;
+  }
+  t->cqe.count = q->count;
+  return 0;
+}
+
 static int hash_pass(fsy_job *j, int fd, bool sha, uint8_t digest[DIGEST_BYTES], int64_t *total) {
   fsy_buffer *io = &j->task->worker->io;
   if (!fsy_reserve(io, FSY_IO_BYTES)) return -ENOMEM;

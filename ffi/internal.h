@@ -31,6 +31,7 @@
 #define FSY_LINK_MAX 4096u             /* PATH_MAX: the longest link text Linux stores */
 #define FSY_XATTR_VALUE_MAX 65536u     /* XATTR_SIZE_MAX */
 #define FSY_XATTR_LIST_CAP (1u << 20)
+#define FSY_ATTRS_MAX (2 << 20)        /* all attributes of one item on the wire */
 #define FSY_IO_BYTES (256u << 10)      /* a worker's copy buffer: stays in the L2 cache */
 #define FSY_SLICE_BYTES (8ll << 20)    /* between two looks at the cancel flag and the token bucket */
 #define FSY_DELTA_BYTES (128u << 10)   /* unit of comparing in place */
@@ -50,6 +51,7 @@ void fsy_fault_reset(void); /* a new plan counts from 1 */
 /* ---- ring, worker, task ------------------------------------------------------------------------------------ */
 
 typedef struct fsy_heap fsy_heap;
+typedef struct fsy_wire fsy_wire;
 
 /* A buffer that grows and is kept by its worker. */
 typedef struct fsy_buffer {
@@ -125,6 +127,8 @@ struct fsy_ring {
   pthread_mutex_t pace_lock;
   double pace_next; /* seconds on the monotonic clock when the bucket is level again */
 
+  fsy_wire *wire; /* streams, and the requests that they serve: wire.h */
+
   pthread_mutex_t pair_lock;
   uint32_t pairs;
   fsy_pair pair[FSY_PAIRS];
@@ -153,6 +157,15 @@ fsy_pair *fsy_pair_of(fsy_ring *ring, uint32_t source_dev, uint32_t target_dev);
 /* At least `bytes` in `buffer`, contents kept. False when out of memory. */
 bool fsy_reserve(fsy_buffer *buffer, size_t bytes);
 double fsy_now(void);
+/* ring.c, for threads beside the workers: a worker with its buffers, the thread itself (all signals blocked), and the
+ * end of a request. */
+fsy_worker *fsy_worker_new(fsy_ring *ring);
+void fsy_worker_free(fsy_worker *worker);
+int fsy_thread_start(pthread_t *thread, void *(*run)(void *), void *argument);
+void fsy_task_open(fsy_task *t, fsy_ring *ring, fsy_worker *worker, const fsy_sqe *sqe);
+void fsy_complete(fsy_ring *ring, const fsy_task *t);
+/* Announces completions that nobody was woken for; before a thread rests. */
+void fsy_pay_wake(fsy_ring *ring);
 
 /* heap.c: blocks inside the arena. Thread-safe. */
 fsy_heap *fsy_heap_open(uint8_t *base, uint64_t from, uint64_t bytes, uint64_t *used);
@@ -237,6 +250,24 @@ typedef struct fsy_state {
   uint32_t old_mode, old_uid, old_gid;
 } fsy_state;
 
+/* Where an entry's attributes are read: at a subject, or in memory, where they came over the wire. */
+typedef struct fsy_attrs_from {
+  fsy_subject place;   /* fd < 0 and no blob: there are none */
+  const uint8_t *blob; /* checked with fsy_attrs_ok */
+  size_t bytes;
+  int error; /* positive errno: they could not be read, so the target's stay */
+} fsy_attrs_from;
+static inline fsy_attrs_from fsy_attrs_of(fsy_by by, int fd) {
+  return (fsy_attrs_from){{by, fd, ""}, NULL, 0, 0};
+}
+
+/* What came with an entry's content from another process. */
+typedef struct fsy_received {
+  fsy_attrs_from attrs;
+  bool hashed;
+  uint8_t digest[16]; /* XXH3-128, canonical */
+} fsy_received;
+
 /* attrs_linux.c */
 #define FSY_ATTR_XATTRS 1u
 #define FSY_ATTR_ACLS 2u
@@ -249,8 +280,13 @@ int fsy_attrs_digest(fsy_task *t, int dir, const char *name, bool follow, uint32
  * NFSv4 ACLs; true: only those (they must follow chmod). Returns a mask of FSY_SYNC_*. */
 #define FSY_SYNC_SET_ACCESS 1u
 #define FSY_SYNC_HAS_LATE 2u
-uint32_t fsy_attrs_sync(fsy_task *t, fsy_subject source, fsy_subject target, uint32_t which, bool target_bare, bool late,
-                   fsy_result *r);
+uint32_t fsy_attrs_sync(fsy_task *t, fsy_attrs_from source, fsy_subject target, uint32_t which, bool target_bare,
+                        bool late, fsy_result *r);
+/* Appends what `s` carries of `which` behind `at` of `to`, in the form of the wire. Bytes, or -errno. Uses the worker's
+ * `names`; `to` may be its `values`. */
+ssize_t fsy_attrs_gather(fsy_task *t, fsy_subject s, uint32_t which, fsy_buffer *to, size_t at);
+/* Whether the bytes are attributes in the form of the wire: bounds, names that can be names, ascending. */
+bool fsy_attrs_ok(const uint8_t *blob, size_t bytes);
 /* Whether a descriptor carries any attribute of `which`. */
 bool fsy_attrs_any(fsy_task *t, int fd, uint32_t which);
 bool fsy_has_default_acl(int dir);
@@ -262,6 +298,7 @@ typedef struct fsy_job {
   fsy_task *task;
   fsy_options opt;
   int source_dir, target_dir, backup_dir, temp_dir; /* temp_dir equals target_dir unless fd3 is given */
+  const fsy_received *received; /* the entry at hand came from another process; NULL: it is read below source_dir */
   const char *suffix;
   bool may_chown; /* CAP_CHOWN */
   uint32_t euid;
@@ -293,7 +330,7 @@ int fsy_for_rows(fsy_job *j, bool self_row, fsy_each one);
 
 /* meta_linux.c: owner, xattrs, ACLs, mode, times, in this order. 0, or -errno when the target is damaged (EIO, ENOSPC);
  * what merely is not permitted becomes a warning. `attrs_from` is where xattrs are read. */
-int fsy_meta_apply(fsy_job *j, fsy_subject target, const fsy_entry *want, fsy_state *now, fsy_subject attrs_from,
+int fsy_meta_apply(fsy_job *j, fsy_subject target, const fsy_entry *want, fsy_state *now, fsy_attrs_from attrs_from,
                    fsy_result *r);
 uint32_t fsy_new_mode(const fsy_job *j, const fsy_entry *want);
 
@@ -323,6 +360,8 @@ int fsy_flow_range(fsy_flow *f, int64_t offset, int64_t length);
 /* Same, data extents only. */
 int fsy_flow_sparse(fsy_flow *f, int64_t offset, int64_t length, bool compare);
 int fsy_flow_delta(fsy_flow *f, int64_t offset, int64_t length);
+/* A hole, or zeros, where old content was. */
+int fsy_make_hole(fsy_task *t, int fd, int64_t offset, int64_t length);
 bool fsy_falls(int error);
 int fsy_verify(fsy_task *t, int source, int target, int64_t size, bool readback);
 
@@ -338,7 +377,20 @@ int fsy_pwrite_full(int fd, const uint8_t *from, int64_t bytes, int64_t offset);
 
 /* copy_file.c */
 int fsy_copy_entry(fsy_job *j, const fsy_entry *entry, const char *name, bool exists, fsy_result *r);
+/* Metadata only; the directory itself when `name` is empty. */
+int fsy_repair_entry(fsy_job *j, const fsy_entry *entry, const char *name, bool exists, fsy_result *r);
 int fsy_open_source(fsy_job *j, const char *name, bool follow);
+
+/* The source as it is being read. */
+typedef struct fsy_reading {
+  int fd;
+  fsy_entry want; /* the row, or the fresh stat after a change */
+  bool retried;
+} fsy_reading;
+/* After a pass over the data: 0 the file is what `want` says, 1 read again, -errno. `whole`: the pass saw all of it. */
+int fsy_reading_check(fsy_job *j, fsy_reading *in, bool whole, fsy_result *r);
+/* A file of at most `most` bytes into `to` from `at` on, read again when it changed. -EFBIG: it has grown beyond. */
+int fsy_read_small(fsy_job *j, fsy_reading *in, fsy_buffer *to, size_t at, int64_t most, fsy_result *r);
 
 /* ---- making things visible --------------------------------------------------------------------------------------- */
 
@@ -349,16 +401,44 @@ typedef struct fsy_temp {
   char name[48];
 } fsy_temp;
 
+/* landing.c: a regular file in the target between its opening and its end. */
+typedef struct fsy_landing {
+  int fd;         /* for whoever writes the data */
+  bool in_place;
+  int64_t basis;  /* in place: size of the old content */
+  fsy_temp temp;  /* otherwise */
+  fsy_state now;
+  bool made_writable;
+  uint32_t mode_before;
+} fsy_landing;
+/* All return 0 or a negative errno that stands in the result; nothing is left open then. */
+int fsy_landing_temp(fsy_job *j, const fsy_entry *want, fsy_landing *to, fsy_result *r);
+/* 1: there is no file to write into. `source` is compared with it when >= 0. */
+int fsy_landing_in_place(fsy_job *j, int source, const char *name, fsy_landing *to, fsy_result *r);
+/* One of the two, as the options want it. */
+int fsy_landing_open(fsy_job *j, const fsy_entry *want, const char *name, bool exists, fsy_landing *to, fsy_result *r);
+/* All of the content from memory. */
+int fsy_landing_whole(fsy_job *j, fsy_landing *to, const uint8_t *data, int64_t size, uint32_t method, fsy_result *r);
+/* Verifies, applies metadata, syncs, publishes. `source`: descriptor of what was copied; unused with j->received. */
+int fsy_landing_close(fsy_job *j, const fsy_entry *want, int source, fsy_landing *to, const char *name, bool exists,
+                      fsy_result *r);
+void fsy_landing_drop(fsy_landing *to);
+/* What the old object under the name hands on to the new one, where that is not the source's business. */
+void fsy_inherit_old(fsy_job *j, const fsy_entry *entry, const char *name, bool exists, fsy_state *now);
+/* -EBADMSG when the stretch of `fd` has another XXH3-128; `readback`: as it is on disk. */
+int fsy_verify_digest(fsy_task *t, int fd, int64_t offset, int64_t length, const uint8_t digest[16], bool readback);
+
 /* publish.c */
 void fsy_temp_name(fsy_job *j, char name[48]);
 /* A new, invisible file of mode at most `mode` in the job's temp directory; learns what new files look like. */
 int fsy_temp_open(fsy_job *j, uint32_t mode, fsy_temp *temp, fsy_state *now);
 void fsy_temp_drop(fsy_temp *temp);
 /* Gives the finished file its name, replacing what stands there (backed up first when asked). 0 or -errno. */
-/* What the old object under the name hands on to the new one, where that is not the source's business. */
-void fsy_inherit_old(fsy_job *j, const fsy_entry *entry, const char *name, bool exists, fsy_state *now);
 /* The source of attributes, through O_PATH; -1 when there are none to read. */
 int fsy_open_attrs(fsy_job *j, const fsy_entry *entry);
+/* The same from disk or from the wire; `want` is the entry with what was found out about its attributes, `opened` is
+ * to be closed when >= 0. */
+fsy_attrs_from fsy_attrs_open(fsy_job *j, const fsy_entry *entry, fsy_entry *want, int *opened);
 int fsy_publish_temp(fsy_job *j, fsy_temp *temp, const fsy_entry *entry, const char *name, bool exists, fsy_result *r);
 /* Same for something that stands under a temporary name in `temp_dir`. The name is gone afterwards, also on failure. */
 int fsy_publish_name(fsy_job *j, int temp_dir, const char *temp, const char *name, bool exists, fsy_result *r);
@@ -388,6 +468,17 @@ void fsy_sha256_open(fsy_sha256 *s, bool fast);
 void fsy_sha256_add(fsy_sha256 *s, const void *data, size_t bytes);
 void fsy_sha256_close(fsy_sha256 *s, uint8_t digest[32]);
 uint64_t fsy_xxh3(const void *data, size_t bytes);
+/* XXH3-128 in pieces; digests are canonical (big-endian). */
+typedef struct fsy_hasher {
+  _Alignas(64) uint8_t state[576];
+} fsy_hasher;
+void fsy_hasher_open(fsy_hasher *h);
+void fsy_hasher_add(fsy_hasher *h, const void *data, size_t bytes);
+void fsy_hasher_zeros(fsy_hasher *h, int64_t bytes);
+void fsy_hasher_close(fsy_hasher *h, uint8_t digest[16]);
+void fsy_xxh128(const void *data, size_t bytes, uint8_t digest[16]);
+/* Of a stretch of a descriptor; -EBADMSG when it ends before. */
+int fsy_hash_range(fsy_task *t, int fd, int64_t offset, int64_t length, uint8_t digest[16]);
 
 /* ---- operations ---------------------------------------------------------------------------------------------------- */
 int fsy_op_walk(fsy_task *t);
@@ -399,6 +490,8 @@ int fsy_op_large_begin(fsy_task *t);
 int fsy_op_large_range(fsy_task *t);
 int fsy_op_large_commit(fsy_task *t);
 int fsy_op_large_abort(fsy_task *t);
+/* COMMIT of a file whose content came from another process; leaves the descriptors open. */
+int fsy_large_commit_received(fsy_task *t, const fsy_received *from);
 int fsy_op_delete(fsy_task *t);
 int fsy_op_link(fsy_task *t);
 int fsy_op_hash(fsy_task *t);
@@ -407,5 +500,6 @@ int fsy_op_close(fsy_task *t);
 int fsy_op_sync(fsy_task *t);
 int fsy_op_probe(fsy_task *t);
 int fsy_op_sweep(fsy_task *t);
+int fsy_op_hash_blocks(fsy_task *t);
 
 #endif

@@ -57,6 +57,7 @@ int fsy_job_open(fsy_job *j, fsy_task *t) {
 
 void fsy_job_whole(fsy_job *whole, const fsy_job *of, int source_dir, int target_dir) {
   *whole = *of;
+  whole->received = NULL;
   whole->source_dir = source_dir;
   whole->target_dir = whole->temp_dir = target_dir;
   whole->backup_dir = FSY_NO_FD;

@@ -84,13 +84,16 @@ int fsy_op_large_begin(fsy_task *t) {
   fsy_result *r = l.result;
   if (fsy_cancelled(t->ring)) return r->status = -ECANCELED;
   fsy_job *j = &l.job;
-  int source = fsy_open_source(j, l.entry.name, j->opt.flags & FSY_OPT_FOLLOW);
-  if (source < 0) return fsy_fail(r, source, FSY_STAGE_OPEN_SOURCE);
-  struct stat st;
-  if (fstat(source, &st) < 0) status = fsy_fail(r, -errno, FSY_STAGE_READ);
-  else if (!fsy_entry_same(&l.entry, &st)) {
-    r->flags |= FSY_ITEM_CHANGED;
-    status = fsy_fail(r, -EBUSY, FSY_STAGE_READ);
+  int source = FSY_NO_FD; /* without a source directory the content comes from another process */
+  struct stat st = {0};
+  if (t->sqe.fd0 >= 0) {
+    source = fsy_open_source(j, l.entry.name, j->opt.flags & FSY_OPT_FOLLOW);
+    if (source < 0) return fsy_fail(r, source, FSY_STAGE_OPEN_SOURCE);
+    if (fstat(source, &st) < 0) status = fsy_fail(r, -errno, FSY_STAGE_READ);
+    else if (!fsy_entry_same(&l.entry, &st)) {
+      r->flags |= FSY_ITEM_CHANGED;
+      status = fsy_fail(r, -EBUSY, FSY_STAGE_READ);
+    }
   }
   int target = -1;
   int64_t has = 0;
@@ -101,7 +104,7 @@ int fsy_op_large_begin(fsy_task *t) {
     if (target >= 0 && fstat(target, &old) == 0 && S_ISREG(old.st_mode)) {
       in_place = true;
       has = old.st_size;
-      if (old.st_dev == st.st_dev && old.st_ino == st.st_ino) status = fsy_fail(r, -EINVAL, FSY_STAGE_CREATE);
+      if (source >= 0 && old.st_dev == st.st_dev && old.st_ino == st.st_ino) status = fsy_fail(r, -EINVAL, FSY_STAGE_CREATE);
       if (!status && j->backup_dir >= 0) status = fsy_backup(j, l.name, true, r);
     } else {
       if (target >= 0) close(target);
@@ -124,11 +127,14 @@ int fsy_op_large_begin(fsy_task *t) {
   int64_t size = l.entry.size;
   bool cloned = false;
   if (!status && !in_place && has == 0) {
-    fsy_flow flow;
-    fsy_flow_open(&flow, j, source, target, l.entry.dev, size);
-    int done = fsy_flow_clone(&flow, size);
-    r->refused = flow.refused;
-    r->refused_errno = flow.refused_errno;
+    int done = 1;
+    if (source >= 0) {
+      fsy_flow flow;
+      fsy_flow_open(&flow, j, source, target, l.entry.dev, size);
+      done = fsy_flow_clone(&flow, size);
+      r->refused = flow.refused;
+      r->refused_errno = flow.refused_errno;
+    }
     if (done == 0) cloned = true;
     else if (done < 0) status = fsy_fail(r, done, FSY_STAGE_WRITE);
     else if (l.exists && (j->opt.flags & FSY_OPT_DELTA)) { /* the old file's blocks as a basis to compare with */
@@ -143,7 +149,7 @@ int fsy_op_large_begin(fsy_task *t) {
   if (!status && !cloned && (has > size ? !in_place : has < size) && ftruncate(target, size) < 0)
     status = fsy_fail(r, -errno, FSY_STAGE_WRITE);
   if (status) {
-    close(source);
+    if (source >= 0) close(source);
     if (target >= 0) close(target);
     return status;
   }
@@ -196,15 +202,17 @@ static int commit(large *l, fsy_task *t, int source, int target) {
   fsy_result *r = l->result;
   struct stat st, named = {0};
   if (fsy_cancelled(t->ring)) return fsy_fail(r, -ECANCELED, FSY_STAGE_PUBLISH);
-  if (fstat(source, &st) < 0) return fsy_fail(r, -errno, FSY_STAGE_READ);
-  if (FSY_FAULT("changed") || !fsy_entry_same(&l->entry, &st)) {
-    r->flags |= FSY_ITEM_CHANGED;
-    return fsy_fail(r, -EBUSY, FSY_STAGE_READ);
+  if (!j->received) {
+    if (fstat(source, &st) < 0) return fsy_fail(r, -errno, FSY_STAGE_READ);
+    if (FSY_FAULT("changed") || !fsy_entry_same(&l->entry, &st)) {
+      r->flags |= FSY_ITEM_CHANGED;
+      return fsy_fail(r, -EBUSY, FSY_STAGE_READ);
+    }
   }
   if (fstat(target, &st) < 0) return fsy_fail(r, -errno, FSY_STAGE_WRITE);
   if (st.st_size != l->entry.size && ftruncate(target, l->entry.size) < 0)
     return fsy_fail(r, -errno, FSY_STAGE_WRITE);
-  if (j->opt.flags & (FSY_OPT_VERIFY | FSY_OPT_READBACK)) {
+  if (!j->received && (j->opt.flags & (FSY_OPT_VERIFY | FSY_OPT_READBACK))) { /* received ranges were verified one by one */
     int status = fsy_verify(t, source, target, l->entry.size, j->opt.flags & FSY_OPT_READBACK);
     if (status) return fsy_fail(r, status, FSY_STAGE_VERIFY);
   }
@@ -225,7 +233,7 @@ static int commit(large *l, fsy_task *t, int source, int target) {
     now.old_gid = named.st_gid;
   }
   int status = fsy_meta_apply(j, (fsy_subject){FSY_BY_FD, target, ""}, &l->entry, &now,
-                              (fsy_subject){FSY_BY_FD, source, ""}, r);
+                              j->received ? j->received->attrs : fsy_attrs_of(FSY_BY_FD, source), r);
   if (status) return status;
   if ((j->opt.flags & FSY_OPT_FSYNC) && fsync(target) < 0) return fsy_fail(r, -errno, FSY_STAGE_SYNC);
   if (in_place) {
@@ -248,6 +256,18 @@ static int commit(large *l, fsy_task *t, int source, int target) {
     temp.named = true;
   }
   return fsy_publish_temp(j, &temp, &l->entry, l->name, l->exists, r);
+}
+
+int fsy_large_commit_received(fsy_task *t, const fsy_received *from) {
+  int32_t *fds = descriptors(t);
+  large l;
+  int status = large_open(&l, t);
+  if (!fds) return -EINVAL;
+  if (status) return status;
+  l.job.received = from;
+  status = commit(&l, t, FSY_NO_FD, fds[1]);
+  if (!status) __atomic_fetch_add(&t->ring->control->files_done, 1, __ATOMIC_RELAXED);
+  return status;
 }
 
 int fsy_op_large_commit(fsy_task *t) {

@@ -84,7 +84,7 @@ FSY_API uint32_t fsy_layout(void) {
   AT(fsy_sqe, path);
   AT(fsy_sqe, path_bytes);
   AT(fsy_sqe, extra);
-  AT(fsy_sqe, reserved0);
+  AT(fsy_sqe, need);
   AT(fsy_sqe, offset);
   AT(fsy_sqe, length);
   AT(fsy_sqe, reserved);

@@ -101,7 +101,7 @@ export const SQE = layoutOf([
   ["path", "u32"],
   ["path_bytes", "u32"],
   ["extra", "u32"],
-  ["reserved0", "u32"],
+  ["need", "u32"],
   ["offset", "f64"],
   ["length", "f64"],
   ["reserved", "u32", 12],

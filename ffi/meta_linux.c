@@ -120,7 +120,7 @@ static int apply_mode(fsy_job *j, fsy_subject s, uint32_t mode, fsy_state *now, 
   return 0;
 }
 
-int fsy_meta_apply(fsy_job *j, fsy_subject s, const fsy_entry *want, fsy_state *now, fsy_subject attrs_from,
+int fsy_meta_apply(fsy_job *j, fsy_subject s, const fsy_entry *want, fsy_state *now, fsy_attrs_from attrs_from,
                    fsy_result *r) {
   uint32_t flags = j->opt.flags;
   uint32_t type = want->mode & S_IFMT;

@@ -65,12 +65,12 @@ static int source_file(fsy_job *j, int dir, bool same) {
 static void probe_methods(fsy_job *j, fsy_probe *p) {
   int from = source_file(j, j->source_dir, p->same_filesystem);
   if (from < 0) {
-    for (int m = 1; m < FSY_METHOD_COUNT; m++) p->method_status[m] = 1;
+    for (int m = 1; m <= FSY_METHOD_DELTA; m++) p->method_status[m] = 1;
     return;
   }
   struct stat st;
   int64_t length = fstat(from, &st) == 0 && st.st_size < SAMPLE_BYTES ? st.st_size : SAMPLE_BYTES;
-  for (uint32_t m = FSY_METHOD_CLONE; m < FSY_METHOD_COUNT; m++) {
+  for (uint32_t m = FSY_METHOD_CLONE; m <= FSY_METHOD_DELTA; m++) {
     int to = sample(j, j->target_dir, m == FSY_METHOD_DELTA, NULL);
     if (to < 0) {
       p->method_status[m] = to;

@@ -297,12 +297,11 @@ static int publish_across(fsy_job *j, fsy_temp *temp, const fsy_entry *want, con
   r->warnings = 0; /* of the temporary file, which goes */
   r->warning_errno = 0;
   fsy_inherit_old(&there, want, name, exists, &now);
-  int attrs = fsy_attr_mask(j->opt.flags) ? fsy_open_attrs(j, want) : FSY_NO_FD;
-  fsy_entry plain = *want;
-  if (attrs < 0) plain.attrs = 0;
-  status = fsy_meta_apply(&there, (fsy_subject){FSY_BY_FD, second.fd, ""}, &plain, &now,
-                          (fsy_subject){attrs < 0 ? FSY_BY_FD : FSY_BY_PATH_FD, attrs, ""}, r);
-  if (attrs >= 0) close(attrs);
+  fsy_entry plain;
+  int opened;
+  fsy_attrs_from attrs = fsy_attrs_open(j, want, &plain, &opened);
+  status = fsy_meta_apply(&there, (fsy_subject){FSY_BY_FD, second.fd, ""}, &plain, &now, attrs, r);
+  if (opened >= 0) close(opened);
   if (!status && (j->opt.flags & FSY_OPT_FSYNC) && fsync(second.fd) < 0)
     status = fsy_fail(r, -errno, FSY_STAGE_SYNC);
   if (!status) return fsy_publish_temp(&there, &second, want, name, exists, r);

@@ -6,7 +6,7 @@
  * reap:   looks at the completion ring under done_lock; empty means `armed`. Posting happens under the same lock, so
  *         a completion is either seen by that reap or finds the ring armed and writes the byte: no wake-up is lost.
  */
-#include "internal.h"
+#include "wire.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -59,6 +59,12 @@ static const struct {
     [FSY_OP_SYNC] = {fsy_op_sync, false},
     [FSY_OP_PROBE] = {fsy_op_probe, false},
     [FSY_OP_SWEEP] = {fsy_op_sweep, false},
+    [FSY_OP_HASH_BLOCKS] = {fsy_op_hash_blocks, false},
+    /* the rest never reaches a worker: fsy_wire_submit */
+    [FSY_OP_STREAM] = {op_nop, true},
+    [FSY_OP_STREAM_END] = {op_nop, true},
+    [FSY_OP_SEND] = {op_nop, true},
+    [FSY_OP_RECEIVE] = {op_nop, true},
 };
 
 double fsy_now(void) {
@@ -151,7 +157,7 @@ static void write_wake(fsy_ring *ring) {
 }
 
 /* A wake-up costs the owner ten system calls, more than a small request. While requests are short and others wait,
- * one wake-up serves all completions of WAKE_GAP_NANOS; `pay_wake` runs before a worker rests or turns to what may
+ * one wake-up serves all completions of WAKE_GAP_NANOS; `fsy_pay_wake` runs before a worker rests or turns to what may
  * take long, so that no completion waits for longer than a short request. */
 enum { WAKE_GAP_NANOS = 500000, WAKE_SHORT_NANOS = 200000, WAKE_MOST = 24 };
 
@@ -161,7 +167,8 @@ static bool may_owe(const fsy_ring *ring, int64_t nanos, int64_t now) {
          atomic_load_explicit(&ring->queued, memory_order_acquire) > 0 && rate_of(ring) <= 0;
 }
 
-static void pay_wake(fsy_ring *ring) {
+void fsy_pay_wake(fsy_ring *ring) {
+  if (!ring->owed) return; /* a hint, read without its lock: what is owed later somebody else pays */
   pthread_mutex_lock(&ring->done_lock);
   bool wake = ring->armed && ring->owed;
   if (wake) {
@@ -173,7 +180,7 @@ static void pay_wake(fsy_ring *ring) {
   if (wake) write_wake(ring);
 }
 
-static void complete(fsy_ring *ring, const fsy_task *t, int64_t now) {
+void fsy_complete(fsy_ring *ring, const fsy_task *t) {
   if (t->quiet) {
     atomic_fetch_add(&ring->quiet_done, 1);
     return;
@@ -183,6 +190,7 @@ static void complete(fsy_ring *ring, const fsy_task *t, int64_t now) {
   ring->cq_tail++;
   __atomic_store_n(&ring->control->cq_tail, ring->cq_tail, __ATOMIC_RELEASE);
   bool wake = ring->armed;
+  int64_t now = wake ? (int64_t)(fsy_now() * 1e9) : 0;
   if (wake && may_owe(ring, (int64_t)t->cqe.nanos, now)) {
     ring->owed++;
     wake = false;
@@ -196,23 +204,24 @@ static void complete(fsy_ring *ring, const fsy_task *t, int64_t now) {
   if (wake) write_wake(ring);
 }
 
+void fsy_task_open(fsy_task *t, fsy_ring *ring, fsy_worker *worker, const fsy_sqe *sqe) {
+  memset(t, 0, sizeof(*t));
+  t->ring = ring;
+  t->worker = worker;
+  t->sqe = *sqe;
+  t->cqe.tag = sqe->tag;
+  t->cqe.fd0 = FSY_NO_FD;
+  t->cqe.fd1 = FSY_NO_FD;
+}
+
 static void run(fsy_ring *ring, fsy_worker *worker, const fsy_sqe *sqe) {
   fsy_task t;
-  memset(&t, 0, sizeof(t));
-  t.ring = ring;
-  t.worker = worker;
-  t.sqe = *sqe;
-  t.cqe.tag = sqe->tag;
-  t.cqe.fd0 = FSY_NO_FD;
-  t.cqe.fd1 = FSY_NO_FD;
-  struct timespec from, to;
-  clock_gettime(CLOCK_MONOTONIC, &from);
+  fsy_task_open(&t, ring, worker, sqe);
+  double from = fsy_now();
   t.cqe.result = sqe->op < FSY_OP_COUNT ? operations[sqe->op].run(&t) : -ENOSYS;
-  clock_gettime(CLOCK_MONOTONIC, &to);
-  int64_t nanos = ((int64_t)to.tv_sec - from.tv_sec) * 1000000000 + (to.tv_nsec - from.tv_nsec);
-  t.cqe.nanos = (double)nanos;
-  __atomic_fetch_add(&ring->control->busy_nanos, (uint64_t)nanos, __ATOMIC_RELAXED);
-  complete(ring, &t, (int64_t)to.tv_sec * 1000000000 + to.tv_nsec);
+  t.cqe.nanos = (fsy_now() - from) * 1e9;
+  __atomic_fetch_add(&ring->control->busy_nanos, (uint64_t)t.cqe.nanos, __ATOMIC_RELAXED);
+  fsy_complete(ring, &t);
 }
 
 /* ---- workers ------------------------------------------------------------------------------------------------------ */
@@ -236,6 +245,7 @@ static bool may_take_long(uint32_t op) {
     case FSY_OP_LARGE_RANGE:
     case FSY_OP_LARGE_COMMIT:
     case FSY_OP_HASH:
+    case FSY_OP_HASH_BLOCKS:
     case FSY_OP_SYNC:
     case FSY_OP_PROBE: return true;
     default: return false;
@@ -280,13 +290,13 @@ static void *worker_main(void *argument) {
         worker->ring = NULL; /* exited; read under queue_lock by fsy_set_workers */
         if (work) pthread_cond_signal(&ring->queue_ready);
         pthread_mutex_unlock(&ring->queue_lock);
-        pay_wake(ring);
+        fsy_pay_wake(ring);
         return NULL;
       }
       if (work) break;
       if (ring->owed) { /* a hint, read without its lock: owed is set only while something was queued */
         pthread_mutex_unlock(&ring->queue_lock);
-        pay_wake(ring);
+        fsy_pay_wake(ring);
         pthread_mutex_lock(&ring->queue_lock);
         continue;
       }
@@ -296,13 +306,13 @@ static void *worker_main(void *argument) {
     else take_bulk(ring, worker, &sqe);
     atomic_fetch_sub_explicit(&ring->queued, 1, memory_order_release);
     pthread_mutex_unlock(&ring->queue_lock);
-    if (may_take_long(sqe.op)) pay_wake(ring);
+    if (may_take_long(sqe.op)) fsy_pay_wake(ring);
     run(ring, worker, &sqe);
     worker->writes_in = FSY_NO_FD;
   }
 }
 
-static void worker_free(fsy_worker *worker) {
+void fsy_worker_free(fsy_worker *worker) {
   if (!worker) return;
   free(worker->io.at);
   free(worker->dents.at);
@@ -313,32 +323,43 @@ static void worker_free(fsy_worker *worker) {
   free(worker);
 }
 
-/* Call with queue_lock held. */
-static int worker_start(fsy_ring *ring, uint32_t index) {
-  fsy_worker *worker = ring->worker[index];
-  if (worker && worker->ring) return 0; /* told to end, but has not yet: it stays */
-  if (worker) {
-    pthread_join(worker->thread, NULL); /* it released the lock as its last act: no wait */
-    worker_free(worker);
-    ring->worker[index] = NULL;
-  }
-  worker = calloc(1, sizeof(*worker));
-  if (!worker) return -ENOMEM;
+fsy_worker *fsy_worker_new(fsy_ring *ring) {
+  fsy_worker *worker = calloc(1, sizeof(*worker));
+  if (!worker) return NULL;
   worker->ring = ring;
-  worker->index = index;
   worker->writes_in = FSY_NO_FD;
+  return worker;
+}
+
+int fsy_thread_start(pthread_t *thread, void *(*run_thread)(void *), void *argument) {
   sigset_t all, before;
   sigfillset(&all);
   pthread_attr_t attr;
   pthread_attr_init(&attr);
   pthread_attr_setstacksize(&attr, WORKER_STACK);
   pthread_sigmask(SIG_SETMASK, &all, &before); /* inherited: signals are the owner's business */
-  int error = pthread_create(&worker->thread, &attr, worker_main, worker);
+  int error = pthread_create(thread, &attr, run_thread, argument);
   pthread_sigmask(SIG_SETMASK, &before, NULL);
   pthread_attr_destroy(&attr);
+  return -error;
+}
+
+/* Call with queue_lock held. */
+static int worker_start(fsy_ring *ring, uint32_t index) {
+  fsy_worker *worker = ring->worker[index];
+  if (worker && worker->ring) return 0; /* told to end, but has not yet: it stays */
+  if (worker) {
+    pthread_join(worker->thread, NULL); /* it released the lock as its last act: no wait */
+    fsy_worker_free(worker);
+    ring->worker[index] = NULL;
+  }
+  worker = fsy_worker_new(ring);
+  if (!worker) return -ENOMEM;
+  worker->index = index;
+  int error = fsy_thread_start(&worker->thread, worker_main, worker);
   if (error) {
-    worker_free(worker);
-    return -error;
+    fsy_worker_free(worker);
+    return error;
   }
   ring->worker[index] = worker;
   __atomic_fetch_add(&ring->control->workers, 1, __ATOMIC_RELAXED);
@@ -359,7 +380,8 @@ FSY_API int32_t fsy_set_workers(fsy_ring *ring, uint32_t workers) {
 /* ---- the owner's functions ------------------------------------------------------------------------------------------ */
 
 static void ring_free(fsy_ring *ring) {
-  for (uint32_t i = 0; i < FSY_MAX_WORKERS; i++) worker_free(ring->worker[i]);
+  for (uint32_t i = 0; i < FSY_MAX_WORKERS; i++) fsy_worker_free(ring->worker[i]);
+  fsy_wire_free(ring->wire);
   fsy_heap_close(ring->heap);
   if (ring->wake_read >= 0) close(ring->wake_read);
   if (ring->wake_write >= 0) close(ring->wake_write);
@@ -413,7 +435,8 @@ FSY_API fsy_ring *fsy_open(uint32_t workers, int32_t *error) {
   ring->euid = (uint32_t)geteuid();
   ring->may_chown = fsy_may_chown();
   ring->heap = fsy_heap_open(ring->base, HEAP_AT, FSY_ARENA_BYTES, &ring->control->arena_used);
-  *error = ring->heap ? fsy_set_workers(ring, workers) : -ENOMEM;
+  ring->wire = fsy_wire_new();
+  *error = ring->heap && ring->wire ? fsy_set_workers(ring, workers) : -ENOMEM;
   if (*error) {
     if (ring->control->workers) fsy_close(ring);
     else ring_free(ring);
@@ -433,16 +456,21 @@ FSY_API int32_t fsy_submit(fsy_ring *ring) {
   /* Taken and not yet reaped. Exact but for quiet requests that end this moment, which err on the safe side. */
   uint32_t busy = ring->sq_head - atomic_load(&ring->quiet_done) - ring->control->cq_head;
   uint32_t room = busy < FSY_CQ_SIZE ? FSY_CQ_SIZE - busy : 0;
-  uint32_t taken = 0;
+  uint32_t taken = 0, queued = 0;
   pthread_mutex_lock(&ring->queue_lock);
   for (; taken < waiting && taken < room; taken++) {
     const fsy_sqe *sqe = &ring->sq[ring->sq_head++ & (FSY_SQ_SIZE - 1)];
+    if (fsy_is_wire(sqe->op)) {
+      fsy_wire_submit(ring, sqe);
+      continue;
+    }
+    queued++;
     fsy_queue *queue = sqe->op < FSY_OP_COUNT && operations[sqe->op].quick ? &ring->quick : &ring->bulk;
     queue->slot[queue->tail++ & (FSY_QUEUE_SIZE - 1)] = *sqe;
   }
-  atomic_fetch_add_explicit(&ring->queued, taken, memory_order_release);
-  if (taken == 1) pthread_cond_signal(&ring->queue_ready);
-  else if (taken) pthread_cond_broadcast(&ring->queue_ready);
+  atomic_fetch_add_explicit(&ring->queued, queued, memory_order_release);
+  if (queued == 1) pthread_cond_signal(&ring->queue_ready);
+  else if (queued) pthread_cond_broadcast(&ring->queue_ready);
   pthread_mutex_unlock(&ring->queue_lock);
   return (int32_t)taken;
 }
@@ -477,6 +505,16 @@ FSY_API uint32_t fsy_raise_nofile(void) {
   return limit.rlim_cur > UINT32_MAX ? UINT32_MAX : (uint32_t)limit.rlim_cur;
 }
 
+FSY_API void fsy_cancel(fsy_ring *ring) {
+  __atomic_store_n(&ring->control->cancel, 1, __ATOMIC_RELEASE);
+  fsy_wire_cancel(ring);
+}
+
+FSY_API int32_t fsy_duplicate(int32_t fd) {
+  int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  return copy < 0 ? -errno : copy;
+}
+
 /* Descriptors of completions that nobody reaped. */
 static void close_unreaped(fsy_ring *ring) {
   for (uint32_t at = ring->control->cq_head; at != ring->cq_tail; at++) {
@@ -491,6 +529,10 @@ static void close_unreaped(fsy_ring *ring) {
 FSY_API void fsy_close(fsy_ring *ring) {
   if (!ring) return;
   __atomic_store_n(&ring->control->cancel, 1, __ATOMIC_RELEASE);
+  if (ring->wire) {
+    fsy_cancel(ring);
+    fsy_wire_join(ring);
+  }
   pthread_mutex_lock(&ring->queue_lock);
   ring->stopping = true; /* what waits is still answered, with -ECANCELED, so that its descriptors are closed */
   pthread_cond_broadcast(&ring->queue_ready);

@@ -150,6 +150,7 @@ TEST(bad_requests_are_refused) {
   fsy_sqe *q = next_sqe(&c, 999);
   CHECK_EQ(call(&c).result, -ENOSYS);
   for (uint32_t op = FSY_OP_WALK; op < FSY_OP_COUNT; op++) {
+    if (op == FSY_OP_STREAM_END || op == FSY_OP_SEND) continue; /* always answered 0; checked by a stream: wire_test.c */
     q = next_sqe(&c, op);
     q->batch = q->rows = q->results = q->path = q->extra = 0xfffffff0u;
     q->path_bytes = 0xfffffff0u;

@@ -23,15 +23,20 @@ import type {
   ItemResults,
   LargeFile,
   LargeRequest,
+  NeedNumber,
   PreparedSettings,
   ProbeResult,
   RangeResult,
+  ReceiveRequest,
+  SendRequest,
   WalkOptions,
+  WireStream,
   WriteSettings,
 } from "../backend.ts";
 import { NativeItemResults } from "./item-results.ts";
 import { readProbe } from "./probe.ts";
 import { MAX_OUTSTANDING, RequestRing } from "./request-ring.ts";
+import { NativeWire } from "./wire.ts";
 import { packOptions, SETTINGS_BYTES } from "./write-options.ts";
 
 const Q = SQE.at;
@@ -56,12 +61,23 @@ const CAPABILITIES: BackendCapabilities = {
   methods: ["clone", "copy_file_range", "sendfile", "mmap", "read_write"],
 };
 
-interface Items {
+export interface Items {
   readonly block: number;
   readonly rowsAt: number;
   readonly pathAt: number;
   readonly results: NativeItemResults;
 }
+
+/** `more`: bytes behind the rows that the caller fills. */
+export type FillRows = (
+  op: Op,
+  batch: EntryBatch,
+  rows: Uint32Array,
+  digestBytes?: number,
+  more?: number,
+) => { at: number; items: Items };
+/** A request that writes files. With `file`, the two descriptors of a large file stand behind the row. */
+export type FillItems = (op: Op, request: CopyRequest, file?: LargeFile) => { at: number; items: Items };
 
 export class NativeBackend implements Backend {
   readonly kind = "native" as const;
@@ -70,6 +86,7 @@ export class NativeBackend implements Backend {
   readonly maxOutstanding = MAX_OUTSTANDING;
   private workerCount: number;
   private readonly ring: RequestRing;
+  private readonly wire: NativeWire;
   private readonly isPrivileged = process.geteuid?.() === 0;
   private readonly runId: readonly [number, number];
   /** Options blocks by content: runs with the same settings share one, so that a daemon does not grow. */
@@ -78,6 +95,7 @@ export class NativeBackend implements Backend {
   constructor(library: Library, workers: number) {
     this.workerCount = Math.max(1, Math.min(MAX_WORKERS, workers));
     this.ring = new RequestRing(library.open(this.workerCount));
+    this.wire = new NativeWire(this.ring, { rows: this.fillRows, writes: this.fillItems });
     this.reason = `native library ${library.path}`;
     const [low, high] = crypto.getRandomValues(new Uint32Array(2));
     this.runId = [low!, high!];
@@ -301,6 +319,31 @@ export class NativeBackend implements Backend {
     return this.sendItems(at, items);
   }
 
+  openStream(fd: number, direction: "send" | "receive", options: { idleMs: number }): WireStream {
+    return this.wire.openStream(fd, direction, options.idleMs);
+  }
+  send(request: SendRequest): Promise<ItemResults> {
+    return this.wire.send(request);
+  }
+  receive(request: ReceiveRequest): Promise<ItemResults> {
+    return this.wire.receive(request);
+  }
+  receiveRange(
+    need: NeedNumber,
+    file: LargeFile,
+    offset: number,
+    length: number,
+    settings: PreparedSettings,
+  ): Promise<RangeResult> {
+    return this.wire.receiveRange(need, file, offset, length, settings);
+  }
+  receiveCommit(need: NeedNumber, file: LargeFile, request: LargeRequest): Promise<ItemResults> {
+    return this.wire.receiveCommit(need, file, request);
+  }
+  hashBlocks(file: LargeFile, offset: number, length: number, blockBytes: number): Promise<Uint8Array | number> {
+    return this.wire.hashBlocks(file, offset, length, blockBytes);
+  }
+
   rename(source: DirHandle, target: DirHandle, batch: EntryBatch, rows: Uint32Array): Promise<ItemResults> {
     const { at, items } = this.fillRows(Op.rename, batch, rows);
     this.ring.i32[(at + Q.fd0) >> 2] = source;
@@ -345,10 +388,14 @@ export class NativeBackend implements Backend {
     this.ring.free(batch.at);
   }
 
-  makeBatch(entries: readonly EntryFields[], header?: BatchHeader): EntryBatch {
+  batchMemory(bytes: number): { bytes: Uint8Array; u32: Uint32Array; f64: Float64Array; at: number } {
     const { ring } = this;
-    const at = ring.alloc(batchBytes(entries));
-    return buildBatch(entries, header, { bytes: ring.bytes, u32: ring.u32, f64: ring.f64, at });
+    const at = ring.alloc(bytes);
+    return { bytes: ring.bytes, u32: ring.u32, f64: ring.f64, at };
+  }
+
+  makeBatch(entries: readonly EntryFields[], header?: BatchHeader): EntryBatch {
+    return buildBatch(entries, header, this.batchMemory(batchBytes(entries)));
   }
 
   // ---- filling and reading ------------------------------------------------------------------------------------
@@ -413,10 +460,10 @@ export class NativeBackend implements Backend {
     return { block, rowsAt, pathAt, results: new NativeItemResults(ring, block, rows.length, digestBytes) };
   }
 
-  private fillRows(op: Op, batch: EntryBatch, rows: Uint32Array, digestBytes = 0): { at: number; items: Items } {
-    const items = this.packItems(batch, rows, digestBytes);
+  private readonly fillRows: FillRows = (op, batch, rows, digestBytes = 0, more = 0) => {
+    const items = this.packItems(batch, rows, digestBytes, undefined, more);
     return { at: this.fill(op, batch, rows.length, items), items };
-  }
+  };
 
   private fill(op: Op, batch: EntryBatch, count: number, items: Items): number {
     const { ring } = this;
@@ -429,8 +476,7 @@ export class NativeBackend implements Backend {
     return at;
   }
 
-  /** A request that writes files. With `file`, the two descriptors of a large file stand behind the row. */
-  private fillItems(op: Op, request: CopyRequest, file?: LargeFile): { at: number; items: Items } {
+  private readonly fillItems: FillItems = (op, request, file) => {
     const { ring } = this;
     const { batch, rows, targetName } = request;
     const items = this.packItems(batch, rows, 0, targetName, file === undefined ? 0 : 8);
@@ -453,7 +499,7 @@ export class NativeBackend implements Backend {
       ring.u32[word + (Q.extra >> 2)] = pair;
     }
     return { at, items };
-  }
+  };
 
   private writeItems(op: Op, request: CopyRequest): Promise<ItemResults> {
     const { at, items } = this.fillItems(op, request);

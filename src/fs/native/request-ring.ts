@@ -166,7 +166,11 @@ export class RequestRing {
 
   /** What is under way or waits answers -ECANCELED soon. What is sent after everything was answered runs again. */
   cancel(): void {
-    if (this.underWay > 0) this.u32[CANCEL] = 1;
+    if (this.underWay > 0) this.ring.cancel();
+  }
+  /** For a stream: the caller may close its own descriptor at once. Or a negative errno. */
+  duplicate(fd: number): number {
+    return this.ring.duplicate(fd);
   }
 
   /** Cancels, waits for everything under way and for what its callers still send (their cleaning up), then ends. */
@@ -177,7 +181,7 @@ export class RequestRing {
 
   private async end(): Promise<void> {
     this.isEnding = true;
-    this.u32[CANCEL] = 1;
+    this.ring.cancel();
     do {
       this.flush();
       if (this.underWay > 0) await new Promise<void>((resolve) => (this.idle = resolve));
