@@ -2,12 +2,12 @@ import { Stage } from "../../../ffi/fsy.ts";
 import { FileType } from "../../core/entry-batch.ts";
 import { ItemFlag } from "../backend.ts";
 import { readFull, withChunk } from "./copy-data.ts";
-import { openSource } from "./copy-entry.ts";
 import { closeHandle, fstat } from "./directories.ts";
 import { type Entry, entryOfStat, isUnchanged, typeOf } from "./entry.ts";
 import { E, StatusError } from "./errno.ts";
 import type { Item } from "./item-results.ts";
 import type { Job } from "./job.ts";
+import { openSource } from "./local-content.ts";
 import { Xxh3_128 } from "./xxh3-128.ts";
 
 export type HashAlgorithm = "xxh3-128" | "sha256";
