@@ -22,7 +22,7 @@ import { type Content, oldObject, writeRegular } from "./write-regular.ts";
 /** What an entry is made from: a source directory that is open, or what another process sent. */
 export interface Origin {
   /** The content of a regular file; closed when it was written or failed. Throws. */
-  open(entry: Entry): Content & { close(): void };
+  open(entry: Entry): Content;
   /** The attributes of an entry that is not opened. */
   attributes(entry: Entry): AttributeSource;
 }

@@ -63,3 +63,18 @@ function hashPass(
     return { digest: Uint8Array.from(digest), bytes };
   });
 }
+
+/** XXH3-128 of a stretch of an open file; what lies behind its end is left out. */
+export function hashStretch(job: Job, fd: number, offset: number, length: number): Promise<Uint8Array> {
+  return withChunk(async (chunk) => {
+    const hash = new Xxh3_128();
+    for (let done = 0; done < length; ) {
+      await job.slices.breathe();
+      const got = readFull(fd, chunk.subarray(0, Math.min(chunk.length, length - done)), offset + done);
+      if (got === 0) break;
+      hash.update(chunk.subarray(0, got));
+      done += got;
+    }
+    return hash.digest();
+  });
+}

@@ -12,12 +12,14 @@ import { copyDifferences, copyRange, copySparse, openFlow, verifyContent } from 
 import { below, closeHandle, fstat, lstatOrNothing, O_NOFOLLOW, O_NONBLOCK } from "./directories.ts";
 import { type Entry, entryOfStat, isSameInode, isUnchanged, typeOf } from "./entry.ts";
 import { attempt, E, StatusError, statusOf } from "./errno.ts";
+import { hashStretch } from "./hash-file.ts";
 import { Item } from "./item-results.ts";
-import type { Job } from "./job.ts";
+import { type Job, openJob, PLAIN_SETTINGS } from "./job.ts";
 import { libc } from "./libc.ts";
 import { attributesOfOpen, mayReadWrite, openSource } from "./local-content.ts";
 import { stateOf } from "./metadata.ts";
 import { backUp, isSameFile, openTemp, type Temp } from "./publish.ts";
+import type { Slices } from "./slices.ts";
 import { finish, type Landed, publishTemp } from "./write-regular.ts";
 
 const C = fs.constants;
@@ -237,4 +239,26 @@ export function closeLarge(parts: OpenParts, file: LargeFile): void {
   parts.delete(file.temp);
   closeHandle(file.source);
   closeHandle(file.temp);
+}
+
+/** XXH3-128 of each block of a stretch of the temporary, one after the other; or a negative errno. */
+export async function hashBlocks(
+  slices: Slices,
+  file: LargeFile,
+  offset: number,
+  length: number,
+  blockBytes: number,
+): Promise<Uint8Array | number> {
+  const isSane = offset >= 0 && length >= 0 && Number.isSafeInteger(offset + length) && blockBytes > 0;
+  if (!isSane || !Number.isSafeInteger(blockBytes)) return -E.EINVAL;
+  try {
+    const job = openJob(slices, PLAIN_SETTINGS, { source: NO_HANDLE, target: NO_HANDLE });
+    const digests: Uint8Array[] = [];
+    for (let done = 0; done < length; done += blockBytes) {
+      digests.push(await hashStretch(job, file.temp, offset + done, Math.min(blockBytes, length - done)));
+    }
+    return new Uint8Array(Buffer.concat(digests));
+  } catch (error) {
+    return statusOf(error);
+  }
 }

@@ -40,6 +40,7 @@ export interface Content extends Landed {
    * differs from it.
    */
   move(job: Job, target: number, oldBytes: number, compares: boolean, item: Item): Promise<void>;
+  close(): void;
 }
 
 export async function writeRegular(
