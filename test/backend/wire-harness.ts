@@ -253,7 +253,7 @@ export function wireTest(
     } finally {
       await wire.close();
     }
-    for (let i = 0; i < 400 && socketCount() !== before; i++) await Bun.sleep(5);
-    expect(socketCount()).toBe(before);
+    for (let i = 0; i < 400 && socketCount() > before; i++) await Bun.sleep(5);
+    expect(socketCount()).toBeLessThanOrEqual(before);
   });
 }

@@ -62,16 +62,16 @@ export function wireSection(h: Harness, openSender: () => Backend = () => h.anot
   }
 
   test("answers one need from two source directories", async (wire) => {
-    h.write("source/a", "from one");
+    const large = patterned(3 * MIB);
     fs.mkdirSync(h.at("other"));
-    h.write("other/b", patterned(3 * MIB));
+    fs.mkdirSync(h.at("merged"));
+    h.write("source/a", "from one");
+    h.write("other/b", large);
     const [one, two] = [await wire.source(), await wire.source("other")];
-    for (const file of ["a", "b"])
-      h.write(`both/${file}`.replace("both/", "source/"), fs.readFileSync(h.at(file === "a" ? "source/a" : "other/b")));
-    const merged = await wire.source();
+    for (const file of ["source/a", "other/b"]) run("cp", "-p", h.at(file), h.at("merged"));
+    const merged = await wire.source("merged");
     for (let i = 0; i < 2; i++) await wire.join();
     const request = await wire.receiving(merged, 7, [0, 1]);
-    // The merged listing has the times of the copies; what arrives is judged by content only.
     const receiving = wire.receiver.receive(request);
     const sends = await Promise.all([
       wire.sender.send({ ...wire.sending(one, 7, [0]), purpose: "content", items: Uint32Array.of(0) }),
@@ -80,7 +80,7 @@ export function wireSection(h: Harness, openSender: () => Backend = () => h.anot
     for (const results of sends) expect(outcomes(results).map(({ status }) => status)).toEqual([0]);
     expect(outcomes(await receiving).map(({ status }) => status)).toEqual([0, 0]);
     expect(fs.readFileSync(h.at("target/a"), "utf8")).toBe("from one");
-    expect(fs.readFileSync(h.at("target/b")).equals(patterned(3 * MIB))).toBe(true);
+    expect(fs.readFileSync(h.at("target/b")).equals(large)).toBe(true);
   });
 
   test("carries links, FIFOs and sockets", async (wire) => {
@@ -260,6 +260,24 @@ export function wireSection(h: Harness, openSender: () => Backend = () => h.anot
     expect(fs.readdirSync(h.at("target")).sort()).toEqual(["grown", "here", "huge", "shrunk"]);
   });
 
+  if (!isRoot) {
+    test("names what may not be read", async (wire) => {
+      h.write("source/closed", "x", 0);
+      h.write("source/large", patterned(2 * MIB), 0);
+      h.write("source/open", "y");
+      await wire.join();
+      const { received, sent } = await wire.transfer();
+      for (const outcomes of [received, sent]) {
+        for (const name of ["closed", "large"]) {
+          const { status, stage } = outcomes.get(name)!;
+          expect([name, status, STAGES[stage]]).toEqual([name, -errno.EACCES, "open"]);
+        }
+        expect(outcomes.get("open")!.status).toBe(0);
+      }
+      expect(fs.readdirSync(h.at("target"))).toEqual(["open"]);
+    });
+  }
+
   test("replaces, with backup, into a temporary directory, under another name", async (wire) => {
     for (const name of ["a", "big"]) h.write(`target/${name}`, "old", 0o604);
     h.write("source/a", "new");
@@ -349,10 +367,11 @@ export function wireSection(h: Harness, openSender: () => Backend = () => h.anot
   test("sends wait for the first stream, and end with the last", async (wire) => {
     h.write("source/f", "x");
     const batch = await wire.source();
-    const early = wire.transfer({ batch });
+    const early = wire.sender.send({ ...wire.sending(batch, 800, [0]), purpose: "content" });
     await Bun.sleep(20);
     const { out, in: into } = await wire.join();
-    expect((await early).received.get("f")!.status).toBe(0);
+    const expected = wire.receiver.receive(await wire.receiving(batch, 800, [0]));
+    for (const results of [early, expected]) expect(outcomes(await results)[0]!.status).toBe(0);
     const waiting = wire.receiver.receive(await wire.receiving(batch, 900, [0]));
     out.end();
     expect([(await out.ended).status, (await into.ended).status]).toEqual([0, 0]);

@@ -138,6 +138,7 @@ export class DataFlow {
     if (record.item !== this.item) refuse("a record of another item");
     if (record.attributeBytes > 0) refuse("attributes in an END frame");
     const isRepeating = (record.flags & RecordFlag.again) !== 0;
+    if (isRepeating && this.expectation.receiver.kind === "range") refuse("a range is not sent again");
     if (record.status === 0 && !isRepeating) {
       if (record.bytes !== this.sum) refuse("another number of bytes than were sent");
       if (this.at > this.from && record.size < this.at) refuse("content behind the end of the file");
