@@ -67,6 +67,8 @@ export const LIMITS = {
   /** The built-in guard of deletion: more than this many and more than this share of the target. */
   guardDeletions: 100,
   guardShare: 0.5,
+  /** How long a frame may come before its need is known: what asks and what answers take different ways. */
+  unknownNeedMs: 5000,
   /** The size of a per-directory filter file that is read. */
   filterFileBytes: 1 * MIB,
   /** Rules that a caller may send, and bytes of each. */

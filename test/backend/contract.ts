@@ -12,9 +12,14 @@ import { publishSection } from "./sections/publish.ts";
 import { removeSection } from "./sections/remove.ts";
 import { resolveSection } from "./sections/resolve.ts";
 import { walkSection } from "./sections/walk.ts";
+import { wireSection } from "./sections/wire.ts";
 
-export function backendContract(label: string, open: () => Backend, skip: readonly SkippedTests[] = []): void {
-  const sections: readonly [string, (harness: Harness) => void][] = [
+export function backendContract(
+  label: string,
+  open: () => Backend,
+  { skip = [], hasWire = true }: { skip?: readonly SkippedTests[]; hasWire?: boolean } = {},
+): void {
+  const sections: [string, (harness: Harness) => void][] = [
     ["walk and stat", walkSection],
     ["resolve", resolveSection],
     ["copy", copySection],
@@ -26,5 +31,6 @@ export function backendContract(label: string, open: () => Backend, skip: readon
     ["hash", hashSection],
     ["cancel, rate, probe", cancelSection],
   ];
+  if (hasWire) sections.push(["data plane", (harness) => wireSection(harness)]);
   for (const [name, section] of sections) describe(`${label}: ${name}`, () => section(new Harness(open, skip)));
 }

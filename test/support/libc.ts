@@ -29,6 +29,8 @@ const signatures = {
   lsetxattr: { args: ["ptr", "ptr", "ptr", "usize", "i32"], returns: "i32" },
   lremovexattr: { args: ["ptr", "ptr"], returns: "i32" },
   lseek: { args: ["i32", "i64", "i32"], returns: "i64" },
+  dup: { args: ["i32"], returns: "i32" },
+  socketpair: { args: ["i32", "i32", "i32", "ptr"], returns: "i32" },
   __errno_location: { args: [], returns: "ptr" },
 } as const;
 
@@ -162,6 +164,18 @@ export function setTimes(path: Uint8Array | string, mtimeNs: bigint, atimeNs: bi
   [spec[2], spec[3]] = split(mtimeNs);
   const c = libc();
   checked("utimensat", c.utimensat(AT_FDCWD, cstring(path), spec, AT_SYMLINK_NOFOLLOW), Buffer.from(path));
+}
+
+export function duplicate(fd: number): number {
+  return checked("dup", libc().dup(fd));
+}
+
+/** Two connected stream sockets of the Unix kind; the caller closes both. */
+export function socketPair(): [number, number] {
+  const pair = new Int32Array(2);
+  const [AF_UNIX, SOCK_STREAM_CLOEXEC] = [1, 1 | O_CLOEXEC];
+  checked("socketpair", libc().socketpair(AF_UNIX, SOCK_STREAM_CLOEXEC, 0, pair));
+  return [pair[0]!, pair[1]!];
 }
 
 export function readLink(path: Uint8Array): Uint8Array {

@@ -6,8 +6,11 @@
  *   late     an NFSv4 ACL is written after the mode, because chmod would change it
  */
 
+import { type Attribute, encodeAttributes } from "../../core/attribute-blob.ts";
+import { RowFlag } from "../../core/entry-batch.ts";
 import { bytesOf } from "../../core/paths.ts";
 import { Warning } from "../backend.ts";
+import type { Entry } from "./entry.ts";
 import { E, StatusError } from "./errno.ts";
 import type { Item } from "./item-results.ts";
 import { libc } from "./libc.ts";
@@ -22,6 +25,13 @@ export interface Wanted {
 export interface Carrier {
   readonly path: Uint8Array;
   readonly follow: boolean;
+}
+/** Where attributes are taken from: an entry, or a list that another process sent. */
+export interface AttributeSource {
+  /** NUL-terminated names, or a negative errno. */
+  list(): Uint8Array | number;
+  /** The value, or a negative errno; -ENODATA when it is gone. */
+  get(name: Uint8Array): Uint8Array | number;
 }
 export interface Synced {
   /** The permission bits may have changed with an ACL. */
@@ -39,6 +49,28 @@ const NOTHING: Synced = { changedMode: false, hasLate: false };
 export function wantsAttributes(wanted: Wanted): boolean {
   return (wanted.xattrs || wanted.acls) && libc !== undefined;
 }
+
+/** The row says that the entry has some, or that nobody knows. */
+export function mayHaveAttributes(entry: Entry): boolean {
+  return entry.attrLow !== 0 || entry.attrHigh !== 0 || (entry.flags & RowFlag.attrFailed) !== 0;
+}
+
+export function attributesAt({ path, follow }: Carrier): AttributeSource {
+  return {
+    list: () => libc?.listAttributes(path, follow) ?? -E.ENOSYS,
+    get: (name) => libc?.getAttribute(path, follow, name) ?? -E.ENOSYS,
+  };
+}
+
+/** `status`: the negative errno with which reading them failed, 0 when it did not. */
+export function attributesIn(attributes: readonly Attribute[], status: number): AttributeSource {
+  const names = attributes.flatMap(({ name }) => [name, Uint8Array.of(0)]);
+  return {
+    list: () => (status < 0 ? status : Buffer.concat(names)),
+    get: (name) => attributes.find((attribute) => Buffer.compare(attribute.name, name) === 0)?.value ?? -E.ENODATA,
+  };
+}
+export const NO_ATTRIBUTES: AttributeSource = attributesIn([], 0);
 
 /** Names are compared as bytes: latin1 keeps every byte and its order. */
 function wantedNames(list: Uint8Array, wanted: Wanted): string[] {
@@ -58,24 +90,29 @@ function keyOf(name: string): Uint8Array {
   return Buffer.from(name, "latin1");
 }
 
-/** [low, high] of the digest. Throws a StatusError when the attributes cannot be read. */
-export function attributeDigest(carrier: Carrier, wanted: Wanted): readonly [number, number] {
-  if (libc === undefined) return [0, 0];
-  const list = libc.listAttributes(carrier.path, carrier.follow);
+/** All wanted attributes in byte order of their names. Throws a StatusError when they cannot be read. */
+export function readAttributes(source: AttributeSource, wanted: Wanted): Attribute[] {
+  const list = source.list();
   if (typeof list === "number") {
-    if (isUnsupported(list)) return [0, 0];
+    if (isUnsupported(list)) return [];
     throw new StatusError(list);
   }
-  const parts: Uint8Array[] = [];
-  for (const name of wantedNames(list, wanted)) {
-    const key = keyOf(name);
-    const value = libc.getAttribute(carrier.path, carrier.follow, key);
+  const attributes: Attribute[] = [];
+  for (const key of wantedNames(list, wanted)) {
+    const name = keyOf(key);
+    const value = source.get(name);
     if (value === -E.ENODATA) continue;
     if (typeof value === "number") throw new StatusError(value);
-    parts.push(new Uint8Array(new Uint32Array([key.length, value.length]).buffer), key, value);
+    attributes.push({ name, value });
   }
-  if (parts.length === 0) return [0, 0];
-  const digest = Bun.hash.xxHash3(Buffer.concat(parts)) || 1n;
+  return attributes;
+}
+
+/** [low, high] of the digest. Throws a StatusError when the attributes cannot be read. */
+export function attributeDigest(carrier: Carrier, wanted: Wanted): readonly [number, number] {
+  const attributes = readAttributes(attributesAt(carrier), wanted);
+  if (attributes.length === 0) return [0, 0];
+  const digest = Bun.hash.xxHash3(encodeAttributes(attributes)) || 1n;
   return [Number(BigInt.asUintN(32, digest)), Number(digest >> 32n)];
 }
 
@@ -95,7 +132,7 @@ export function hasDefaultAcl(directory: Uint8Array): boolean {
  * has none. `late`: only what must follow chmod.
  */
 export function syncAttributes(
-  source: Carrier | undefined,
+  source: AttributeSource | undefined,
   target: Carrier,
   wanted: Wanted,
   isBare: boolean,
@@ -103,7 +140,7 @@ export function syncAttributes(
   item: Item,
 ): Synced {
   if (libc === undefined) return NOTHING;
-  const list = source === undefined ? new Uint8Array(0) : libc.listAttributes(source.path, source.follow);
+  const list = source === undefined ? new Uint8Array(0) : source.list();
   if (typeof list === "number" && !isUnsupported(list)) {
     item.warn(wanted.xattrs ? Warning.xattr : Warning.acl, list);
     return NOTHING;
@@ -129,10 +166,10 @@ export function syncAttributes(
 }
 
 /** 1: written, 0: it is so already (its ctime stays), or a negative errno. */
-function copyAttribute(source: Carrier, target: Carrier, name: string, isBare: boolean): number {
+function copyAttribute(source: AttributeSource, target: Carrier, name: string, isBare: boolean): number {
   if (libc === undefined) return -E.ENOSYS;
   const key = keyOf(name);
-  const value = libc.getAttribute(source.path, source.follow, key);
+  const value = source.get(key);
   if (value === -E.ENODATA) return 0;
   if (typeof value === "number") return value;
   if (!isBare) {

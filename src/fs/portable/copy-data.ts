@@ -18,6 +18,7 @@ import { libc } from "./libc.ts";
 const CHUNK = 1 << 20;
 const DELTA_BLOCK = 128 << 10;
 const ZERO_BLOCK = 64 << 10;
+const HOLE_BLOCK = 4 << 10;
 const zeros = Buffer.alloc(CHUNK);
 /** Taken per call: requests interleave at every chunk. */
 const spareChunks: Buffer[] = [];
@@ -112,6 +113,31 @@ function writeNonZero(flow: Flow, data: Buffer, offset: number): void {
   }
 }
 
+/** Writes what arrived at `offset` where the target's old content differs from it. */
+export function writeDifferences(target: number, data: Uint8Array, offset: number): void {
+  const old = Buffer.allocUnsafe(Math.min(DELTA_BLOCK, data.length));
+  for (let at = 0; at < data.length; at += DELTA_BLOCK) {
+    const ours = data.subarray(at, at + DELTA_BLOCK);
+    const theirs = old.subarray(0, ours.length);
+    if (readFull(target, theirs, offset + at) !== ours.length || !theirs.equals(ours)) {
+      writeFull(target, ours, offset + at);
+    }
+  }
+}
+
+/** Writes what arrived at `offset` of an empty target; blocks that are all zero stay holes. */
+export function writeData(target: number, data: Uint8Array, offset: number): void {
+  for (let from = 0; from < data.length; ) {
+    let to = from;
+    while (to < data.length && !isZero(data.subarray(to, to + HOLE_BLOCK))) to += HOLE_BLOCK;
+    if (to > from) writeFull(target, data.subarray(from, to), offset + from);
+    from = to + HOLE_BLOCK;
+  }
+}
+function isZero(block: Uint8Array): boolean {
+  return zeros.compare(block, 0, block.length, 0, block.length) === 0;
+}
+
 /** Same for a target that holds something like the source. */
 export async function copyDifferences(flow: Flow, offset: number, length: number, item: Item): Promise<void> {
   await withChunk(async (chunk) => {
@@ -173,7 +199,7 @@ export async function copySparse(
 }
 
 /** A hole in the source where the target may have old data. */
-async function makeHole(flow: Flow, offset: number, length: number, item: Item): Promise<void> {
+export async function makeHole(flow: Flow, offset: number, length: number, item: Item): Promise<void> {
   if (!flow.basis || length <= 0) return;
   item.doing = Stage.write;
   const status = libc === undefined ? -E.EOPNOTSUPP : libc.punchHole(flow.target, offset, length);
@@ -187,13 +213,17 @@ async function makeHole(flow: Flow, offset: number, length: number, item: Item):
   }
 }
 
+/** Makes reading the target mean reading the disk, where that was asked for. */
+export function prepareReadback(job: Job, target: number): void {
+  if (job.settings.verify !== "readback") return;
+  fs.fdatasyncSync(target);
+  libc?.dropCache(target);
+}
+
 /** Compares the content of both; throws -EBADMSG where they differ. */
 export async function verifyContent(job: Job, source: number, target: number, size: number, item: Item): Promise<void> {
   item.doing = Stage.verify;
-  if (job.settings.verify === "readback") {
-    fs.fdatasyncSync(target);
-    libc?.dropCache(target);
-  }
+  prepareReadback(job, target);
   if (Number(fstat(target).size) !== size) throw new StatusError(-E.EBADMSG);
   await withChunk(async (chunk) => {
     const half = CHUNK / 2;

@@ -2,12 +2,12 @@ import { Stage } from "../../../ffi/fsy.ts";
 import { FileType } from "../../core/entry-batch.ts";
 import { ItemFlag } from "../backend.ts";
 import { readFull, withChunk } from "./copy-data.ts";
-import { openSource } from "./copy-entry.ts";
 import { closeHandle, fstat } from "./directories.ts";
 import { type Entry, entryOfStat, isUnchanged, typeOf } from "./entry.ts";
 import { E, StatusError } from "./errno.ts";
 import type { Item } from "./item-results.ts";
 import type { Job } from "./job.ts";
+import { openSource } from "./local-content.ts";
 import { Xxh3_128 } from "./xxh3-128.ts";
 
 export type HashAlgorithm = "xxh3-128" | "sha256";
@@ -61,5 +61,20 @@ function hashPass(
     }
     const digest = sha?.digest() ?? xxh?.digest() ?? [];
     return { digest: Uint8Array.from(digest), bytes };
+  });
+}
+
+/** XXH3-128 of a stretch of an open file; what lies behind its end is left out. */
+export function hashStretch(job: Job, fd: number, offset: number, length: number): Promise<Uint8Array> {
+  return withChunk(async (chunk) => {
+    const hash = new Xxh3_128();
+    for (let done = 0; done < length; ) {
+      await job.slices.breathe();
+      const got = readFull(fd, chunk.subarray(0, Math.min(chunk.length, length - done)), offset + done);
+      if (got === 0) break;
+      hash.update(chunk.subarray(0, got));
+      done += got;
+    }
+    return hash.digest();
   });
 }

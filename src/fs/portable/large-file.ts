@@ -7,17 +7,20 @@ import fs from "node:fs";
 import { Stage } from "../../../ffi/fsy.ts";
 import { FileType, RowFlag } from "../../core/entry-batch.ts";
 import { bytesOf } from "../../core/paths.ts";
-import { ItemFlag, type LargeFile, type RangeResult } from "../backend.ts";
-import { copyDifferences, copyRange, copySparse, openFlow } from "./copy-data.ts";
-import { finish, mayReadWrite, openSource, publishTemp } from "./copy-entry.ts";
+import { ItemFlag, type LargeFile, NO_HANDLE, type RangeResult } from "../backend.ts";
+import { copyDifferences, copyRange, copySparse, openFlow, verifyContent } from "./copy-data.ts";
 import { below, closeHandle, fstat, lstatOrNothing, O_NOFOLLOW, O_NONBLOCK } from "./directories.ts";
 import { type Entry, entryOfStat, isSameInode, isUnchanged, typeOf } from "./entry.ts";
 import { attempt, E, StatusError, statusOf } from "./errno.ts";
+import { hashStretch } from "./hash-file.ts";
 import { Item } from "./item-results.ts";
-import type { Job } from "./job.ts";
+import { type Job, openJob, PLAIN_SETTINGS } from "./job.ts";
 import { libc } from "./libc.ts";
+import { attributesOfOpen, mayReadWrite, openSource } from "./local-content.ts";
 import { stateOf } from "./metadata.ts";
 import { backUp, isSameFile, openTemp, type Temp } from "./publish.ts";
+import type { Slices } from "./slices.ts";
+import { finish, type Landed, publishTemp } from "./write-regular.ts";
 
 const C = fs.constants;
 
@@ -41,18 +44,14 @@ export async function beginLarge(
   let target: number | undefined;
   try {
     if (job.slices.canceled) throw new StatusError(-E.ECANCELED);
-    item.doing = Stage.openSource;
-    source = openSource(job, entry.name);
-    item.doing = Stage.read;
-    const stats = fstat(source);
-    if (!isUnchanged(entry, stats)) throw new StatusError(-E.EBUSY);
+    if (job.source !== NO_HANDLE) source = openUnchanged(job, entry, item);
     let has = 0;
     item.doing = Stage.create;
     if (job.settings.inplace && exists) {
       target = openExisting(job, name);
       if (target !== undefined) {
         const old = fstat(target);
-        if (isSameInode(old, stats)) throw new StatusError(-E.EINVAL);
+        if (source >= 0 && isSameInode(old, fstat(source))) throw new StatusError(-E.EINVAL);
         has = Number(old.size);
         if (job.backup >= 0) await backUp(job, name, true, item);
       }
@@ -89,6 +88,17 @@ export async function beginLarge(
     }
     return failedLarge(status, item.doing);
   }
+}
+
+/** Throws -EBUSY when it is no longer the file of the row. */
+export function openUnchanged(job: Job, entry: Entry, item: Item): number {
+  item.doing = Stage.openSource;
+  const fd = openSource(job, entry.name);
+  item.doing = Stage.read;
+  if (isUnchanged(entry, fstat(fd))) return fd;
+  closeHandle(fd);
+  item.flags |= ItemFlag.changed;
+  throw new StatusError(-E.EBUSY);
 }
 
 export function failedLarge(status: number, stage: number): LargeFile {
@@ -181,22 +191,37 @@ export async function commitLarge(
       item.flags |= ItemFlag.changed;
       throw new StatusError(-E.EBUSY);
     }
-    item.doing = Stage.write;
-    const stats = fstat(file.temp);
-    if (Number(stats.size) !== entry.size) fs.ftruncateSync(file.temp, entry.size);
-    const temp = parts.get(file.temp);
-    const now = stateOf(stats, temp === undefined);
-    await finish(job, file.source, entry, file.temp, now, name, exists, item);
-    if (temp === undefined) {
-      item.flags |= ItemFlag.replaced;
-      return;
-    }
-    item.doing = Stage.publish;
-    if (!isSameFile(below(temp.directory, temp.name), stats)) throw new StatusError(-E.ESTALE);
-    await publishTemp(job, temp, file.source, entry, name, exists, item);
+    const verify = () => verifyContent(job, file.source, file.temp, entry.size, item);
+    const landed = { want: entry, attributes: attributesOfOpen(file.source), verify };
+    await publishLarge(job, parts, file, landed, name, exists, item);
   } finally {
     closeLarge(parts, file);
   }
+}
+
+/** Finishes and publishes what the ranges brought. Throws; the descriptors stay open. */
+export async function publishLarge(
+  job: Job,
+  parts: OpenParts,
+  file: LargeFile,
+  landed: Landed,
+  name: Uint8Array,
+  exists: boolean,
+  item: Item,
+): Promise<void> {
+  item.doing = Stage.write;
+  const stats = fstat(file.temp);
+  if (Number(stats.size) !== landed.want.size) fs.ftruncateSync(file.temp, landed.want.size);
+  const temp = parts.get(file.temp);
+  const now = stateOf(stats, temp === undefined);
+  await finish(job, landed, file.temp, now, name, exists, item);
+  if (temp === undefined) {
+    item.flags |= ItemFlag.replaced;
+    return;
+  }
+  item.doing = Stage.publish;
+  if (!isSameFile(below(temp.directory, temp.name), stats)) throw new StatusError(-E.ESTALE);
+  await publishTemp(job, temp, name, exists, item);
 }
 
 export function abortLarge(parts: OpenParts, file: LargeFile, keepPart: boolean): void {
@@ -210,8 +235,30 @@ export function abortLarge(parts: OpenParts, file: LargeFile, keepPart: boolean)
   closeLarge(parts, file);
 }
 
-function closeLarge(parts: OpenParts, file: LargeFile): void {
+export function closeLarge(parts: OpenParts, file: LargeFile): void {
   parts.delete(file.temp);
   closeHandle(file.source);
   closeHandle(file.temp);
+}
+
+/** XXH3-128 of each block of a stretch of the temporary, one after the other; or a negative errno. */
+export async function hashBlocks(
+  slices: Slices,
+  file: LargeFile,
+  offset: number,
+  length: number,
+  blockBytes: number,
+): Promise<Uint8Array | number> {
+  const isSane = offset >= 0 && length >= 0 && Number.isSafeInteger(offset + length) && blockBytes > 0;
+  if (!isSane || !Number.isSafeInteger(blockBytes)) return -E.EINVAL;
+  try {
+    const job = openJob(slices, PLAIN_SETTINGS, { source: NO_HANDLE, target: NO_HANDLE });
+    const digests: Uint8Array[] = [];
+    for (let done = 0; done < length; done += blockBytes) {
+      digests.push(await hashStretch(job, file.temp, offset + done, Math.min(blockBytes, length - done)));
+    }
+    return new Uint8Array(Buffer.concat(digests));
+  } catch (error) {
+    return statusOf(error);
+  }
 }

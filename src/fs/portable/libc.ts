@@ -12,6 +12,7 @@ const SYMBOLS = {
   futimens: { args: ["i32", "ptr"], returns: "i32" },
   mknod: { args: ["ptr", "u32", "u64"], returns: "i32" },
   flock: { args: ["i32", "i32"], returns: "i32" },
+  fcntl: { args: ["i32", "i32", "i32"], returns: "i32" },
   syncfs: { args: ["i32"], returns: "i32" },
   lseek: { args: ["i32", "i64", "i32"], returns: "i64" },
   posix_fadvise: { args: ["i32", "i64", "i64", "i32"], returns: "i32" },
@@ -32,6 +33,7 @@ const SYMBOLS = {
 const AT_FDCWD = -100;
 const AT_SYMLINK_NOFOLLOW = 0x100;
 const UTIME_OMIT = 0x3ffffffen;
+const F_DUPFD_CLOEXEC = 1030;
 const LOCK_EX = 2;
 const LOCK_NB = 4;
 const SEEK_DATA = 3;
@@ -108,6 +110,8 @@ function openLibc() {
       const name = terminated(path);
       return checked(c.mknod(ptr(name), mode, device));
     },
+    /** A second descriptor, which programs that are started do not inherit. */
+    duplicate: (fd: number): number => checked(c.fcntl(fd, F_DUPFD_CLOEXEC, 0)),
     /** Exclusive and without waiting. */
     lock: (fd: number): number => checked(c.flock(fd, LOCK_EX | LOCK_NB)),
     syncFilesystem: (fd: number): number => checked(c.syncfs(fd)),

@@ -4,9 +4,15 @@
  * to a file that really belongs to whom they were meant for.
  */
 import fs from "node:fs";
-import { FileType, RowFlag } from "../../core/entry-batch.ts";
+import { FileType } from "../../core/entry-batch.ts";
 import { Warning } from "../backend.ts";
-import { type Carrier, syncAttributes, wantsAttributes } from "./attributes.ts";
+import {
+  type AttributeSource,
+  type Carrier,
+  mayHaveAttributes,
+  syncAttributes,
+  wantsAttributes,
+} from "./attributes.ts";
 import { pathBuffer } from "./directories.ts";
 import { type Entry, typeOf } from "./entry.ts";
 import { attempt, isRefusal, must } from "./errno.ts";
@@ -56,16 +62,15 @@ export function applyMetadata(
   target: Subject,
   want: Entry,
   now: State,
-  source: Carrier | undefined,
+  source: AttributeSource | undefined,
   item: Item,
 ): void {
   const { settings } = job;
   const before = { mode: now.mode, uid: now.uid, gid: now.gid };
   const type = typeOf(want.mode);
   applyOwner(job, target, want, now, item);
-  const hasAttributes = want.attrLow !== 0 || want.attrHigh !== 0 || (want.flags & RowFlag.attrFailed) !== 0;
   let hasLate = false;
-  if (wantsAttributes(job.wanted) && (hasAttributes || now.mayHaveAttributes)) {
+  if (wantsAttributes(job.wanted) && (mayHaveAttributes(want) || now.mayHaveAttributes)) {
     const synced = syncAttributes(source, target, job.wanted, !now.mayHaveAttributes, false, item);
     if (synced.changedMode) now.isModeKnown = false;
     hasLate = synced.hasLate;

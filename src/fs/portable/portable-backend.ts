@@ -9,31 +9,44 @@ import {
   type ItemResults,
   type LargeFile,
   type LargeRequest,
+  type NeedNumber,
   NO_HANDLE,
   type PreparedSettings,
   type ProbeResult,
   type RangeResult,
-  ROW_EXISTS,
+  type ReceiveRequest,
+  type SendRequest,
   type WalkOptions,
+  type WireStream,
   type WriteSettings,
 } from "../backend.ts";
 import { copyEntry, repairEntry } from "./copy-entry.ts";
-import { checkName, closeHandle } from "./directories.ts";
-import { type Entry, entryOfRow } from "./entry.ts";
-import { attempt, E, StatusError, statusOf } from "./errno.ts";
+import { closeHandle } from "./directories.ts";
+import type { Entry } from "./entry.ts";
+import { attempt, E, statusOf } from "./errno.ts";
 import { type HashAlgorithm, hashEntry } from "./hash-file.ts";
 import { Item, PortableItemResults } from "./item-results.ts";
 import { type Job, openJob, PLAIN_SETTINGS, wantedOf } from "./job.ts";
-import { abortLarge, beginLarge, commitLarge, copyLargeRange, failedLarge, type OpenParts } from "./large-file.ts";
+import {
+  abortLarge,
+  beginLarge,
+  commitLarge,
+  copyLargeRange,
+  failedLarge,
+  hashBlocks,
+  type OpenParts,
+} from "./large-file.ts";
 import { libc } from "./libc.ts";
 import { listDirectory, statNames } from "./listing.ts";
 import { openBeneath, openOperator } from "./open-beneath.ts";
 import { probePair } from "./probe-pair.ts";
 import { linkEntry, moveEntry, removeEntry, sweepEntry } from "./remove.ts";
+import { entryAt, rowOf, settle } from "./rows.ts";
 import { Slices } from "./slices.ts";
+import { DataPlane } from "./wire/data-plane.ts";
 
 const MAX_OUTSTANDING = 64;
-const NO_NAME = new Uint8Array(0);
+const BATCH_ALIGNMENT = 64;
 
 type EachRow = (job: Job, entry: Entry, name: Uint8Array, exists: boolean, item: Item) => Promise<void> | void;
 
@@ -53,6 +66,7 @@ export class PortableBackend implements Backend {
   readonly maxOutstanding = MAX_OUTSTANDING;
   private readonly slices = new Slices();
   private readonly parts: OpenParts = new Map();
+  private readonly plane = new DataPlane(this.slices, this.parts);
 
   constructor(reason: string) {
     this.reason = reason;
@@ -68,9 +82,11 @@ export class PortableBackend implements Backend {
   }
   cancel(): void {
     this.slices.cancel();
+    this.plane.cancel();
   }
   async shutdown(): Promise<void> {
     this.slices.cancel();
+    await this.plane.shutdown();
     await this.slices.whenIdle();
   }
 
@@ -199,6 +215,31 @@ export class PortableBackend implements Backend {
     );
   }
 
+  openStream(fd: number, direction: "send" | "receive", options: { idleMs: number }): WireStream {
+    return this.plane.open(fd, direction, options.idleMs);
+  }
+  send(request: SendRequest): Promise<ItemResults> {
+    return this.awaiting(this.plane.send(request));
+  }
+  receive(request: ReceiveRequest): Promise<ItemResults> {
+    return this.awaiting(this.plane.receive(request));
+  }
+  receiveRange(
+    need: NeedNumber,
+    file: LargeFile,
+    offset: number,
+    length: number,
+    settings: PreparedSettings,
+  ): Promise<RangeResult> {
+    return this.awaiting(this.plane.receiveRange(need, file, offset, length, settings.settings));
+  }
+  receiveCommit(need: NeedNumber, file: LargeFile, request: LargeRequest): Promise<ItemResults> {
+    return this.awaiting(this.plane.receiveCommit(need, file, request));
+  }
+  hashBlocks(file: LargeFile, offset: number, length: number, blockBytes: number): Promise<Uint8Array | number> {
+    return this.slices.run(() => hashBlocks(this.slices, file, offset, length, blockBytes));
+  }
+
   rename(source: DirHandle, target: DirHandle, batch: EntryBatch, rows: Uint32Array): Promise<ItemResults> {
     return this.rows({ source, target, batch, rows }, PLAIN_SETTINGS, false, (_job, entry, _name, _exists, item) =>
       moveEntry(source, target, entry.name, item),
@@ -227,8 +268,17 @@ export class PortableBackend implements Backend {
     for (const handle of handles) closeHandle(handle);
   }
   releaseBatch(_batch: EntryBatch): void {}
+  batchMemory(bytes: number): { bytes: Uint8Array; u32: Uint32Array; f64: Float64Array; at: number } {
+    const buffer = new ArrayBuffer(Math.ceil(bytes / BATCH_ALIGNMENT) * BATCH_ALIGNMENT);
+    return { bytes: new Uint8Array(buffer), u32: new Uint32Array(buffer), f64: new Float64Array(buffer), at: 0 };
+  }
   makeBatch(entries: readonly EntryFields[], header?: BatchHeader): EntryBatch {
     return buildBatch(entries, header);
+  }
+
+  /** In force from the call on, not from the next turn: the frames may be there already. */
+  private awaiting<T>(answer: Promise<T>): Promise<T> {
+    return this.slices.run(() => answer);
   }
 
   private jobOf(request: CopyRequest): Job {
@@ -260,39 +310,4 @@ export class PortableBackend implements Backend {
       return new PortableItemResults(items);
     });
   }
-}
-
-/** A failure of the system is the item's; anything else is a bug and rejects the request. */
-async function settle(item: Item, work: () => Promise<void>): Promise<void> {
-  try {
-    await work();
-    item.doing = 0;
-  } catch (error) {
-    item.status = statusOf(error);
-    item.bytes = 0;
-  }
-}
-
-type Rows = Pick<CopyRequest, "batch" | "rows"> & { readonly targetName?: Uint8Array | undefined };
-
-interface Row {
-  readonly row: number;
-  readonly exists: boolean;
-}
-function rowOf(request: Rows, index: number): Row {
-  const row = request.rows[index] ?? ROW_EXISTS - 1;
-  return { row: (row & ~ROW_EXISTS) >>> 0, exists: row >= ROW_EXISTS };
-}
-
-/** The row's entry and the name it gets; throws -EINVAL for what a hostile batch or a wrong number would reach. */
-function entryAt(request: Rows, { row, exists }: Row, allowsSelf: boolean) {
-  const { batch, rows, targetName } = request;
-  const isSelf = row === batch.count;
-  if (row > batch.count || (isSelf && !allowsSelf)) throw new StatusError(-E.EINVAL);
-  const entry = entryOfRow(batch, row);
-  if (isSelf) return { entry, name: NO_NAME, exists };
-  if (targetName !== undefined && rows.length !== 1) throw new StatusError(-E.EINVAL);
-  const name = targetName ?? entry.name;
-  if (checkName(entry.name) < 0 || checkName(name) < 0) throw new StatusError(-E.EINVAL);
-  return { entry, name, exists };
 }

@@ -1,0 +1,179 @@
+/**
+ * A regular file in the target, from content that may come from anywhere: into a temporary file that is published when
+ * it is whole, or into the existing file.
+ *
+ *   temporary (or the existing file) -> data -> verify -> metadata -> fsync -> backup, publish
+ */
+import fs from "node:fs";
+import { Stage } from "../../../ffi/fsy.ts";
+import { FileType, RowFlag } from "../../core/entry-batch.ts";
+import { ItemFlag } from "../backend.ts";
+import type { AttributeSource } from "./attributes.ts";
+import { copySparse, openFlow, verifyContent } from "./copy-data.ts";
+import { below, closeHandle, descriptorPath, fstat, lstatOrNothing, O_NOFOLLOW, O_NONBLOCK } from "./directories.ts";
+import { type Entry, entryOfStat, typeOf } from "./entry.ts";
+import { attempt, E, must, StatusError, statusOf } from "./errno.ts";
+import { holdEntry } from "./hold-entry.ts";
+import type { Item } from "./item-results.ts";
+import { type Job, wholeJob } from "./job.ts";
+import { attributesOfOpen } from "./local-content.ts";
+import { applyMetadata, type State, stateOf } from "./metadata.ts";
+import { backUp, dropTemp, openTemp, publishName, type Temp } from "./publish.ts";
+
+const C = fs.constants;
+
+/** A file whose data has landed, and what is still to be said about it. */
+export interface Landed {
+  /** What the file is: its row, or what it was when it was read again. */
+  readonly want: Entry;
+  readonly attributes: AttributeSource | undefined;
+  /** Compares what was written with what was read; throws -EBADMSG where they differ. */
+  verify(job: Job, target: number, item: Item): Promise<void>;
+}
+
+/** The content of a regular file, wherever it comes from. */
+export interface Content extends Landed {
+  /** The target is the source itself: it cannot be written from it. */
+  isSame(target: fs.BigIntStats): boolean;
+  /**
+   * Moves the whole content. `oldBytes`: length of what the target holds; 0: it is empty. `compares`: write only what
+   * differs from it.
+   */
+  move(job: Job, target: number, oldBytes: number, compares: boolean, item: Item): Promise<void>;
+  close(): void;
+}
+
+export async function writeRegular(
+  job: Job,
+  content: Content,
+  name: Uint8Array,
+  exists: boolean,
+  item: Item,
+): Promise<void> {
+  if (job.settings.inplace && exists && (await writeInPlace(job, content, name, item))) return;
+  item.doing = Stage.create;
+  const { temp, now } = openTemp(job);
+  let isPublishing = false;
+  try {
+    await content.move(job, temp.fd, 0, false, item);
+    await finish(job, content, temp.fd, now, name, exists, item);
+    isPublishing = true;
+    await publishTemp(job, temp, name, exists, item);
+  } finally {
+    if (isPublishing) closeHandle(temp.fd);
+    else dropTemp(temp);
+  }
+}
+
+/** Verifies, applies metadata, makes durable: all but the name. */
+export async function finish(
+  job: Job,
+  landed: Landed,
+  target: number,
+  now: State,
+  name: Uint8Array,
+  exists: boolean,
+  item: Item,
+): Promise<void> {
+  const { want, attributes } = landed;
+  if (job.settings.verify !== "none") await landed.verify(job, target, item);
+  item.doing = Stage.meta;
+  const replaces = now.inPlace ? undefined : oldObject(job, want, name, exists);
+  const subject = { fd: target, path: descriptorPath(target), follow: true };
+  applyMetadata(job, subject, want, { ...now, replaces }, attributes, item);
+  item.doing = Stage.sync;
+  if (job.settings.fsync) fs.fsyncSync(target);
+}
+
+/** What the old object under the name hands on to the new one. */
+export function oldObject(job: Job, want: Entry, name: Uint8Array, exists: boolean): State["replaces"] {
+  const { perms, owner, group } = job.settings;
+  if (!exists || (perms && owner && group)) return undefined;
+  const old = lstatOrNothing(below(job.target, name));
+  if (old === undefined || typeOf(old.mode) !== typeOf(want.mode)) return undefined;
+  return { mode: Number(old.mode), uid: Number(old.uid), gid: Number(old.gid) };
+}
+
+/** Publishes a finished temporary file; through a second one when it lies on another filesystem. */
+export async function publishTemp(job: Job, temp: Temp, name: Uint8Array, exists: boolean, item: Item): Promise<void> {
+  if ((await publishName(job, temp.directory, temp.name, name, exists, item)) === 0) return;
+  try {
+    const stats = fstat(temp.fd);
+    const whole = wholeJob(job, job.temp, job.target);
+    const there: Job = { ...whole, backup: job.backup, suffix: job.suffix };
+    const entry = entryOfStat(temp.name, stats);
+    const want = { ...entry, flags: entry.flags | RowFlag.attrFailed };
+    item.doing = Stage.create;
+    const second = openTemp(there);
+    let isPublishing = false;
+    try {
+      const flow = openFlow(there, temp.fd, second.temp.fd, false);
+      await copySparse(flow, 0, want.size, false, item);
+      fs.ftruncateSync(second.temp.fd, want.size);
+      const verify = () => verifyContent(there, temp.fd, second.temp.fd, want.size, item);
+      const finished = { want, attributes: attributesOfOpen(temp.fd), verify };
+      await finish(there, finished, second.temp.fd, second.now, name, false, item);
+      isPublishing = true;
+      must(await publishName(there, job.target, second.temp.name, name, exists, item));
+    } finally {
+      if (isPublishing) closeHandle(second.temp.fd);
+      else dropTemp(second.temp);
+    }
+  } finally {
+    attempt(() => fs.unlinkSync(below(temp.directory, temp.name)));
+  }
+}
+
+// ---- in place -------------------------------------------------------------------------------------------------
+
+/** False when there is no regular file to write into. */
+async function writeInPlace(job: Job, content: Content, name: Uint8Array, item: Item): Promise<boolean> {
+  item.doing = Stage.create;
+  const opened = openInPlace(job, name);
+  if (opened === undefined) return false;
+  const { fd, madeWritable, modeBefore } = opened;
+  const before = fstat(fd);
+  try {
+    if (content.isSame(before)) throw new StatusError(-E.EINVAL);
+    if (job.backup >= 0) await backUp(job, name, true, item);
+    item.flags |= ItemFlag.replaced;
+    await content.move(job, fd, Number(before.size), job.settings.delta, item);
+    item.doing = Stage.write;
+    fs.ftruncateSync(fd, content.want.size);
+    // Writing cleared setid bits.
+    const now = { ...stateOf(fstat(fd), true), isModeKnown: !madeWritable };
+    if (madeWritable) now.mode = modeBefore;
+    await finish(job, content, fd, now, name, true, item);
+    return true;
+  } catch (error) {
+    if (madeWritable) attempt(() => fs.fchmodSync(fd, modeBefore & 0o7777));
+    throw error;
+  } finally {
+    closeHandle(fd);
+  }
+}
+
+function openInPlace(
+  job: Job,
+  name: Uint8Array,
+): { fd: number; madeWritable: boolean; modeBefore: number } | undefined {
+  const path = below(job.target, name);
+  const stats = lstatOrNothing(path);
+  if (stats === undefined || typeOf(stats.mode) !== FileType.regular) return undefined;
+  const open = (): number => fs.openSync(path, C.O_RDWR | O_NOFOLLOW | O_NONBLOCK);
+  const mode = Number(stats.mode);
+  try {
+    return { fd: open(), madeWritable: false, modeBefore: mode };
+  } catch (error) {
+    const status = statusOf(error);
+    if (status === -E.ENOENT) return undefined;
+    if (status !== -E.EACCES || Number(stats.uid) !== job.euid || (mode & 0o600) === 0o600) throw error;
+  }
+  const held = holdEntry(job.target, name);
+  try {
+    fs.chmodSync(held.path, (mode & 0o7777) | 0o600);
+    return { fd: open(), madeWritable: true, modeBefore: mode };
+  } finally {
+    held.close();
+  }
+}
