@@ -53,6 +53,8 @@ export class Carriers {
   }
 
   add(socket: DataSocket): void {
+    // The run was over before this stream was open.
+    if (this.isEnding) return socket.release();
     const wire = this.backend.openStream(socket.fd, this.direction, { idleMs: this.idleMs });
     const open = { wire, socket };
     this.streams.add(open);

@@ -267,7 +267,9 @@ async function push(
   void role.chooseCarrier(network);
   let inOrder = false;
   try {
-    await role.untilDone(Promise.all([source.done, told.summary]), signal, () => source.stop());
+    // The daemon sums up when every stream has said goodbye.
+    const sent = source.done.then(() => role.carriers.end(!signal.aborted));
+    await role.untilDone(Promise.all([sent, told.summary]), signal, () => source.stop());
     inOrder = !signal.aborted;
     return { ...(await told.summary), durationMs: Math.round(performance.now() - attempt.startedMs) };
   } finally {

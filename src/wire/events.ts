@@ -196,10 +196,11 @@ export function encodeSummary(summary: RunSummary): Summary {
     methods: counts(summary.methods),
     refused: summary.refused.map(({ method, reason, files }) => ({ method, reason, files: BigInt(files) })),
     plan: counts(summary.plan),
-    attributeWarnings: summary.attributeWarnings.map(({ attribute, errno, entries }) => ({
+    attributeWarnings: summary.attributeWarnings.map(({ attribute, errno, entries, examples }) => ({
       attribute,
       errno,
       entries: BigInt(entries),
+      examples: [...examples],
     })),
     failures: summary.failures.map(encodeFailure),
     unmatchedPatterns: [...summary.unmatchedPatterns],
@@ -235,10 +236,11 @@ export function decodeSummary(message: Summary): RunSummary {
       large: plan["large"] ?? 0,
       direct: plan["direct"] ?? 0,
     },
-    attributeWarnings: message.attributeWarnings.map(({ attribute, errno, entries }) => ({
+    attributeWarnings: message.attributeWarnings.map(({ attribute, errno, entries, examples }) => ({
       attribute,
       errno,
       entries: Number(entries),
+      examples,
     })),
     failures: message.failures.map(decodeFailure),
     unmatchedPatterns: message.unmatchedPatterns,

@@ -210,7 +210,8 @@ function fillRows(batch: EntryBatch, from: number, part: Manifest, policy: Listi
 
 function aligned(bytes: Uint8Array, size: number): ArrayBufferLike {
   if (bytes.byteOffset % size === 0) return bytes.buffer;
-  return bytes.slice().buffer;
+  // A Buffer's own slice would be a view.
+  return Uint8Array.prototype.slice.call(bytes).buffer;
 }
 
 function spread(to: Uint32Array | Float64Array, from: Uint8Array, name: string): void {

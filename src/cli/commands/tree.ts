@@ -7,7 +7,7 @@ import { confirmDeletions, readTerminalLine } from "../confirm.ts";
 import type { CommandContext } from "../context.ts";
 import { JsonPrinter } from "../json-printer.ts";
 import type { Outputs } from "../output.ts";
-import { localPlace } from "../places.ts";
+import { place } from "../places.ts";
 import { LiveLine } from "../progress-line.ts";
 import { type PacedPrinter, Reporter } from "../reporter.ts";
 import { type FaceOptions, type Resolved, resolveOptions } from "../resolve-options.ts";
@@ -18,7 +18,7 @@ import { UsageError } from "../usage-error.ts";
 export const treeCommand = defineCommand({
   async run({ data }: { data?: CommandContext }) {
     const context = data!;
-    const places = context.args.places.map(localPlace);
+    const places = context.args.places.map(place);
     const resolved = await resolveOptions(context.args);
     const reporter = makeReporter(resolved, context.outputs);
     context.onReporter(reporter);
