@@ -85,7 +85,12 @@ export async function openRelay(
 async function relay(attempt: Attempt, from: OpenedSession, to: OpenedSession): Promise<RunSummary> {
   const { request, counters } = attempt;
   const told = new ToldSummary(to.stream, counters, request.hooks);
-  const source = steerSession(from, (message) => hand(message, to));
+  const source = steerSession(from, (message) => {
+    hand(message, to);
+    // Its last word: what follows is the end of its session.
+    if (message.body.case === "closed") from.stream.finish();
+    return true;
+  });
   const target = steerSession(to, (message) => told.take(message) || hand(message, from));
   for (const { stream } of [from, to]) stream.send(say({ case: "carrier", value: { inStream: true } }));
   try {
