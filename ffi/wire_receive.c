@@ -14,8 +14,6 @@
 
 #include <stdlib.h>
 
-#define REGISTER_SECONDS 5
-
 /* ---- expectations -------------------------------------------------------------------------------------------------- */
 
 static bool has_rows(const fsy_sqe *q) { return q->flags != FSY_WIRE_RANGE; }
@@ -131,7 +129,12 @@ static fsy_expectation *hold(fsy_stream *s, uint32_t need, int *status) {
   fsy_wire *wire = s->ring->wire;
   struct timespec until;
   clock_gettime(CLOCK_MONOTONIC, &until);
-  until.tv_sec += REGISTER_SECONDS;
+  until.tv_sec += wire->register_ms / 1000;
+  until.tv_nsec += (long)(wire->register_ms % 1000) * 1000000;
+  if (until.tv_nsec >= 1000000000) {
+    until.tv_sec++;
+    until.tv_nsec -= 1000000000;
+  }
   fsy_expectation *e;
   *status = 0;
   pthread_mutex_lock(&wire->lock);

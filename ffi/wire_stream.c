@@ -24,6 +24,7 @@
 fsy_wire *fsy_wire_new(void) {
   fsy_wire *wire = calloc(1, sizeof(*wire));
   if (!wire) return NULL;
+  wire->register_ms = FSY_REGISTER_MS;
   pthread_mutex_init(&wire->lock, NULL);
   pthread_condattr_t attr;
   pthread_condattr_init(&attr);
