@@ -830,9 +830,9 @@ static size_t capture(pair *p, uint8_t *to, size_t room) {
   q->results = results;
   CHECK_EQ(await(&p->from, send_off(&p->from, q)).result, 0);
   end_stream(&p->from, 77);
-  CHECK_EQ(await(&p->from, stream).result, 0);
   pthread_join(thread, NULL);
   close(ends[1]);
+  CHECK_EQ(await(&p->from, stream).result, 0);
   unlist(p, &l);
   fsy_free(p->from.c.ring, rows);
   fsy_free(p->from.c.ring, results);
@@ -1053,6 +1053,14 @@ TEST(wire_rules_are_enforced) {
       case 29: HEAD(6, 1, 0, 0, 0), reason = FSY_REASON_TYPE; break;
       case 30: HEAD(FSY_FRAME_SHARD, 1, 1, 9, 80), reason = FSY_REASON_FIELD; break;
       case 31: HEAD(FSY_FRAME_DATA, 1, 3, 1ull << 53, 5), reason = FSY_REASON_DATA; break;
+      case 32: /* begun for the third time */
+        for (int i = 0; i < 2; i++) {
+          HEAD(FSY_FRAME_FILE, 1, 3, 0, 80), RECORD(3, 1 << 20, file, 0, 0);
+          HEAD(FSY_FRAME_END, 1, 3, 0, 80), RECORD(3, 1 << 20, file, 0, 0);
+          fsy_put32(m + n - FSY_RECORD_BYTES + 12, FSY_RECORD_AGAIN);
+        }
+        reason = FSY_REASON_ORDER;
+        break;
       default: rule = -1;
     }
     if (rule < 0) break;
