@@ -4,7 +4,8 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 ffi=$(dirname "$here")
 source "$ffi/flags.sh"
-CC=${CLANG:-clang} fsy_flags asan+ubsan "$ffi"
+CC=${CLANG:-clang}
+fsy_flags asan+ubsan "$ffi"
 build=$(mktemp -d /tmp/fsy-fuzz.XXXXXX)
 trap 'rm -rf "$build" /dev/shm/fsy-fuzz.*' EXIT
 mkdir "$build/corpus"
