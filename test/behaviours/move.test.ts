@@ -1,5 +1,5 @@
 /** A source goes only when its own copy is whole and durable. */
-import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { expect, setDefaultTimeout } from "bun:test";
 import { spawnSync } from "node:child_process";
 import { chmodSync, existsSync, lstatSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -12,6 +12,7 @@ import { noise, TreeBuilder } from "../support/tree.ts";
 import { buildVarietyTree } from "../support/variety-tree.ts";
 import { because, behavioursMissing, itemsOf, ORDINARY, ordinaryDir, ordinaryMissing, run } from "./behaviour.ts";
 import { MIB, pair, quickDir, temporariesIn, until } from "./moments.ts";
+import { describe, test } from "./placed-test.ts";
 
 /* A busy machine is no failure. */
 setDefaultTimeout(60_000);
