@@ -96,11 +96,15 @@ function answerOf(
   });
 }
 
+/** What a daemon says last: as the target the summary, as the source that it is done. */
+const LAST_WORD = { send: "summary", receive: "closed" } as const;
+
 /** A session whose role runs here. */
 export class CallerSession {
   readonly carriers: Carriers;
   private readonly session: OpenedSession;
   private readonly hooks: RunHooks;
+  private readonly direction: "send" | "receive";
   private refusal: RunError | undefined;
 
   constructor(
@@ -111,6 +115,7 @@ export class CallerSession {
   ) {
     this.session = session;
     this.hooks = hooks;
+    this.direction = role.direction;
     const idleMs = session.accept.idleTimeoutMs || LIMITS.idleMs;
     this.carriers = new Carriers(backend, role.direction, session.stream, idleMs);
     let last = 0;
@@ -163,8 +168,9 @@ export class CallerSession {
     const { stream } = this.session;
     stream.onMessage((message) => {
       try {
-        if (this.carriers.take(message) || others(message)) return;
         const { body } = message;
+        if (body.case === LAST_WORD[this.direction]) stream.heardAll();
+        if (this.carriers.take(message) || others(message)) return;
         if (body.case === "refusal") {
           const { exitCode, reason, message: text } = body.value;
           this.refusal = new RunError(exitCode as ExitCode, reason, `${this.peer}: ${text}`);
