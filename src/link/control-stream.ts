@@ -24,6 +24,7 @@ export class ControlStream {
   private early: SessionMessage[] = [];
   private failure: StreamFailure | undefined;
   private isOver = false;
+  private isComplete = false;
   private resolveEnded!: (failure: StreamFailure | undefined) => void;
   /** Undefined: both sides said all they had to say. */
   readonly ended: Promise<StreamFailure | undefined> = new Promise((resolve) => {
@@ -47,9 +48,9 @@ export class ControlStream {
         for (const message of messages) this.deliver(message);
         if (this.isOver) return;
       }
-      this.fail("broken", "the other side closed the connection");
+      if (!this.isComplete) this.fail("broken", "the other side closed the connection");
     } catch (error) {
-      this.fail("broken", error instanceof Error ? error.message : String(error));
+      if (!this.isComplete) this.fail("broken", error instanceof Error ? error.message : String(error));
     }
   }
 
@@ -69,6 +70,11 @@ export class ControlStream {
   /** Until the next handler is set messages wait. */
   hold(): void {
     this.handler = undefined;
+  }
+
+  /** The other side's last word is here: that it closes is no failure, while this side still ends its own work. */
+  heardAll(): void {
+    this.isComplete = true;
   }
 
   send(message: SessionMessage, bytes = 0): void {

@@ -96,6 +96,9 @@ function answerOf(
   });
 }
 
+/** What a daemon says last: as the target the summary, as the source that it is done. */
+const LAST_WORD = { send: "summary", receive: "closed" } as const;
+
 /** A session that plays no role: it waits for the end, and passes on that it should stop. */
 export interface SteeredSession {
   /** Throws RunError when the session ends before. */
@@ -166,6 +169,7 @@ export class CallerSession {
   readonly carriers: Carriers;
   private readonly session: OpenedSession;
   private readonly hooks: RunHooks;
+  private readonly direction: "send" | "receive";
   private readonly refusals: RunError[] = [];
 
   constructor(
@@ -176,6 +180,7 @@ export class CallerSession {
   ) {
     this.session = session;
     this.hooks = hooks;
+    this.direction = role.direction;
     const idleMs = session.accept.idleTimeoutMs || LIMITS.idleMs;
     this.carriers = new Carriers(backend, role.direction, session.stream, idleMs);
     let last = 0;
@@ -228,8 +233,9 @@ export class CallerSession {
     const { stream } = this.session;
     stream.onMessage((message) => {
       try {
-        if (this.carriers.take(message) || others(message)) return;
         const { body } = message;
+        if (body.case === LAST_WORD[this.direction]) stream.heardAll();
+        if (this.carriers.take(message) || others(message)) return;
         const refusal = refusalOf(message, this.peer);
         if (refusal !== undefined) {
           this.refusals.push(refusal);
