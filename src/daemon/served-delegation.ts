@@ -109,7 +109,12 @@ async function serveAsTarget(
     session.started(module, "target", open.target.path, options);
     const hooks = hooksOf(delegation, face);
     const side = await prepareServedTarget(session, target, peer, other.oneMachine, options, hooks, link);
-    role = new CallerSession(other, session.backend!, { direction: "receive" }, hooks);
+    role = new CallerSession(
+      other,
+      session.backend!,
+      { direction: "receive", backlog: () => side.runner.backlog },
+      hooks,
+    );
     session.carriers = role.carriers;
     session.steer((message) => face.take(message));
     role.dispatch(link, () => false);
@@ -185,7 +190,12 @@ async function serveAsSource(
     const runner = sourceRunnerOf(session, places, decodeTargetFacts(facts), other.oneMachine, options, link);
     const notices = new CallersFace(session.stream, session.counters, open);
     notices.close();
-    role = new CallerSession(other, session.backend!, { direction: "send" }, notices.hooks);
+    role = new CallerSession(
+      other,
+      session.backend!,
+      { direction: "send", backlog: () => runner.backlog },
+      notices.hooks,
+    );
     session.carriers = role.carriers;
     const told = new Promise<SessionMessage>((resolve) => {
       role!.dispatch(link, (message) => {

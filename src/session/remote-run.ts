@@ -266,7 +266,7 @@ async function push(
 ): Promise<RunSummary> {
   const { request, backend, network, counters } = attempt;
   const { hooks, signal } = request;
-  const role = new CallerSession(session, backend, { direction: "send" }, hooks);
+  const role = new CallerSession(session, backend, { direction: "send", backlog: () => source.backlog }, hooks);
   const told = new ToldSummary(session.stream, counters, hooks);
   dispatch(role, (message) => told.take(message));
   source.start();
@@ -345,7 +345,12 @@ async function openPull(attempt: Attempt, sources: readonly DaemonPlace[], targe
         signal,
         link,
       });
-      const role = new CallerSession(session, backend, { direction: "receive" }, request.hooks);
+      const role = new CallerSession(
+        session,
+        backend,
+        { direction: "receive", backlog: () => side.runner.backlog },
+        request.hooks,
+      );
       role.dispatch(link, () => false);
       side.runner.start();
       void role.chooseCarrier(network);
