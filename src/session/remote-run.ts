@@ -107,7 +107,13 @@ async function runToEnd(
       const isPassing = summary === undefined ? isTransient(lost!) : mayPass(summary.failures);
       const again = tries < options.retry.attempts && isPassing && !signal.aborted && !options.dryRun;
       const end = (): RunSummary =>
-        summary ?? lostSummary(lost!, counters, performance.now() - startedMs, options.dryRun);
+        summary ??
+        lostSummary(
+          signal.aborted ? interrupted(lost!) : lost!,
+          counters,
+          performance.now() - startedMs,
+          options.dryRun,
+        );
       if (!again) return end();
       const what = summary === undefined ? lost!.message : `${counters.failed + counters.vanished} failed`;
       if (!(await waitForNext(what, tries, options, hooks, signal))) return end();
@@ -125,6 +131,11 @@ function isTransient(error: RunError): boolean {
     error.exitCode === ExitCode.connectTimeout ||
     error.exitCode === ExitCode.starting
   );
+}
+
+/** After an interruption it does not matter how the session came to its end. */
+function interrupted(lost: RunError): RunError {
+  return new RunError(ExitCode.interrupted, "interrupted", `interrupted; ${lost.message}`);
 }
 
 /** What is known of a run whose session ended before it could tell. */
