@@ -15,7 +15,6 @@ import { Accounts } from "../fs/accounts.ts";
 import { CallerSession, openSession } from "../session/caller.ts";
 import { targetFacts } from "../session/facts.ts";
 import { sourceEnd } from "../session/network-link.ts";
-import { guardChains } from "../session/overlap.ts";
 import { say } from "../session/wire-messages.ts";
 import { decodeSummary } from "../wire/events.ts";
 import { decodeSourceFacts, decodeTargetFacts, encodeSourceFacts, encodeTargetFacts } from "../wire/facts.ts";
@@ -89,8 +88,8 @@ async function serveAsTarget(
     if (facts === undefined)
       throw new RunError(ExitCode.protocol, "protocol", "the other daemon told nothing of its source");
     const peer = decodeSourceFacts(facts);
-    const target = await openServedTarget(session, module, moduleRoot, open.target, peer, options);
-    if (other.oneMachine && target.opened.handle >= 0) guardChains(peer, target.facts, options);
+    const { oneMachine } = other;
+    const target = await openServedTarget(session, module, moduleRoot, open.target, peer, oneMachine, options);
     const link = servedTargetEnd(session, other.stream, target, options);
     session.stream.send(
       say({
@@ -101,7 +100,7 @@ async function serveAsTarget(
           placement: {
             sources: facts.arguments,
             target: open.target.path,
-            targetExists: target.decision.targetExists,
+            targetExists: target.exists,
           },
         },
       }),

@@ -48,9 +48,9 @@ export class ControlStream {
         for (const message of messages) this.deliver(message);
         if (this.isOver) return;
       }
-      if (!this.isComplete) this.fail("broken", "the other side closed the connection");
+      this.fail("broken", "the other side closed the connection");
     } catch (error) {
-      if (!this.isComplete) this.fail("broken", error instanceof Error ? error.message : String(error));
+      this.fail("broken", error instanceof Error ? error.message : String(error));
     }
   }
 
@@ -72,7 +72,10 @@ export class ControlStream {
     this.handler = undefined;
   }
 
-  /** The other side's last word is here: that it closes is no failure, while this side still ends its own work. */
+  /**
+   * Nothing more is needed of the other side: that the connection goes is no failure, while this side still ends its own
+   * work.
+   */
   heardAll(): void {
     this.isComplete = true;
   }
@@ -98,7 +101,7 @@ export class ControlStream {
   }
 
   fail(kind: StreamFailure["kind"], message: string): void {
-    if (this.isOver) return;
+    if (this.isOver || (this.isComplete && kind === "broken")) return;
     this.failure = { kind, message };
     this.over();
     this.outbox.drop();

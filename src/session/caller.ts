@@ -240,6 +240,8 @@ export class CallerSession {
   /** Waits for the run's end; throws RunError when the session ends before. `stop` is called when the run is interrupted. */
   async untilDone(done: Promise<unknown>, signal: AbortSignal, stop: () => void): Promise<void> {
     const stopAll = (): void => {
+      // A target knows what it did without the source's help.
+      if (this.direction === "receive") this.session.stream.heardAll();
       this.carriers.stop();
       stop();
     };
