@@ -123,7 +123,9 @@ export interface DaemonSettings {
 }
 
 /** A daemon with small deadlines, a module `rw` and a read-only module `ro` with a file in it. */
-export async function startDaemon(settings: DaemonSettings = {}): Promise<Daemon & { readonly process: DaemonProcess }> {
+export async function startDaemon(
+  settings: DaemonSettings = {},
+): Promise<Daemon & { readonly process: DaemonProcess }> {
   const directory = mkdtempSync(join(tmpdir(), "fastsync-conformance-"));
   for (const name of ["rw", "ro", "outside"]) mkdirSync(join(directory, name));
   writeFileSync(join(directory, "ro/file"), "read only\n");
@@ -154,7 +156,11 @@ ${(settings.modules ?? "").replaceAll("DIR", directory)}
   });
   const process = new DaemonProcess(directory, child);
   const started = await process.logged("started");
-  const port = Number(String((started["listen"] as string[])[0]).split(":").at(-1));
+  const port = Number(
+    String((started["listen"] as string[])[0])
+      .split(":")
+      .at(-1),
+  );
   return {
     host: "127.0.0.1",
     port,
