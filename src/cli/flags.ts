@@ -13,6 +13,7 @@ export const GROUPS = [
   "Writing",
   "Attributes",
   "Speed",
+  "Network",
   "Serving",
 ] as const;
 
@@ -315,7 +316,7 @@ const TABLE = [
     name: "numeric-ids",
     verbs: TREE,
     group: "Attributes",
-    help: "keep owner and group by number, not by name; the same thing on one machine",
+    help: "keep owner and group by number; between machines they go by name where both know it",
   },
   {
     name: "chown",
@@ -372,6 +373,29 @@ const TABLE = [
     conflicts: ["no-zero-copy"],
   },
   { name: "no-zero-copy", verbs: WRITE, group: "Speed", help: "copy only by read and write" },
+
+  // Network
+  {
+    name: "force-grpc",
+    verbs: TREE,
+    group: "Network",
+    help: "send content through the control connection, without trying the data port",
+  },
+  {
+    name: "streams",
+    verbs: TREE,
+    value: { hint: "N" },
+    group: "Network",
+    help: "data connections at most (default: as many as help)",
+    conflicts: ["force-grpc"],
+  },
+  {
+    name: "detach",
+    verbs: WRITE,
+    group: "Network",
+    help: "between two daemons: leave once the run goes on without us, and print its job's id",
+    conflicts: ["dry-run", "progress"],
+  },
 
   // Serving
   {

@@ -4,6 +4,7 @@
  */
 
 import { type FilterRuleText, type FilterSpec, NO_FILTER } from "../core/filter-spec.ts";
+import { LIMITS } from "../core/limits.ts";
 import { nearest } from "../core/nearest.ts";
 import type {
   CompareOptions,
@@ -15,6 +16,7 @@ import type {
   WriteOptions,
 } from "../core/options.ts";
 import { bytesOf, printable } from "../core/paths.ts";
+import type { NetworkOptions } from "../session/api.ts";
 import { COPY_METHODS, type FlagName } from "./flags.ts";
 import { readOperatorFile } from "./operator-file.ts";
 import { type AccountFiles, parseOwner, SYSTEM_ACCOUNTS } from "./owners.ts";
@@ -58,6 +60,7 @@ export interface FaceOptions {
 
 export interface Resolved {
   readonly options: RunOptions;
+  readonly network: NetworkOptions;
   readonly face: FaceOptions;
 }
 
@@ -91,7 +94,13 @@ export async function resolveOptions(args: ParsedArgs, around: Surroundings = sy
     zeroCopy,
     notes: zeroCopy?.decidedBy === undefined ? [] : [zeroCopyNote(zeroCopy, around.env)],
   };
-  return { options, face };
+  const network: NetworkOptions = {
+    inStream: args.has("force-grpc"),
+    streams: parsed(args, "streams", (text) => parseCount(text, "streams", 1, LIMITS.streamsMost)) ?? 0,
+    detach: args.has("detach"),
+    acceptsDeletions: args.has("yes"),
+  };
+  return { options, network, face };
 }
 
 function resolveCompare(args: ParsedArgs): CompareOptions {

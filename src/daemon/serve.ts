@@ -8,6 +8,7 @@ import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { ExitCode } from "../core/exit-codes.ts";
 import { LIMITS } from "../core/limits.ts";
 import { RunError } from "../core/run-error.ts";
+import type { DaemonAddress } from "../link/control-client.ts";
 import { ControlStream } from "../link/control-stream.ts";
 import { DataListener } from "../link/data-listener.ts";
 import { HTTP2_SETTINGS, HTTP2_WINDOW_BYTES } from "../link/http2-settings.ts";
@@ -19,6 +20,7 @@ import {
 } from "../wire/gen/fastsync/v1/session_pb.ts";
 import { decideAccess } from "./access.ts";
 import { moduleNamed } from "./config.ts";
+import { decideDelegation } from "./delegation.ts";
 import { moduleTrouble } from "./module-state.ts";
 import { type ServedEnd, type SessionHost, serveSession } from "./served-session.ts";
 import type { GivenSockets, Listener, Serve, ServeHooks } from "./server-contract.ts";
@@ -198,6 +200,7 @@ class DaemonServer implements Listener {
     const { data } = this;
     return {
       admit: (name, use) => this.admit(name, use, peer),
+      dialable: (host, port) => this.dialable(host, port, peer),
       handshakeMs: config.handshakeTimeoutMs,
       idleMs: config.idleTimeoutMs,
       streamsMost: config.maxStreams,
@@ -243,6 +246,14 @@ class DaemonServer implements Listener {
       );
     this.perModule.set(module.name, used);
     return { module, leave: () => this.perModule.set(module.name, (this.perModule.get(module.name) ?? 1) - 1) };
+  }
+
+  private async dialable(host: string, port: number, peer: string): Promise<DaemonAddress> {
+    const decision = await decideDelegation(this.hooks.config().delegation, host, resolveHost);
+    if (decision.kind === "allowed") return { host: decision.address, port };
+    const { reason, message } = decision;
+    this.hooks.log.refused({ peer, reason, detail: `${host}:${port}` });
+    throw new RunError(ExitCode.selecting, reason, `it may not dial ${host}: ${message}`);
   }
 
   // ---- the end ------------------------------------------------------------------------------------------------

@@ -11,41 +11,31 @@
  * Whatever goes wrong ends this session and no other; the caller hears why where it can still be told.
  */
 import { availableParallelism } from "node:os";
-import { type Counters, newCounters, type RunEvent, type RunHooks } from "../core/events.ts";
+import { type Counters, newCounters } from "../core/events.ts";
 import { ExitCode } from "../core/exit-codes.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { RunOptions } from "../core/options.ts";
 import { RunError } from "../core/run-error.ts";
-import { compileFilter } from "../filter/compile.ts";
-import { Accounts } from "../fs/accounts.ts";
-import type { Backend, DirHandle } from "../fs/backend.ts";
-import { WORKING_DIRECTORY } from "../fs/backend.ts";
+import { type Backend, type DirHandle, WORKING_DIRECTORY } from "../fs/backend.ts";
 import { openBackend } from "../fs/open-backend.ts";
-import type { ControlStream } from "../link/control-stream.ts";
+import type { DaemonAddress } from "../link/control-client.ts";
+import type { ControlStream, StreamFailure } from "../link/control-stream.ts";
 import type { DataSocket } from "../link/data-client.ts";
 import { SESSION_ID_BYTES } from "../link/data-handshake.ts";
 import { Carriers } from "../session/carriers.ts";
-import { bootId, lookAt, lookAtSource, sourceFacts, targetFacts } from "../session/facts.ts";
+import { bootId } from "../session/facts.ts";
 import { greeting, isCompatible, versionsOf } from "../session/greeting.ts";
-import {
-  type ModuleSource,
-  openModuleAuxiliary,
-  openModuleSource,
-  openModuleTarget,
-} from "../session/module-places.ts";
-import { type NetworkLink, sourceEnd, targetEnd } from "../session/network-link.ts";
-import { guardChains } from "../session/overlap.ts";
+import { PROTOCOL_VERSION } from "../session/messages.ts";
+import type { NetworkLink } from "../session/network-link.ts";
 import { SessionLost } from "../session/session-end.ts";
-import { SourceRunner } from "../session/source-runner.ts";
-import { summarize } from "../session/summary.ts";
-import { prepareTarget, writeSettings } from "../session/target-side.ts";
 import { say } from "../session/wire-messages.ts";
-import { encodeEvent, encodeProgress, encodeSummary } from "../wire/events.ts";
-import { decodeSourceFacts, decodeTargetFacts, encodeSourceFacts, encodeTargetFacts } from "../wire/facts.ts";
 import { type Hello, type Open, Role, type SessionMessage } from "../wire/gen/fastsync/v1/session_pb.ts";
 import { decodeOptions } from "../wire/options.ts";
 import { ProtocolViolation } from "../wire/protocol-violation.ts";
 import type { ModuleConfig } from "./config.ts";
+import { serveDelegated } from "./served-delegation.ts";
+import { serveSource } from "./served-source.ts";
+import { serveTarget } from "./served-target.ts";
 
 /** What a session needs of the daemon. */
 export interface SessionHost {
@@ -57,6 +47,8 @@ export interface SessionHost {
     readonly module: ModuleConfig;
     readonly leave: () => void;
   };
+  /** Where a host that a caller wants dialled is, if this daemon dials it; throws RunError. */
+  dialable(host: string, port: number): Promise<DaemonAddress>;
   readonly handshakeMs: number;
   readonly idleMs: number;
   readonly streamsMost: number;
@@ -86,6 +78,13 @@ export interface ServedEnd {
   readonly bytes: number;
 }
 
+/** Nobody is left to be told. */
+class CallerLost extends SessionLost {
+  constructor(failure: StreamFailure) {
+    super(failure, "the caller");
+  }
+}
+
 interface Opening {
   readonly hello: Hello;
   readonly open: Open;
@@ -103,19 +102,33 @@ export async function serveSession(stream: ControlStream, host: SessionHost): Pr
   }
 }
 
-class ServedSession {
-  private readonly stream: ControlStream;
-  private readonly host: SessionHost;
-  private readonly sessionId = crypto.getRandomValues(new Uint8Array(SESSION_ID_BYTES));
-  private readonly counters = newCounters();
-  private readonly handles: DirHandle[] = [];
-  private readonly closing: (() => void)[] = [];
-  private backend: Backend | undefined;
-  private carriers: Carriers | undefined;
-  private readonly stopping = new AbortController();
+export class ServedSession {
+  readonly stream: ControlStream;
+  readonly host: SessionHost;
+  readonly sessionId = crypto.getRandomValues(new Uint8Array(SESSION_ID_BYTES));
+  readonly counters = newCounters();
+  readonly handles: DirHandle[] = [];
+  readonly closing: (() => void)[] = [];
+  backend: Backend | undefined;
+  carriers: Carriers | undefined;
+  readonly stopping = new AbortController();
+  readonly startedMs = performance.now();
+  /** The caller may leave; the run goes on. */
+  private isDetached = false;
   /** Streams of a source that the caller has not said it is ready for. */
-  private parked: DataSocket[] = [];
-  private isReady = false;
+  parked: DataSocket[] = [];
+  isReady = false;
+
+  /** As the log and `--detach` name it. */
+  get name(): string {
+    return Buffer.from(this.sessionId.subarray(0, 6)).toString("hex");
+  }
+  get isStopped(): boolean {
+    return this.stopping.signal.aborted;
+  }
+  outlivesCaller(): void {
+    this.isDetached = true;
+  }
 
   constructor(stream: ControlStream, host: SessionHost) {
     this.stream = stream;
@@ -129,14 +142,15 @@ class ServedSession {
     const workers = options.write.workers > 0 ? options.write.workers : Math.max(2, availableParallelism());
     this.backend = openBackend({ workers });
     this.backend.setRate(options.write.rateBytesPerSecond);
+    if (open.delegation !== undefined) return await serveDelegated(this, hello, open, options);
     return open.daemonRole === Role.SOURCE
-      ? await this.runSource(hello, open, options)
-      : await this.runTarget(hello, open, options);
+      ? await serveSource(this, hello, open, options)
+      : await serveTarget(this, hello, open, options);
   }
 
   // ---- opening ------------------------------------------------------------------------------------------------
 
-  private opening(): Promise<Opening> {
+  opening(): Promise<Opening> {
     return new Promise((resolve, reject) => {
       let hello: Hello | undefined;
       const timer = setTimeout(
@@ -145,7 +159,7 @@ class ServedSession {
       );
       this.closing.push(() => clearTimeout(timer));
       void this.stream.ended.then((failure) => {
-        if (failure !== undefined) reject(new SessionLost(failure, "the caller"));
+        if (failure !== undefined) reject(new CallerLost(failure));
       });
       this.stream.onMessage(({ body }) => {
         if (body.case === "hello" && hello === undefined) {
@@ -162,7 +176,7 @@ class ServedSession {
     });
   }
 
-  private checkOptions(open: Open, options: RunOptions): void {
+  checkOptions(open: Open, options: RunOptions): void {
     if (open.daemonRole !== Role.SOURCE && open.daemonRole !== Role.TARGET)
       throw new ProtocolViolation("a session without a role for the daemon");
     if (open.daemonRole === Role.SOURCE && options.copyLinks) {
@@ -175,12 +189,29 @@ class ServedSession {
   }
 
   /** Whether both sides see the same inodes. */
-  private isOneMachine(hello: Hello): boolean {
+  isOneMachine(hello: Hello): boolean {
     const own = bootId();
     return own !== "" && hello.bootId === own;
   }
 
-  private async openModule(module: ModuleConfig): Promise<DirHandle> {
+  /** The module's lease is given back at the end. Throws RunError. */
+  admit(name: string, use: { readonly reads: boolean; readonly writes: boolean }): ModuleConfig {
+    const { module, leave } = this.host.admit(name === "" ? undefined : name, use);
+    this.closing.push(leave);
+    return module;
+  }
+
+  /** Where the other daemon of a delegated session is to be dialled. Throws RunError. */
+  dialable({ host, port }: { readonly host: string; readonly port: number }): Promise<DaemonAddress> {
+    return this.host.dialable(host, port);
+  }
+
+  /** What every acceptance says. */
+  acceptance() {
+    return { sessionId: this.sessionId, protocol: PROTOCOL_VERSION, idleTimeoutMs: this.host.idleMs };
+  }
+
+  async openModule(module: ModuleConfig): Promise<DirHandle> {
     const root = await this.backend!.resolve(WORKING_DIRECTORY, module.path, { create: false, operator: true });
     if (root < 0)
       throw new RunError(
@@ -192,7 +223,7 @@ class ServedSession {
     return root;
   }
 
-  private offerStreams(
+  offerStreams(
     direction: "send" | "receive",
     open: Open,
   ): { dataPort: number; tokens: Uint8Array[]; maxStreams: number } {
@@ -210,10 +241,10 @@ class ServedSession {
     this.maxStreams = maxStreams;
     return { dataPort: data.port, tokens, maxStreams };
   }
-  private granted = 0;
-  private maxStreams = 0;
+  granted = 0;
+  maxStreams = 0;
 
-  private takeStream(socket: DataSocket): boolean {
+  takeStream(socket: DataSocket): boolean {
     const { carriers } = this;
     if (carriers === undefined || carriers.inStream || this.stopping.signal.aborted) return false;
     // A caller that receives has to be ready first: what came early would be read by its handshake.
@@ -221,9 +252,9 @@ class ServedSession {
     else this.parked.push(socket);
     return true;
   }
-  private isReceiver = false;
+  isReceiver = false;
 
-  private onControl({ body }: SessionMessage): boolean {
+  onControl({ body }: SessionMessage): boolean {
     switch (body.case) {
       case "carrier":
         if (body.value.inStream) this.carriers!.useControlPlane();
@@ -247,7 +278,7 @@ class ServedSession {
   }
 
   /** Role messages go to the role, from now on. */
-  private dispatch<Out, In>(link: NetworkLink<Out, In>, others: (message: SessionMessage) => boolean): void {
+  dispatch<Out, In>(link: NetworkLink<Out, In>, others: (message: SessionMessage) => boolean): void {
     this.stream.onMessage((message) => {
       try {
         if (this.onControl(message) || this.carriers!.take(message) || others(message)) return;
@@ -259,8 +290,17 @@ class ServedSession {
     this.stream.keepAlive(this.host.idleMs, this.movement());
   }
 
+  /** A caller that only steers and watches. */
+  steer(others: (message: SessionMessage) => boolean): void {
+    this.stream.onMessage((message) => {
+      if (message.body.case === "stop") this.stopping.abort();
+      else if (!others(message)) this.stream.fail("misbehaved", `${message.body.case} of a caller that only watches`);
+    });
+    this.stream.keepAlive(this.host.idleMs, () => false);
+  }
+
   /** True when content moved since it was last asked. */
-  private movement(): () => boolean {
+  movement(): () => boolean {
     let last = 0;
     return () => {
       const bytes = this.carriers?.bytes() ?? 0;
@@ -271,14 +311,17 @@ class ServedSession {
   }
 
   /** Waits for the role, or for the connection to go, or for the daemon to be stopped. */
-  private async untilDone(done: Promise<unknown>, stop: () => void): Promise<void> {
+  async untilDone(done: Promise<unknown>, stop: () => void): Promise<void> {
     const lost = this.stream.ended.then((failure) => {
-      if (failure !== undefined) throw new SessionLost(failure, "the caller");
+      if (failure !== undefined && !this.isDetached) throw new CallerLost(failure);
       return new Promise<never>(() => undefined);
     });
     const onStop = (): void => stop();
     this.stopping.signal.addEventListener("abort", onStop, { once: true });
-    const onHost = (): void => this.stream.fail("broken", "the daemon was stopped");
+    const onHost = (): void => {
+      this.stopping.abort();
+      this.stream.fail("broken", "the daemon was stopped");
+    };
     this.host.signal.addEventListener("abort", onHost, { once: true });
     if (this.host.signal.aborted) onHost();
     try {
@@ -289,186 +332,14 @@ class ServedSession {
     }
   }
 
-  // ---- source -------------------------------------------------------------------------------------------------
-
-  private async runSource(hello: Hello, open: Open, options: RunOptions): Promise<ServedEnd> {
-    const backend = this.backend!;
-    const first = open.sources[0];
-    const peer = open.targetFacts === undefined ? undefined : decodeTargetFacts(open.targetFacts);
-    if (first === undefined || peer === undefined || open.sources.length > LIMITS.sourceArguments)
-      throw new ProtocolViolation("a session without sources, or without the facts of its target");
-    if (open.sources.some(({ module }) => module !== first.module))
-      throw new RunError(ExitCode.usage, "several_modules", "the sources of one run have to be in one module");
-    const { module, leave } = this.host.admit(first.module === "" ? undefined : first.module, {
-      reads: true,
-      writes: options.verb === "move" && !options.dryRun,
-    });
-    this.closing.push(leave);
-    const moduleRoot = await this.openModule(module);
-    const sources: ModuleSource[] = [];
-    for (const { path } of open.sources) {
-      const source = await openModuleSource(backend, moduleRoot, path);
-      if (source.root.entry === undefined) this.handles.push(source.root.handle);
-      sources.push(source);
-    }
-    const roots = sources.map(({ root }) => root);
-    const facts = await lookAtSource(backend, roots[0]!);
-    const own = sourceFacts(
-      roots[0]!,
-      facts,
-      sources.map(({ argument }) => argument),
-    );
-    const oneMachine = this.isOneMachine(hello);
-    if (oneMachine) guardChains(own, peer, options);
-    const filter = compileFilter(options.filter, { deleteExcluded: options.delete.excluded });
-    const link = sourceEnd(this.stream, {
-      inodes: oneMachine,
-      accounts: options.preserve.numericIds ? undefined : new Accounts(),
-    });
-    const grant = this.offerStreams("send", open);
-    this.stream.send(
-      say({
-        case: "accept",
-        value: {
-          sessionId: this.sessionId,
-          protocol: 1,
-          sourceFacts: encodeSourceFacts(own),
-          ...grant,
-          idleTimeoutMs: this.host.idleMs,
-        },
-      }),
-    );
-    this.started(open, module, "source", options);
-    const runner = new SourceRunner(
-      {
-        backend,
-        options,
-        roots,
-        filter,
-        settings: backend.prepare(writeSettings(options, own.privileged && peer.privileged)),
-        mayMakeDevices: peer.makesDevices,
-        targetIdentity: oneMachine ? peer.chain[0] : undefined,
-        payload: "streams",
-        rootDev: facts.dev,
-      },
-      link,
-    );
-    this.dispatch(link, () => false);
-    runner.start();
-    try {
-      await this.untilDone(runner.done, () => {
-        this.carriers!.stop();
-        runner.stop();
-      });
-      await this.carriers!.end(!this.stopping.signal.aborted);
-      this.stream.finish();
-    } finally {
-      runner.dispose();
-    }
-    return this.endOf(this.stopping.signal.aborted ? "interrupted" : "ok");
-  }
-
-  // ---- target -------------------------------------------------------------------------------------------------
-
-  private async runTarget(hello: Hello, open: Open, options: RunOptions): Promise<ServedEnd> {
-    const backend = this.backend!;
-    const peer = open.sourceFacts === undefined ? undefined : decodeSourceFacts(open.sourceFacts);
-    if (open.target === undefined || peer === undefined || peer.arguments.length === 0)
-      throw new ProtocolViolation("a session without a target, or without the facts of its source");
-    const writes = !options.dryRun && options.verb !== "check";
-    const { module, leave } = this.host.admit(open.target.module === "" ? undefined : open.target.module, {
-      reads: options.verb === "check" || options.dryRun,
-      writes: options.verb !== "check",
-    });
-    this.closing.push(leave);
-    this.isReceiver = true;
-    const moduleRoot = await this.openModule(module);
-    const { decision, opened } = await openModuleTarget(backend, moduleRoot, peer.arguments, open.target.path, writes);
-    if (opened.handle >= 0) this.handles.push(opened.handle);
-    const own = targetFacts(opened.handle >= 0 ? opened.handle : moduleRoot);
-    const makesDevices = own.makesDevices && module.allowDevices;
-    const oneMachine = this.isOneMachine(hello);
-    if (oneMachine && opened.handle >= 0) guardChains(peer, own, options);
-    const { write } = options;
-    const backupRoot = await openModuleAuxiliary(backend, moduleRoot, opened.handle, write.backup?.directory);
-    const temp = await openModuleAuxiliary(backend, moduleRoot, opened.handle, write.tempDir);
-    for (const handle of [backupRoot, temp]) if (handle >= 0) this.handles.push(handle);
-    const link = targetEnd(this.stream, {
-      accounts: options.preserve.numericIds ? undefined : new Accounts(),
-      policy: { stripSetid: module.stripSetid, devices: makesDevices, specials: module.allowSpecials },
-      memory: (bytes) => backend.batchMemory(bytes),
-    });
-    const grant = this.offerStreams("receive", open);
-    this.stream.send(
-      say({
-        case: "accept",
-        value: {
-          sessionId: this.sessionId,
-          protocol: 1,
-          targetFacts: encodeTargetFacts({ ...own, makesDevices }),
-          placement: { target: open.target.path, targetExists: decision.targetExists },
-          ...grant,
-          idleTimeoutMs: this.host.idleMs,
-        },
-      }),
-    );
-    this.started(open, module, "target", options);
-    const startedMs = performance.now();
-    const face = new CallersFace(this.stream, this.counters, open);
-    const side = await prepareTarget({
-      backend,
-      options,
-      hooks: face.hooks,
-      counters: this.counters,
-      filter: compileFilter(options.filter, { deleteExcluded: options.delete.excluded }),
-      target: opened,
-      rename: decision.rename,
-      targetFacts: opened.handle >= 0 ? await lookAt(backend, opened.handle) : undefined,
-      source: peer,
-      sourceDevice: { rotational: false, remote: false },
-      payload: "streams",
-      sharesInodes: oneMachine,
-      privileged: own.privileged && peer.privileged,
-      backupRoot,
-      temp,
-      renames: false,
-      signal: this.stopping.signal,
-      link,
-    });
-    this.dispatch(link, (message) => face.take(message));
-    side.runner.start();
-    try {
-      await this.untilDone(side.runner.done, () => {
-        this.carriers!.stop();
-        side.runner.stop();
-        backend.cancel();
-      });
-      await side.tidy();
-    } finally {
-      face.close();
-      side.runner.dispose();
-    }
-    const aborted = this.stopping.signal.aborted;
-    await this.carriers!.end(!aborted);
-    const summary = summarize(side.state, { backend, durationMs: performance.now() - startedMs, aborted });
-    this.stream.send(say({ case: "summary", value: encodeSummary(summary) }));
-    this.stream.finish();
-    return this.endOf(summary.exitReason);
-  }
-
   // ---- the end ------------------------------------------------------------------------------------------------
 
-  private started(open: Open, module: ModuleConfig, role: "source" | "target", options: RunOptions): void {
-    this.host.onStart({
-      module: module.name === "" ? undefined : module.name,
-      role,
-      verb: options.dryRun ? `${options.verb} (dry run)` : options.verb,
-      path: (role === "source" ? open.sources[0]?.path : open.target?.path) ?? new Uint8Array(0),
-      session: Buffer.from(this.sessionId.subarray(0, 6)).toString("hex"),
-    });
+  started(module: ModuleConfig, role: "source" | "target", path: Uint8Array, options: RunOptions): void {
+    const verb = options.dryRun ? `${options.verb} (dry run)` : options.verb;
+    this.host.onStart({ module: module.name === "" ? undefined : module.name, role, verb, path, session: this.name });
   }
 
-  private endOf(exitReason: string): ServedEnd {
+  endOf(exitReason: string): ServedEnd {
     return { exitReason, counters: this.counters, bytes: this.carriers?.bytes() ?? 0 };
   }
 
@@ -482,7 +353,7 @@ class ServedSession {
           : error instanceof Error && error.name === "FilterError"
             ? new RunError(ExitCode.usage, "filter", error.message)
             : new RunError(ExitCode.stream, "internal_error", "the daemon failed; its log says more");
-    if (!(error instanceof SessionLost)) {
+    if (!(error instanceof CallerLost)) {
       const { exitCode, reason, message } = known;
       this.stream.send(say({ case: "refusal", value: { exitCode, reason, message } }));
     }
@@ -498,68 +369,5 @@ class ServedSession {
     await this.carriers?.end(false);
     this.backend?.close(this.handles.filter((handle) => handle >= 0));
     await this.backend?.shutdown();
-  }
-}
-
-/** The face of a run is at the caller's: what it is told travels there, and its answers come back. */
-class CallersFace {
-  readonly hooks: RunHooks;
-  private readonly stream: ControlStream;
-  private readonly counters: Counters;
-  private readonly sent = newCounters();
-  private readonly timer: ReturnType<typeof setInterval>;
-  private answer: ((answer: "accepted" | "declined" | "unattended") => void) | undefined;
-
-  constructor(stream: ControlStream, counters: Counters, open: Open) {
-    this.stream = stream;
-    this.counters = counters;
-    this.hooks = {
-      wantsItems: open.wantsItems,
-      wantsReasons: open.wantsReasons,
-      onStart: () => undefined,
-      onEvent: (event) => this.tell(event),
-      confirmDeletions: (plan) => {
-        const answered = new Promise<"accepted" | "declined" | "unattended">((resolve) => {
-          this.answer = resolve;
-        });
-        this.stream.send(
-          say({
-            case: "confirm",
-            value: {
-              entries: BigInt(plan.entries),
-              targetEntries: BigInt(plan.targetEntries),
-              sample: [...plan.sample],
-            },
-          }),
-        );
-        return answered;
-      },
-    };
-    this.timer = setInterval(() => this.tellCounters(), LIMITS.progressMs);
-  }
-
-  private tell(event: RunEvent): void {
-    const message = encodeEvent(event);
-    if (message !== undefined) this.stream.send(message, event.kind === "items" ? event.rows.length * 64 : 0);
-  }
-
-  private tellCounters(): void {
-    const progress = encodeProgress(this.counters, this.sent);
-    if (progress !== undefined) this.stream.send(say({ case: "progress", value: progress }));
-  }
-
-  take({ body }: SessionMessage): boolean {
-    if (body.case !== "confirmed") return false;
-    const { answer } = body.value;
-    this.answer?.(answer === "accepted" || answer === "declined" ? answer : "unattended");
-    this.answer = undefined;
-    return true;
-  }
-
-  close(): void {
-    clearInterval(this.timer);
-    // Whoever still waits for an answer gets the one that deletes nothing.
-    this.answer?.("declined");
-    this.tellCounters();
   }
 }

@@ -1,15 +1,18 @@
 /** Opens the control plane of a daemon: one gRPC call, kept open for the length of a session. */
 
 import { connect } from "node:net";
-import { create } from "@bufbuild/protobuf";
-import { createClient } from "@connectrpc/connect";
-import { createGrpcTransport } from "@connectrpc/connect-node";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { ExitCode } from "../core/exit-codes.ts";
 import { LIMITS } from "../core/limits.ts";
 import { RunError } from "../core/run-error.ts";
-import { type SessionMessage, SessionRequestSchema, TransferService } from "../wire/gen/fastsync/v1/session_pb.ts";
+import {
+  SessionRequestSchema,
+  type SessionResponse,
+  SessionResponseSchema,
+  TransferService,
+} from "../wire/gen/fastsync/v1/session_pb.ts";
 import { ControlStream } from "./control-stream.ts";
-import { HTTP2_SETTINGS } from "./http2-settings.ts";
+import { GrpcCall } from "./grpc-call.ts";
 
 export interface DaemonAddress {
   /** Name or address, without brackets. */
@@ -27,30 +30,35 @@ export function printableAddress({ host, port }: DaemonAddress): string {
  */
 export async function openControl(address: DaemonAddress, signal: AbortSignal): Promise<ControlStream> {
   const socket = await connectSocket(address, LIMITS.connectTimeoutMs, signal);
-  const transport = createGrpcTransport({
-    baseUrl: `http://${printableAddress(address)}`,
-    nodeOptions: { settings: HTTP2_SETTINGS, createConnection: () => socket },
-    readMaxBytes: LIMITS.messageBytes,
-  });
   const stream = new ControlStream();
-  const closing = new AbortController();
-  void stream.ended.then((failure) => {
-    if (failure !== undefined) closing.abort();
-    // What is still being written gets its time; then the connection goes, since nobody will use it again.
-    setTimeout(() => socket.destroy(), failure === undefined ? LIMITS.lingerMs : 0).unref();
+  const call = new GrpcCall({
+    socket,
+    authority: printableAddress(address),
+    path: `/${TransferService.typeName}/${TransferService.method.session.name}`,
+    messageBytes: LIMITS.messageBytes,
   });
-  socket.on("error", (error) => stream.fail("broken", error.message));
-  const answers = createClient(TransferService, transport).session(requests(stream), { signal: closing.signal });
-  stream.read(answers);
+  void stream.ended.then((failure) => {
+    // What is still being written gets its time; then the connection goes, since nobody will use it again.
+    const linger = setTimeout(() => call.close(), failure === undefined ? LIMITS.lingerMs : 0);
+    linger.unref();
+  });
+  void write(stream, call);
+  stream.read(answers(call));
   return stream;
 }
 
-async function* requests(stream: ControlStream): AsyncGenerator<ReturnType<typeof request>> {
-  for await (const messages of stream.outbox) yield request(messages);
+async function write(stream: ControlStream, call: GrpcCall): Promise<void> {
+  try {
+    for await (const messages of stream.outbox)
+      await call.send(toBinary(SessionRequestSchema, create(SessionRequestSchema, { messages })));
+    call.end();
+  } catch (error) {
+    stream.fail("broken", error instanceof Error ? error.message : String(error));
+  }
 }
 
-function request(messages: SessionMessage[]) {
-  return create(SessionRequestSchema, { messages });
+async function* answers(call: GrpcCall): AsyncGenerator<SessionResponse> {
+  for await (const message of call.messages()) yield fromBinary(SessionResponseSchema, message);
 }
 
 function connectSocket(address: DaemonAddress, timeoutMs: number, signal: AbortSignal) {

@@ -29,6 +29,10 @@ export interface NetworkOptions {
   readonly inStream: boolean;
   /** Data streams at most; 0: as many as help. */
   readonly streams: number;
+  /** Between two daemons: leave once they go on without us. */
+  readonly detach: boolean;
+  /** With `detach`: nobody is asked before deletions. */
+  readonly acceptsDeletions: boolean;
 }
 
 export interface RunRequest {

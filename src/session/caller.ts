@@ -96,12 +96,77 @@ function answerOf(
   });
 }
 
+/** A session that plays no role: it waits for the end, and passes on that it should stop. */
+export interface SteeredSession {
+  /** Throws RunError when the session ends before. */
+  untilDone(done: Promise<unknown>, signal: AbortSignal): Promise<void>;
+}
+
+/** `take` gets every message; false: it does not belong there. */
+export function steerSession(session: OpenedSession, take: (message: SessionMessage) => boolean): SteeredSession {
+  const { stream, accept, address } = session;
+  const peer = printableAddress(address);
+  const refusals: RunError[] = [];
+  stream.keepAlive(accept.idleTimeoutMs || LIMITS.idleMs, () => false);
+  stream.onMessage((message) => {
+    const refusal = refusalOf(message, peer);
+    if (refusal !== undefined) {
+      refusals.push(refusal);
+      stream.fail("broken", refusal.message);
+      return;
+    }
+    try {
+      if (!take(message)) stream.fail("misbehaved", `${message.body.case} where it does not belong`);
+    } catch (error) {
+      stream.fail("misbehaved", error instanceof Error ? error.message : String(error));
+    }
+  });
+  return {
+    untilDone: (done, signal) => untilDone(stream, peer, done, signal, () => undefined, refusals),
+  };
+}
+
+function refusalOf({ body }: SessionMessage, peer: string): RunError | undefined {
+  if (body.case !== "refusal") return undefined;
+  const { exitCode, reason, message } = body.value;
+  return new RunError(exitCode as ExitCode, reason, `${peer}: ${message}`);
+}
+
+/** Waits for the run's end; throws RunError when the session ends before. `stop` is called when the run is interrupted. */
+async function untilDone(
+  stream: ControlStream,
+  peer: string,
+  done: Promise<unknown>,
+  signal: AbortSignal,
+  stop: () => void,
+  refusals: readonly RunError[],
+): Promise<void> {
+  const lost = stream.ended.then((failure) => {
+    if (failure !== undefined) throw refusals[0] ?? new SessionLost(failure, peer);
+    return new Promise<never>(() => undefined);
+  });
+  let patience: ReturnType<typeof setTimeout> | undefined;
+  const onAbort = (): void => {
+    stream.send(say({ case: "stop", value: {} }));
+    stop();
+    patience = setTimeout(() => stream.fail("silent", "it did not stop in time"), LIMITS.stopMs);
+  };
+  signal.addEventListener("abort", onAbort, { once: true });
+  if (signal.aborted) onAbort();
+  try {
+    await Promise.race([done, lost]);
+  } finally {
+    clearTimeout(patience);
+    signal.removeEventListener("abort", onAbort);
+  }
+}
+
 /** A session whose role runs here. */
 export class CallerSession {
   readonly carriers: Carriers;
   private readonly session: OpenedSession;
   private readonly hooks: RunHooks;
-  private refusal: RunError | undefined;
+  private readonly refusals: RunError[] = [];
 
   constructor(
     session: OpenedSession,
@@ -165,10 +230,10 @@ export class CallerSession {
       try {
         if (this.carriers.take(message) || others(message)) return;
         const { body } = message;
-        if (body.case === "refusal") {
-          const { exitCode, reason, message: text } = body.value;
-          this.refusal = new RunError(exitCode as ExitCode, reason, `${this.peer}: ${text}`);
-          stream.fail("broken", text);
+        const refusal = refusalOf(message, this.peer);
+        if (refusal !== undefined) {
+          this.refusals.push(refusal);
+          stream.fail("broken", refusal.message);
           return;
         }
         if (body.case === "hello" || body.case === "accept") throw new ProtocolViolation(`a second ${body.case}`);
@@ -181,26 +246,11 @@ export class CallerSession {
 
   /** Waits for the run's end; throws RunError when the session ends before. `stop` is called when the run is interrupted. */
   async untilDone(done: Promise<unknown>, signal: AbortSignal, stop: () => void): Promise<void> {
-    const { stream } = this.session;
-    const lost = stream.ended.then((failure) => {
-      if (failure !== undefined) throw this.refusal ?? new SessionLost(failure, this.peer);
-      return new Promise<never>(() => undefined);
-    });
-    let patience: ReturnType<typeof setTimeout> | undefined;
-    const onAbort = (): void => {
-      stream.send(say({ case: "stop", value: {} }));
+    const stopAll = (): void => {
       this.carriers.stop();
       stop();
-      patience = setTimeout(() => stream.fail("silent", "it did not stop in time"), LIMITS.stopMs);
     };
-    signal.addEventListener("abort", onAbort, { once: true });
-    if (signal.aborted) onAbort();
-    try {
-      await Promise.race([done, lost]);
-    } finally {
-      clearTimeout(patience);
-      signal.removeEventListener("abort", onAbort);
-    }
+    await untilDone(this.session.stream, this.peer, done, signal, stopAll, this.refusals);
   }
 
   async close(inOrder: boolean): Promise<void> {

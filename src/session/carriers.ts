@@ -14,6 +14,7 @@ interface OpenStream {
 
 /** After a session's last word its streams get so long to say goodbye. */
 const GOODBYE_MS = 2_000;
+const LAST_WORD_MS = 300;
 
 export class Carriers {
   private readonly backend: Backend;
@@ -23,7 +24,10 @@ export class Carriers {
   private readonly streams = new Set<OpenStream>();
   private readonly gone: Promise<void>[] = [];
   private endedBytes = 0;
+  /** The role is done, or the run was interrupted: how streams end tells nothing any more. */
   private isEnding = false;
+  private isClosed = false;
+  private bridging: Promise<void> = Promise.resolve();
   private most = 0;
   private sender: PayloadSender | undefined;
   private receiver: PayloadReceiver | undefined;
@@ -53,13 +57,14 @@ export class Carriers {
   }
 
   add(socket: DataSocket): void {
-    // The run was over before this stream was open.
-    if (this.isEnding) return socket.release();
+    if (this.isClosed) return socket.release();
     const wire = this.backend.openStream(socket.fd, this.direction, { idleMs: this.idleMs });
     const open = { wire, socket };
     this.streams.add(open);
     this.most = Math.max(this.most, this.streams.size);
     this.gone.push(wire.ended.then((end) => this.onEnded(open, end)));
+    // The run was over before this stream was open: all that is left to say is goodbye.
+    if (this.isEnding) wire.end();
   }
 
   private onEnded(open: OpenStream, end: StreamEnd): void {
@@ -70,7 +75,15 @@ export class Carriers {
     const what = end.detail === "" ? `errno ${-end.status}` : end.detail;
     if (end.status === -E.PROTO) this.stream.fail("misbehaved", `on a data stream: ${what}`);
     else if (end.status === -E.TIMEDOUT) this.stream.fail("silent", `a data stream stood still: ${what}`);
-    else this.stream.fail("broken", `a data stream broke: ${what}`);
+    else this.onBroken(`a data stream broke: ${what}`);
+  }
+
+  /** A source that is done may leave before its last word on the control plane was heard. */
+  private onBroken(message: string): void {
+    const timer = setTimeout(() => {
+      if (!this.isEnding) this.stream.fail("broken", message);
+    }, LAST_WORD_MS);
+    timer.unref();
   }
 
   /** Content goes through the control plane from now on. */
@@ -89,7 +102,7 @@ export class Carriers {
             this.receiver = receiver;
             return receiver.socket;
           });
-    void made.then(
+    this.bridging = made.then(
       (socket) => {
         this.add(socket);
         const early = this.early ?? [];
@@ -126,6 +139,7 @@ export class Carriers {
   /** The role is done. A sender says goodbye on every stream, a receiver waits for that. */
   async end(inOrder: boolean): Promise<void> {
     this.isEnding = true;
+    await this.bridging;
     if (!inOrder || this.direction === "send") for (const { wire } of this.streams) wire.end();
     const all = Promise.all(this.gone);
     let timer: ReturnType<typeof setTimeout> | undefined;
@@ -134,7 +148,8 @@ export class Carriers {
     });
     await Promise.race([all, tooLong]);
     clearTimeout(timer);
+    this.isClosed = true;
     for (const { wire } of this.streams) wire.end();
-    await all;
+    await Promise.all(this.gone);
   }
 }

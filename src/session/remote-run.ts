@@ -3,6 +3,7 @@
  *
  *     push   sources here, target there: we play the source, the daemon decides and reports, its summary is the run's
  *     pull   sources there, target here: we play the target
+ *     both behind daemons: they do it between them, see delegated-run.ts
  *
  * A session that breaks is opened again as often as --retry says; what arrived is there and is not sent twice.
  */
@@ -19,13 +20,13 @@ import type { Backend } from "../fs/backend.ts";
 import { openBackend } from "../fs/open-backend.ts";
 import { Capability, hasCapability } from "../fs/privileges.ts";
 import { printableAddress } from "../link/control-client.ts";
-import { applyProgress, decodeEvent, decodeSummary } from "../wire/events.ts";
 import { decodeSourceFacts, decodeTargetFacts, encodeSourceFacts, encodeTargetFacts } from "../wire/facts.ts";
 import { Role, type SessionMessage } from "../wire/gen/fastsync/v1/session_pb.ts";
 import { encodeOptions } from "../wire/options.ts";
 import type { DaemonPlace, LocalPlace, NetworkOptions, Place, Placement, Run, RunRequest } from "./api.ts";
 import { askedOnce, beginAgain, mayPass, waitForNext } from "./attempts.ts";
 import { CallerSession, type OpenedSession, openSession } from "./caller.ts";
+import { openDelegated } from "./delegated-run.ts";
 import { lookAt, lookAtSource, sourceFacts, targetFacts } from "./facts.ts";
 import { sourceEnd, targetEnd } from "./network-link.ts";
 import { OpenPlaces } from "./open-places.ts";
@@ -36,11 +37,11 @@ import { SessionLost } from "./session-end.ts";
 import { SourceRunner } from "./source-runner.ts";
 import { summarize } from "./summary.ts";
 import { prepareTarget, writeSettings } from "./target-side.ts";
-import { say } from "./wire-messages.ts";
+import { ToldSummary } from "./told-summary.ts";
 
-const DEFAULT_NETWORK: NetworkOptions = { inStream: false, streams: 0 };
+const DEFAULT_NETWORK: NetworkOptions = { inStream: false, streams: 0, detach: false, acceptsDeletions: false };
 
-interface Attempt {
+export interface Attempt {
   readonly request: RunRequest;
   readonly network: NetworkOptions;
   readonly counters: Counters;
@@ -50,7 +51,7 @@ interface Attempt {
 }
 
 /** One attempt: opened, so that its placement is known, and then run to its end. */
-interface OpenAttempt {
+export interface OpenAttempt {
   readonly placement: Placement;
   run(): Promise<RunSummary>;
 }
@@ -149,7 +150,14 @@ function lostSummary(lost: RunError, counters: Counters, durationMs: number, dry
 }
 
 /** How this run's sessions are opened; throws RunError for a placement that cannot be. */
-function attemptOf({ sources, target, options }: RunRequest): (attempt: Attempt) => Promise<OpenAttempt> {
+function attemptOf({ sources, target, options, network }: RunRequest): (attempt: Attempt) => Promise<OpenAttempt> {
+  if (network?.detach === true && (sources.some(isLocal) || isLocal(target))) {
+    throw new RunError(
+      ExitCode.usage,
+      "detach",
+      "--detach is for runs between two daemons; here one side is this process",
+    );
+  }
   const daemons = sources.filter((place): place is DaemonPlace => !isLocal(place));
   if (daemons.length === 0) {
     const local = resolveSources(sources.filter(isLocal));
@@ -166,14 +174,12 @@ function attemptOf({ sources, target, options }: RunRequest): (attempt: Attempt)
       "the sources of one run have to be on one side: all local, or all in one module of one daemon",
     );
   }
-  if (!isLocal(target)) {
-    throw new RunError(ExitCode.usage, "two_daemons", "source and target cannot both be behind a daemon yet");
-  }
+  if (!isLocal(target)) return (attempt) => openDelegated(attempt, daemons, target);
   guardOwners(options);
   return (attempt) => openPull(attempt, daemons, target);
 }
 
-function moduleOf(place: DaemonPlace): { module: string; path: Uint8Array } {
+export function moduleOf(place: DaemonPlace): { module: string; path: Uint8Array } {
   return { module: place.module ?? "", path: place.path };
 }
 
@@ -261,7 +267,7 @@ async function push(
   const { request, backend, network, counters } = attempt;
   const { hooks, signal } = request;
   const role = new CallerSession(session, backend, { direction: "send" }, hooks);
-  const told = new ToldSummary(session, counters, request);
+  const told = new ToldSummary(session.stream, counters, hooks);
   dispatch(role, (message) => told.take(message));
   source.start();
   void role.chooseCarrier(network);
@@ -275,80 +281,6 @@ async function push(
   } finally {
     await role.close(inOrder);
     source.dispose();
-  }
-}
-
-/** What a daemon that is the target tells of the run. */
-class ToldSummary {
-  readonly summary: Promise<RunSummary>;
-  private resolve!: (summary: RunSummary) => void;
-  private readonly session: OpenedSession;
-  private readonly counters: Counters;
-  /** What earlier sessions of the run did. */
-  private readonly before: Counters;
-  private readonly now = newCounters();
-  private readonly request: RunRequest;
-
-  constructor(session: OpenedSession, counters: Counters, request: RunRequest) {
-    this.session = session;
-    this.counters = counters;
-    this.before = { ...counters };
-    this.request = request;
-    this.summary = new Promise((resolve) => {
-      this.resolve = resolve;
-    });
-  }
-
-  take(message: SessionMessage): boolean {
-    const { body } = message;
-    const { hooks } = this.request;
-    switch (body.case) {
-      case "progress": {
-        const phase = this.now.phase;
-        applyProgress(body.value, this.now);
-        this.add();
-        if (this.now.phase !== phase) hooks.onEvent({ kind: "phase", phase: this.now.phase });
-        return true;
-      }
-      case "confirm":
-        void this.confirm(Number(body.value.entries), Number(body.value.targetEntries), body.value.sample);
-        return true;
-      case "summary": {
-        const summary = decodeSummary(body.value);
-        Object.assign(this.now, summary.counters);
-        this.add();
-        this.resolve({ ...summary, counters: { ...this.counters } });
-        return true;
-      }
-      default: {
-        const events = decodeEvent(message);
-        if (events === undefined) return false;
-        for (const event of events) hooks.onEvent(event);
-        return true;
-      }
-    }
-  }
-
-  private add(): void {
-    Object.assign(this.counters, this.now);
-    for (const name of [
-      "filesTransferred",
-      "bytesTransferred",
-      "bytesLogical",
-      "created",
-      "updated",
-      "repaired",
-      "linked",
-      "directoriesCreated",
-      "deleted",
-      "sourcesRemoved",
-    ] as const)
-      this.counters[name] = this.before[name] + this.now[name];
-  }
-
-  private async confirm(entries: number, targetEntries: number, sample: Uint8Array[]): Promise<void> {
-    const answer = await this.request.hooks.confirmDeletions({ entries, targetEntries, sample });
-    this.session.stream.send(say({ case: "confirmed", value: { answer } }));
   }
 }
 

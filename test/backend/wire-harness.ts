@@ -4,7 +4,7 @@
  */
 import { expect } from "bun:test";
 import fs from "node:fs";
-import type { Socket } from "bun";
+import type { Socket, TCPSocketConnectOptions } from "bun";
 import { type EntryBatch, FileType, rowFields } from "../../src/core/entry-batch.ts";
 import { bytesOf } from "../../src/core/paths.ts";
 import {
@@ -80,8 +80,8 @@ export class RawPeer {
         if (peer !== undefined) peer.isClosed = true;
       },
     };
-    const options = { fd: duplicate(fd), socket: handlers } as unknown as Parameters<typeof Bun.connect>[0];
-    peer = new RawPeer((await Bun.connect(options as never)) as Socket<undefined>);
+    const options = { fd: duplicate(fd), socket: handlers } as unknown as TCPSocketConnectOptions<undefined>;
+    peer = new RawPeer(await Bun.connect(options));
     return peer;
   }
   async write(bytes: Uint8Array): Promise<void> {

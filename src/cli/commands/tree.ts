@@ -43,6 +43,7 @@ export const treeCommand = defineCommand({
         sources: places.slice(0, -1),
         target: places.at(-1)!,
         options: resolved.options,
+        network: resolved.network,
         hooks: makeHooks(resolved, context.outputs, reporter, stop.signal),
         signal: stop.signal,
       });

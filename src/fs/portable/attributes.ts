@@ -65,9 +65,10 @@ export function attributesAt({ path, follow }: Carrier): AttributeSource {
 /** `status`: the negative errno with which reading them failed, 0 when it did not. */
 export function attributesIn(attributes: readonly Attribute[], status: number): AttributeSource {
   const names = attributes.flatMap(({ name }) => [name, Uint8Array.of(0)]);
+  const values = new Map(attributes.map(({ name, value }) => [Buffer.from(name).toString("latin1"), value]));
   return {
     list: () => (status < 0 ? status : Buffer.concat(names)),
-    get: (name) => attributes.find((attribute) => Buffer.compare(attribute.name, name) === 0)?.value ?? -E.ENODATA,
+    get: (name) => values.get(Buffer.from(name).toString("latin1")) ?? -E.ENODATA,
   };
 }
 export const NO_ATTRIBUTES: AttributeSource = attributesIn([], 0);

@@ -45,6 +45,10 @@ export async function beginLarge(
   try {
     if (job.slices.canceled) throw new StatusError(-E.ECANCELED);
     if (job.source !== NO_HANDLE) source = openUnchanged(job, entry, item);
+    // Nothing but the row says what it is.
+    else if (typeOf(entry.mode) !== FileType.regular || !(entry.size >= 0 && Number.isSafeInteger(entry.size))) {
+      throw new StatusError(-E.EINVAL);
+    }
     let has = 0;
     item.doing = Stage.create;
     if (job.settings.inplace && exists) {

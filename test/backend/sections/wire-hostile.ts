@@ -25,6 +25,7 @@ import { type Wire, wireTest } from "../wire-harness.ts";
 import { patterned } from "./copy.ts";
 
 const { errno } = os.constants;
+const MIB = 1 << 20;
 const NEED = 5;
 const CONTENT = patterned(3000);
 const MODE = FileType.regular | 0o644;
@@ -277,6 +278,42 @@ export function wireHostileSection(h: Harness, openSender: () => Backend): void 
     }
     expect(outcomes(await receiving).map(({ status }) => status)).toEqual([0, 0, 0]);
     peer.close();
+  });
+
+  test("no more is read than can be placed", async (wire) => {
+    const { peer, in: into } = await wire.joinRaw();
+    const large = patterned(16 * MIB);
+    const writing = peer.write(
+      Buffer.concat([
+        file({ size: large.length }),
+        data(0, large.subarray(0, 8 * MIB)),
+        data(8 * MIB, large.subarray(8 * MIB)),
+        end({ flags: RecordFlag.retried, size: large.length, bytes: large.length }),
+        frame(
+          { type: FrameType.shard, item: 2 },
+          record({ item: 1 }),
+          record({ item: 2 }),
+          member("f1"),
+          member("f2"),
+          END,
+        ),
+      ]),
+    );
+    await Bun.sleep(200);
+    expect(into.bytes()).toBeLessThan(4 * MIB);
+    expect(outcomes(await expecting(wire)).map(({ status }) => status)).toEqual([0, 0, 0]);
+    await writing;
+    expect(fs.readFileSync(h.at("target/f0")).equals(large)).toBe(true);
+    peer.close();
+  });
+
+  test("a descriptor that is no socket is a stream that ended", async (wire) => {
+    const fd = fs.openSync(h.write("plain", "x"), "r+");
+    const streams = (["send", "receive"] as const).map((way) => wire.receiver.openStream(fd, way, { idleMs: 1000 }));
+    fs.closeSync(fd);
+    for (const { ended } of streams) expect((await ended).status).toBeLessThan(0);
+    const closed = wire.receiver.openStream(1_000_000, "receive", { idleMs: 1000 });
+    expect((await closed.ended).status).toBe(-errno.EBADF);
   });
 
   test("a connection that is cut anywhere", async (wire) => {

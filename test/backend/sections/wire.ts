@@ -278,6 +278,25 @@ export function wireSection(h: Harness, openSender: () => Backend = () => h.anot
     });
   }
 
+  test("a file that keeps changing is not published", async (wire) => {
+    h.write("source/large", patterned(3 * MIB));
+    h.write("source/still", "x");
+    await wire.join();
+    wire.sender.setRate(6 * MIB);
+    const touching = setInterval(() => fs.appendFileSync(h.at("source/large"), "more"), 5);
+    try {
+      const { received, sent } = await wire.transfer();
+      for (const outcomes of [received, sent]) {
+        const { status, flags } = outcomes.get("large")!;
+        expect([status, flags & ItemFlag.changed]).toEqual([-errno.EBUSY, ItemFlag.changed]);
+        expect(outcomes.get("still")!.status).toBe(0);
+      }
+    } finally {
+      clearInterval(touching);
+    }
+    expect(fs.readdirSync(h.at("target"))).toEqual(["still"]);
+  });
+
   test("replaces, with backup, into a temporary directory, under another name", async (wire) => {
     for (const name of ["a", "big"]) h.write(`target/${name}`, "old", 0o604);
     h.write("source/a", "new");

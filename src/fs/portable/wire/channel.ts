@@ -4,7 +4,7 @@
  *
  * There is at most one waiter: a stream carries frames in one direction, by one loop.
  */
-import type { Socket } from "bun";
+import type { Socket, TCPSocketConnectOptions } from "bun";
 import { ProtocolError } from "../../../core/frames.ts";
 import type { StreamEnd } from "../../backend.ts";
 import { E, StatusError } from "../errno.ts";
@@ -42,7 +42,10 @@ export class Channel {
   private waiter: Waiter | undefined;
   private readonly takes: boolean;
 
-  /** Owns `fd` from now on. `takes`: bytes are expected; otherwise any that come break the protocol. */
+  /**
+   * Owns `fd` from now on. `takes`: bytes are expected; otherwise any that come break the protocol. `idleMs` 0: a
+   * frame may take as long as it takes.
+   */
   constructor(fd: number, takes: boolean, idleMs: number) {
     this.takes = takes;
     this.idleMs = idleMs;
@@ -133,15 +136,15 @@ export class Channel {
 
   private async connect(fd: number): Promise<void> {
     try {
-      this.socket = await Bun.connect({
-        fd,
-        socket: {
-          data: (_socket: Socket<undefined>, chunk: Buffer) => this.arrive(chunk),
-          drain: () => this.waiter?.wake(),
-          error: (_socket: Socket<undefined>, error: Error) => this.finish(endedBy(error)),
-          close: (_socket: Socket<undefined>, error?: Error) => this.leave(error),
-        },
-      } as unknown as Parameters<typeof Bun.connect>[0] as never);
+      const handlers = {
+        data: (_socket: Socket<undefined>, chunk: Buffer) => this.arrive(chunk),
+        drain: () => this.waiter?.wake(),
+        error: (_socket: Socket<undefined>, error: Error) => this.finish(endedBy(error)),
+        close: (_socket: Socket<undefined>, error?: Error) => this.leave(error),
+      };
+      // Bun takes a descriptor that is connected already; its types do not say so.
+      const options = { fd, socket: handlers } as unknown as TCPSocketConnectOptions<undefined>;
+      this.socket = await Bun.connect(options);
     } catch (error) {
       this.leave(error instanceof Error ? error : undefined);
       return;
@@ -181,9 +184,10 @@ export class Channel {
   /** Until anything happens. `isTimed`: a frame is under way, and the peer has to do something in time. */
   private wait(isTimed: boolean, isInterruptible: boolean): Promise<void> {
     return new Promise((resolve, reject) => {
-      const timer = isTimed
-        ? setTimeout(() => this.giveUp(-E.ETIMEDOUT, "the peer did nothing while a frame was under way"), this.idleMs)
-        : undefined;
+      const timer =
+        isTimed && this.idleMs > 0
+          ? setTimeout(() => this.giveUp(-E.ETIMEDOUT, "the peer did nothing while a frame was under way"), this.idleMs)
+          : undefined;
       const wake = (error?: Error): void => {
         clearTimeout(timer);
         this.waiter = undefined;

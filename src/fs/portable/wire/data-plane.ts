@@ -1,4 +1,5 @@
 /** The data plane of the portable backend: its streams, what waits to be sent, and what is expected. */
+import fs from "node:fs";
 import type {
   ItemResults,
   LargeFile,
@@ -10,6 +11,7 @@ import type {
   WireStream,
   WriteSettings,
 } from "../../backend.ts";
+import { closeHandle } from "../directories.ts";
 import { E } from "../errno.ts";
 import { Item, PortableItemResults } from "../item-results.ts";
 import { closeLarge, type OpenParts } from "../large-file.ts";
@@ -35,7 +37,7 @@ export class DataPlane {
   }
 
   open(fd: number, direction: "send" | "receive", idleMs: number): WireStream {
-    const own = libc === undefined ? -E.ENOSYS : libc.duplicate(fd);
+    const own = duplicateSocket(fd);
     if (own < 0) return stillborn(own);
     const channel = new Channel(own, direction === "receive", idleMs);
     const stream =
@@ -96,6 +98,14 @@ export class DataPlane {
     });
     await Promise.all(ended);
   }
+}
+
+/** A descriptor of our own, or a negative errno. */
+function duplicateSocket(fd: number): number {
+  const own = libc === undefined ? -E.ENOSYS : libc.duplicate(fd);
+  if (own < 0 || fs.fstatSync(own).isSocket()) return own;
+  closeHandle(own);
+  return -E.ENOTSOCK;
 }
 
 /** A stream that never was one. */

@@ -1,0 +1,69 @@
+/** The face of a run is at the caller's: what it is told travels there, and its answers come back. */
+import { type Counters, newCounters, type RunEvent, type RunHooks } from "../core/events.ts";
+import { LIMITS } from "../core/limits.ts";
+import type { ControlStream } from "../link/control-stream.ts";
+import { say } from "../session/wire-messages.ts";
+import { encodeEvent, encodeProgress } from "../wire/events.ts";
+import type { Open, SessionMessage } from "../wire/gen/fastsync/v1/session_pb.ts";
+
+export class CallersFace {
+  readonly hooks: RunHooks;
+  private readonly stream: ControlStream;
+  private readonly counters: Counters;
+  private readonly sent = newCounters();
+  private readonly timer: ReturnType<typeof setInterval>;
+  private answer: ((answer: "accepted" | "declined" | "unattended") => void) | undefined;
+
+  constructor(stream: ControlStream, counters: Counters, open: Open) {
+    this.stream = stream;
+    this.counters = counters;
+    this.hooks = {
+      wantsItems: open.wantsItems,
+      wantsReasons: open.wantsReasons,
+      onStart: () => undefined,
+      onEvent: (event) => this.tell(event),
+      confirmDeletions: (plan) => {
+        const answered = new Promise<"accepted" | "declined" | "unattended">((resolve) => {
+          this.answer = resolve;
+        });
+        this.stream.send(
+          say({
+            case: "confirm",
+            value: {
+              entries: BigInt(plan.entries),
+              targetEntries: BigInt(plan.targetEntries),
+              sample: [...plan.sample],
+            },
+          }),
+        );
+        return answered;
+      },
+    };
+    this.timer = setInterval(() => this.tellCounters(), LIMITS.progressMs);
+  }
+
+  private tell(event: RunEvent): void {
+    const message = encodeEvent(event);
+    if (message !== undefined) this.stream.send(message, event.kind === "items" ? event.rows.length * 64 : 0);
+  }
+
+  private tellCounters(): void {
+    const progress = encodeProgress(this.counters, this.sent);
+    if (progress !== undefined) this.stream.send(say({ case: "progress", value: progress }));
+  }
+
+  take({ body }: SessionMessage): boolean {
+    if (body.case !== "confirmed") return false;
+    const { answer } = body.value;
+    this.answer?.(answer === "accepted" || answer === "declined" ? answer : "unattended");
+    this.answer = undefined;
+    return true;
+  }
+
+  close(): void {
+    clearInterval(this.timer);
+    // Whoever still waits for an answer gets the one that deletes nothing.
+    this.answer?.("declined");
+    this.tellCounters();
+  }
+}

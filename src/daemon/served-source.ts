@@ -1,0 +1,129 @@
+/** The daemon as the source of a session: places below the module's root, opened and offered. */
+import { ExitCode } from "../core/exit-codes.ts";
+import { LIMITS } from "../core/limits.ts";
+import type { RunOptions } from "../core/options.ts";
+import { RunError } from "../core/run-error.ts";
+import { compileFilter } from "../filter/compile.ts";
+import type { CompiledFilter } from "../filter/filter.ts";
+import { Accounts } from "../fs/accounts.ts";
+import {
+  type DirectoryFacts,
+  lookAtSource,
+  type SourceFacts,
+  sourceFacts,
+  type TargetFacts,
+} from "../session/facts.ts";
+import { type ModuleSource, openModuleSource } from "../session/module-places.ts";
+import { sourceEnd } from "../session/network-link.ts";
+import { guardChains } from "../session/overlap.ts";
+import { type SourceRoot, SourceRunner } from "../session/source-runner.ts";
+import { writeSettings } from "../session/target-side.ts";
+import { say } from "../session/wire-messages.ts";
+import { decodeTargetFacts, encodeSourceFacts } from "../wire/facts.ts";
+import type { Hello, Open, Place } from "../wire/gen/fastsync/v1/session_pb.ts";
+import { ProtocolViolation } from "../wire/protocol-violation.ts";
+import type { ModuleConfig } from "./config.ts";
+import type { ServedEnd, ServedSession } from "./served-session.ts";
+
+/** A source of this daemon, opened. */
+export interface ServedPlaces {
+  readonly module: ModuleConfig;
+  readonly roots: readonly SourceRoot[];
+  readonly directory: DirectoryFacts;
+  readonly facts: SourceFacts;
+  readonly filter: CompiledFilter;
+}
+
+export async function openServedSource(
+  session: ServedSession,
+  places: readonly Place[],
+  options: RunOptions,
+): Promise<ServedPlaces> {
+  const backend = session.backend!;
+  const first = places[0];
+  if (first === undefined || places.length > LIMITS.sourceArguments)
+    throw new ProtocolViolation("a session without sources, or with too many");
+  if (places.some(({ module }) => module !== first.module))
+    throw new RunError(ExitCode.usage, "several_modules", "the sources of one run have to be in one module");
+  const module = session.admit(first.module, { reads: true, writes: options.verb === "move" && !options.dryRun });
+  const moduleRoot = await session.openModule(module);
+  const sources: ModuleSource[] = [];
+  for (const { path } of places) {
+    const source = await openModuleSource(backend, moduleRoot, path);
+    if (source.root.entry === undefined) session.handles.push(source.root.handle);
+    sources.push(source);
+  }
+  const roots = sources.map(({ root }) => root);
+  const directory = await lookAtSource(backend, roots[0]!);
+  const facts = sourceFacts(
+    roots[0]!,
+    directory,
+    sources.map(({ argument }) => argument),
+  );
+  const filter = compileFilter(options.filter, { deleteExcluded: options.delete.excluded });
+  return { module, roots, directory, facts, filter };
+}
+
+export async function serveSource(
+  session: ServedSession,
+  hello: Hello,
+  open: Open,
+  options: RunOptions,
+): Promise<ServedEnd> {
+  if (open.targetFacts === undefined) throw new ProtocolViolation("a session without the facts of its target");
+  const peer = decodeTargetFacts(open.targetFacts);
+  const places = await openServedSource(session, open.sources, options);
+  const oneMachine = session.isOneMachine(hello);
+  if (oneMachine) guardChains(places.facts, peer, options);
+  const link = sourceEnd(session.stream, {
+    inodes: oneMachine,
+    accounts: options.preserve.numericIds ? undefined : new Accounts(),
+  });
+  const grant = session.offerStreams("send", open);
+  session.stream.send(
+    say({
+      case: "accept",
+      value: { ...session.acceptance(), sourceFacts: encodeSourceFacts(places.facts), ...grant },
+    }),
+  );
+  session.started(places.module, "source", open.sources[0]!.path, options);
+  const runner = sourceRunnerOf(session, places, peer, oneMachine, options, link);
+  session.dispatch(link, () => false);
+  runner.start();
+  try {
+    await session.untilDone(runner.done, () => {
+      session.carriers!.stop();
+      runner.stop();
+    });
+    await session.carriers!.end(!session.isStopped);
+    session.stream.finish();
+  } finally {
+    runner.dispose();
+  }
+  return session.endOf(session.isStopped ? "interrupted" : "ok");
+}
+
+export function sourceRunnerOf(
+  session: ServedSession,
+  { roots, directory, facts, filter }: ServedPlaces,
+  peer: TargetFacts,
+  oneMachine: boolean,
+  options: RunOptions,
+  link: ReturnType<typeof sourceEnd>,
+): SourceRunner {
+  const backend = session.backend!;
+  return new SourceRunner(
+    {
+      backend,
+      options,
+      roots,
+      filter,
+      settings: backend.prepare(writeSettings(options, facts.privileged && peer.privileged)),
+      mayMakeDevices: peer.makesDevices,
+      targetIdentity: oneMachine ? peer.chain[0] : undefined,
+      payload: "streams",
+      rootDev: directory.dev,
+    },
+    link,
+  );
+}

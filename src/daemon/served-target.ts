@@ -1,0 +1,172 @@
+/** The daemon as the target of a session: it writes below the module's root, decides, and tells the caller's face. */
+
+import type { RunHooks } from "../core/events.ts";
+import type { RunOptions } from "../core/options.ts";
+import { compileFilter } from "../filter/compile.ts";
+import { Accounts } from "../fs/accounts.ts";
+import type { DirHandle } from "../fs/backend.ts";
+import type { ControlStream } from "../link/control-stream.ts";
+import { lookAt, type SourceFacts, type TargetFacts, targetFacts } from "../session/facts.ts";
+import type { SourceMessage, TargetMessage } from "../session/messages.ts";
+import { type ModuleTarget, openModuleAuxiliary, openModuleTarget } from "../session/module-places.ts";
+import { type NetworkLink, targetEnd } from "../session/network-link.ts";
+import { guardChains } from "../session/overlap.ts";
+import { summarize } from "../session/summary.ts";
+import { prepareTarget, type TargetSide } from "../session/target-side.ts";
+import { say } from "../session/wire-messages.ts";
+import { encodeSummary } from "../wire/events.ts";
+import { decodeSourceFacts, encodeTargetFacts } from "../wire/facts.ts";
+import type { Hello, Open, Place } from "../wire/gen/fastsync/v1/session_pb.ts";
+import { ProtocolViolation } from "../wire/protocol-violation.ts";
+import { CallersFace } from "./callers-face.ts";
+import type { ModuleConfig } from "./config.ts";
+import type { ServedEnd, ServedSession } from "./served-session.ts";
+
+export interface ServedTarget extends ModuleTarget {
+  readonly module: ModuleConfig;
+  readonly facts: TargetFacts;
+  readonly backupRoot: DirHandle;
+  readonly temp: DirHandle;
+}
+
+/** Admits the session to the module of its target; nothing is opened yet. */
+export function admitTarget(session: ServedSession, place: Place, options: RunOptions): ModuleConfig {
+  return session.admit(place.module, {
+    reads: options.verb === "check" || options.dryRun,
+    writes: options.verb !== "check",
+  });
+}
+
+export async function openServedTarget(
+  session: ServedSession,
+  module: ModuleConfig,
+  moduleRoot: DirHandle,
+  place: Place,
+  peer: SourceFacts,
+  options: RunOptions,
+): Promise<ServedTarget> {
+  const backend = session.backend!;
+  const writes = !options.dryRun && options.verb !== "check";
+  const target = await openModuleTarget(backend, moduleRoot, peer.arguments, place.path, writes);
+  const { handle } = target.opened;
+  if (handle >= 0) session.handles.push(handle);
+  const own = targetFacts(handle >= 0 ? handle : moduleRoot);
+  const { write } = options;
+  const backupRoot = await openModuleAuxiliary(backend, moduleRoot, handle, write.backup?.directory);
+  const temp = await openModuleAuxiliary(backend, moduleRoot, handle, write.tempDir);
+  for (const auxiliary of [backupRoot, temp]) if (auxiliary >= 0) session.handles.push(auxiliary);
+  return {
+    ...target,
+    module,
+    facts: { ...own, makesDevices: own.makesDevices && module.allowDevices },
+    backupRoot,
+    temp,
+  };
+}
+
+/** The end of a link that brings what the module admits. */
+export function servedTargetEnd(
+  session: ServedSession,
+  stream: ControlStream,
+  { module, facts }: ServedTarget,
+  options: RunOptions,
+): NetworkLink<TargetMessage, SourceMessage> {
+  return targetEnd(stream, {
+    accounts: options.preserve.numericIds ? undefined : new Accounts(),
+    policy: { stripSetid: module.stripSetid, devices: facts.makesDevices, specials: module.allowSpecials },
+    memory: (bytes) => session.backend!.batchMemory(bytes),
+  });
+}
+
+export async function prepareServedTarget(
+  session: ServedSession,
+  target: ServedTarget,
+  peer: SourceFacts,
+  oneMachine: boolean,
+  options: RunOptions,
+  hooks: RunHooks,
+  link: NetworkLink<TargetMessage, SourceMessage>,
+): Promise<TargetSide> {
+  const backend = session.backend!;
+  const { opened, decision, facts, backupRoot, temp } = target;
+  return await prepareTarget({
+    backend,
+    options,
+    hooks,
+    counters: session.counters,
+    filter: compileFilter(options.filter, { deleteExcluded: options.delete.excluded }),
+    target: opened,
+    rename: decision.rename,
+    targetFacts: opened.handle >= 0 ? await lookAt(backend, opened.handle) : undefined,
+    source: peer,
+    sourceDevice: { rotational: false, remote: false },
+    payload: "streams",
+    sharesInodes: oneMachine,
+    privileged: facts.privileged && peer.privileged,
+    backupRoot,
+    temp,
+    renames: false,
+    signal: session.stopping.signal,
+    link,
+  });
+}
+
+export async function serveTarget(
+  session: ServedSession,
+  hello: Hello,
+  open: Open,
+  options: RunOptions,
+): Promise<ServedEnd> {
+  const peer = open.sourceFacts === undefined ? undefined : decodeSourceFacts(open.sourceFacts);
+  if (open.target === undefined || peer === undefined || peer.arguments.length === 0)
+    throw new ProtocolViolation("a session without a target, or without the facts of its source");
+  const module = admitTarget(session, open.target, options);
+  const moduleRoot = await session.openModule(module);
+  const target = await openServedTarget(session, module, moduleRoot, open.target, peer, options);
+  const oneMachine = session.isOneMachine(hello);
+  if (oneMachine && target.opened.handle >= 0) guardChains(peer, target.facts, options);
+  const link = servedTargetEnd(session, session.stream, target, options);
+  session.isReceiver = true;
+  const grant = session.offerStreams("receive", open);
+  session.stream.send(
+    say({
+      case: "accept",
+      value: {
+        ...session.acceptance(),
+        targetFacts: encodeTargetFacts(target.facts),
+        placement: { target: open.target.path, targetExists: target.decision.targetExists },
+        ...grant,
+      },
+    }),
+  );
+  session.started(module, "target", open.target.path, options);
+  const face = new CallersFace(session.stream, session.counters, open);
+  const side = await prepareServedTarget(session, target, peer, oneMachine, options, face.hooks, link);
+  session.dispatch(link, (message) => face.take(message));
+  side.runner.start();
+  try {
+    await session.untilDone(side.runner.done, () => {
+      session.carriers!.stop();
+      side.runner.stop();
+      session.backend!.cancel();
+    });
+    await side.tidy();
+  } finally {
+    face.close();
+    side.runner.dispose();
+  }
+  await session.carriers!.end(!session.isStopped);
+  return tellSummary(session, side);
+}
+
+/** The last thing the caller hears. */
+export function tellSummary(session: ServedSession, side: TargetSide): ServedEnd {
+  const summary = summarize(side.state, {
+    backend: session.backend!,
+    durationMs: performance.now() - session.startedMs,
+    aborted: session.isStopped,
+  });
+  session.stream.send(say({ case: "summary", value: encodeSummary(summary) }));
+  session.stream.finish();
+  return session.endOf(summary.exitReason);
+}

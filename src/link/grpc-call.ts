@@ -1,0 +1,158 @@
+/**
+ * One bidirectional gRPC call over HTTP/2: messages behind a byte for compression and four for their length, and the
+ * status in the trailers (gRPC over HTTP/2, "Length-Prefixed-Message"). By hand, because a session lives on one call and
+ * needs what client libraries hide: the window of the connection, and a connection that was tried before.
+ */
+import {
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  connect as connectHttp2,
+  type IncomingHttpHeaders,
+} from "node:http2";
+import type { Socket } from "node:net";
+import { HTTP2_SETTINGS, HTTP2_WINDOW_BYTES } from "./http2-settings.ts";
+
+const PREFIX_BYTES = 5;
+
+export interface GrpcCallOptions {
+  /** Connected already. */
+  readonly socket: Socket;
+  /** As the `:authority`. */
+  readonly authority: string;
+  /** `/package.Service/Method` */
+  readonly path: string;
+  /** The largest message that is taken. */
+  readonly messageBytes: number;
+}
+
+export class GrpcCall {
+  private readonly session: ClientHttp2Session;
+  private readonly stream: ClientHttp2Stream;
+  private readonly messageBytes: number;
+
+  constructor({ socket, authority, path, messageBytes }: GrpcCallOptions) {
+    this.messageBytes = messageBytes;
+    this.session = connectHttp2(`http://${authority}`, { settings: HTTP2_SETTINGS, createConnection: () => socket });
+    this.session.on("error", () => undefined); // told by the stream
+    this.session.on("connect", () => {
+      try {
+        this.session.setLocalWindowSize(HTTP2_WINDOW_BYTES * 2);
+      } catch {
+        // Gone already.
+      }
+    });
+    this.stream = this.session.request({
+      ":method": "POST",
+      ":path": path,
+      "content-type": "application/grpc+proto",
+      te: "trailers",
+    });
+  }
+
+  /** Resolves when there is room for the next. */
+  async send(message: Uint8Array): Promise<void> {
+    const frame = new Uint8Array(PREFIX_BYTES + message.length);
+    new DataView(frame.buffer).setUint32(1, message.length);
+    frame.set(message, PREFIX_BYTES);
+    if (this.stream.destroyed || this.stream.write(frame)) return;
+    await new Promise<void>((resolve) => {
+      this.stream.once("drain", resolve);
+      this.stream.once("close", resolve);
+    });
+  }
+
+  /** Nothing more is sent. */
+  end(): void {
+    if (!this.stream.destroyed) this.stream.end();
+  }
+
+  close(): void {
+    this.stream.close();
+    this.session.destroy();
+  }
+
+  /** The answers, until the other side ended well. Throws when the call fails or a message is too large. */
+  async *messages(): AsyncGenerator<Uint8Array> {
+    let trailers: IncomingHttpHeaders | undefined;
+    this.stream.on("trailers", (headers) => {
+      trailers = headers;
+    });
+    this.stream.on("response", (headers) => {
+      const status = headers[":status"];
+      if (status !== 200)
+        this.stream.destroy(new Error(`it answered with HTTP status ${status}: not a fastsync daemon?`));
+      // Trailers only: the call failed before any message.
+      else if (headers["grpc-status"] !== undefined) trailers = headers;
+    });
+    const reader = new MessageReader(this.messageBytes);
+    for await (const chunk of this.stream as AsyncIterable<Uint8Array>) {
+      for (const message of reader.read(chunk)) yield message;
+    }
+    const status = trailers?.["grpc-status"];
+    if (status === undefined) throw new Error("the connection was closed");
+    if (status !== "0") throw new Error(decoded(trailers?.["grpc-message"]) || `gRPC status ${String(status)}`);
+    if (reader.isInside) throw new Error("the last message was cut off");
+  }
+}
+
+function decoded(text: string | string[] | undefined): string {
+  if (typeof text !== "string") return "";
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+/** Cuts a stream of bytes into messages; a message that lies in one chunk is a view of it. */
+class MessageReader {
+  private readonly most: number;
+  private chunks: Uint8Array[] = [];
+  private have = 0;
+
+  constructor(most: number) {
+    this.most = most;
+  }
+
+  get isInside(): boolean {
+    return this.have > 0;
+  }
+
+  *read(chunk: Uint8Array): Generator<Uint8Array> {
+    this.chunks.push(chunk);
+    this.have += chunk.length;
+    while (this.have >= PREFIX_BYTES) {
+      const prefix = this.peek(PREFIX_BYTES);
+      const length = new DataView(prefix.buffer, prefix.byteOffset, PREFIX_BYTES).getUint32(1);
+      if (prefix[0] !== 0) throw new Error("a compressed message, which was not agreed on");
+      if (length > this.most) throw new Error(`a message of ${length} bytes`);
+      if (this.have < PREFIX_BYTES + length) return;
+      yield this.take(PREFIX_BYTES + length).subarray(PREFIX_BYTES);
+    }
+  }
+
+  /** The first bytes, without taking them. */
+  private peek(bytes: number): Uint8Array {
+    if (this.chunks[0]!.length < bytes) this.chunks = [this.joined()];
+    return this.chunks[0]!.subarray(0, bytes);
+  }
+
+  private take(bytes: number): Uint8Array {
+    if (this.chunks[0]!.length < bytes) this.chunks = [this.joined()];
+    const first = this.chunks[0]!;
+    if (first.length === bytes) this.chunks.shift();
+    else this.chunks[0] = first.subarray(bytes);
+    this.have -= bytes;
+    return first.subarray(0, bytes);
+  }
+
+  private joined(): Uint8Array {
+    const whole = new Uint8Array(this.have);
+    let at = 0;
+    for (const chunk of this.chunks) {
+      whole.set(chunk, at);
+      at += chunk.length;
+    }
+    return whole;
+  }
+}
