@@ -74,6 +74,8 @@ export const LIMITS = {
   /** Rules that a caller may send, and bytes of each. */
   filterRules: 65_536,
   filterRuleBytes: 64 * KIB,
+  /** Paths of --files-from that a caller may send: as many as fit into one message. */
+  listedPaths: 4_000_000,
   /** PATH_MAX: of a path that a peer names. */
   pathBytes: 4096,
   /** Messages in one write of the control plane, and bytes of it: a manifest of the longest names is the largest. */
@@ -83,6 +85,9 @@ export const LIMITS = {
   heartbeatMs: 5_000,
   /** Nothing heard for so long ends a session. */
   idleMs: 60_000,
+  /** What a peer may say instead, and is believed. */
+  idleLeastMs: 100,
+  idleMostMs: 86_400_000,
   /** Until a daemon answers a connection; until a stream of the data plane is open before it is given up. */
   connectTimeoutMs: 10_000,
   dataConnectMs: 2_000,
@@ -95,6 +100,8 @@ export const LIMITS = {
   /** Streams of one session: at first, and at most. */
   streamsAtFirst: 4,
   streamsMost: 16,
+  /** Tokens that a daemon may grant at once, as its `max_streams` may say. */
+  streamsGrantable: 64,
   /** Content inside the control plane: of one message, and on its way at a time. */
   payloadBytes: 256 * KIB,
   payloadWindowBytes: 8 * MIB,
@@ -122,6 +129,9 @@ assertRelation(LIMITS.unsettledDirectories <= LIMITS.offeredDirectories, "unsett
 assertRelation(LIMITS.payloadBytes < LIMITS.payloadWindowBytes, "payloadBytes < payloadWindowBytes");
 assertRelation(LIMITS.streamsAtFirst <= LIMITS.streamsMost, "streamsAtFirst <= streamsMost");
 assertRelation(LIMITS.heartbeatMs < LIMITS.idleMs, "heartbeatMs < idleMs");
+assertRelation(LIMITS.idleLeastMs <= LIMITS.idleMs, "idleLeastMs <= idleMs");
+assertRelation(LIMITS.idleMs <= LIMITS.idleMostMs, "idleMs <= idleMostMs");
+assertRelation(LIMITS.streamsMost <= LIMITS.streamsGrantable, "streamsMost <= streamsGrantable");
 assertRelation(LIMITS.basisBlockBytes <= LIMITS.blockMostBytes, "basisBlockBytes <= blockMostBytes");
 assertRelation(LIMITS.sliceFiles <= LIMITS.needRows, "sliceFiles <= needRows");
 assertRelation(LIMITS.basisBlockBytes < LIMITS.stripeRangeBytes, "basisBlockBytes < stripeRangeBytes");
