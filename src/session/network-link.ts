@@ -15,7 +15,7 @@ const ROW_BYTES = 64;
 
 /** A link's end, fed with what arrived. */
 export interface NetworkLink<Out, In> extends LinkEnd<Out, In> {
-  /** Throws ProtocolViolation. */
+  /** Throws ProtocolViolation, also for what is not the other role's to say. */
   take(message: SessionMessage): void;
 }
 
@@ -39,6 +39,24 @@ class Inbox<In> {
   }
 }
 
+type Case = NonNullable<SessionMessage["body"]["case"]>;
+const SOURCE_SAYS: ReadonlySet<Case> = new Set(["manifest", "digests", "sourceFailure", "scanned", "closed"] as const);
+const TARGET_SAYS: ReadonlySet<Case> = new Set([
+  "need",
+  "settled",
+  "receipts",
+  "released",
+  "again",
+  "finished",
+] as const);
+
+/** A message that this version does not know has no case, and is ignored; one that it knows has its place. */
+function isFor(role: ReadonlySet<Case>, { body }: SessionMessage): boolean {
+  if (body.case === undefined) return false;
+  if (!role.has(body.case)) throw new ProtocolViolation(`${body.case} out of turn`);
+  return true;
+}
+
 const GREETING = { kind: "hello", protocolMin: PROTOCOL_VERSION, protocolMax: PROTOCOL_VERSION } as const;
 
 export function sourceEnd(
@@ -60,6 +78,7 @@ export function sourceEnd(
     },
     onMessage: (handler) => inbox.attach(handler, GREETING),
     take: (message) => {
+      if (!isFor(TARGET_SAYS, message)) return;
       for (const decoded of decodeTarget(message)) inbox.deliver(decoded);
     },
   };
@@ -98,6 +117,7 @@ export function targetEnd(
     },
     onMessage: (handler) => inbox.attach(handler, GREETING),
     take: (message) => {
+      if (!isFor(SOURCE_SAYS, message)) return;
       const decoded = reader.read(message);
       if (decoded === undefined) return;
       if (decoded.kind === "directory") {
