@@ -1,5 +1,6 @@
 /** A caller that opens a session in ways that the protocol does not have. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import type { Verb } from "../../src/wire/gen/fastsync/v1/options_pb.ts";
 import { Role } from "../../src/wire/gen/fastsync/v1/session_pb.ts";
 import { type Body, Caller, type OpenFields, pullFrom, pushTo } from "./peer/caller.ts";
 import { type Daemon, daemonUnderTest } from "./peer/daemon.ts";
@@ -26,7 +27,7 @@ describe("before the session is open", () => {
     ["a role that does not exist", () => [hello, open({ ...pushTo("rw"), daemonRole: 7 as Role })], PROTOCOL],
     ["an open without options", () => [hello, open({ daemonRole: Role.TARGET, target: { module: "rw" } })], PROTOCOL],
     ["options without parts", () => [hello, open({ ...pushTo("rw"), options: { verb: 1 } })], PROTOCOL],
-    ["an unknown verb", () => [hello, open({ ...pushTo("rw"), options: options({ verb: 9 }) })], PROTOCOL],
+    ["an unknown verb", () => [hello, open({ ...pushTo("rw"), options: options({ verb: 9 as Verb }) })], PROTOCOL],
     ["a target that is not named", () => [hello, open({ daemonRole: Role.TARGET, options: options() })], PROTOCOL],
     ["sources that are not named", () => [hello, open({ ...pullFrom("ro"), sources: [] })], PROTOCOL],
     ["a pull without facts", () => [hello, open({ daemonRole: Role.SOURCE, options: options() })], PROTOCOL],
@@ -180,7 +181,7 @@ describe("before the session is open", () => {
       () => [hello, open(pushTo("rw", "", { options: options({ write: { backupSuffix: Buffer.from("/../x") } }) }))],
       PROTOCOL,
     ],
-    ...["../x", "/abs", "a//../../b", "a\0b", "x".repeat(5000), ""].map((path): [string, () => Body[], Refused] => [
+    ...["../x", "/abs", "a//../../b", "a\0b", "x".repeat(5000)].map((path): [string, () => Body[], Refused] => [
       `--files-from with ${JSON.stringify(path.slice(0, 12))}`,
       () => [
         hello,
@@ -192,7 +193,7 @@ describe("before the session is open", () => {
     ]),
   ];
   for (const [name, say, refused] of openings) {
-    test(name, async () => {
+    test.concurrent(name, async () => {
       const caller = new Caller(daemon).say(...say());
       await refusedAs(caller, daemon, refused);
     });
@@ -222,11 +223,11 @@ describe("after the session is open", () => {
     ["tokens from a caller", { case: "streamGrant", value: {} }],
   ];
   for (const [name, word] of words) {
-    test(name, async () => {
+    test.concurrent(name, async () => {
       const caller = new Caller(daemon);
       await caller.open(pushTo(daemon.modules.write, "after/"));
       caller.say(word);
-      expect(await refusedAs(caller, daemon, PROTOCOL)).toContain(word.case);
+      expect(await refusedAs(caller, daemon, PROTOCOL)).toContain(word.case!);
     });
   }
 });

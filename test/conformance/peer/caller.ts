@@ -4,6 +4,8 @@ import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/p
 import { type ClientDuplexStream, credentials, makeGenericClientConstructor, type StatusObject } from "@grpc/grpc-js";
 import {
   type Accept,
+  type Open,
+  type OpenSchema,
   type Refusal,
   Role,
   type SessionMessage,
@@ -21,7 +23,8 @@ export type Body = NonNullable<MessageInitShape<typeof SessionMessageSchema>["bo
 export type Said = SessionMessage["body"];
 type Case = NonNullable<Said["case"]>;
 export type SaidOf<C extends Case> = Extract<Said, { case: C }>["value"];
-export type OpenFields = Extract<Body, { case: "open" }>["value"];
+/** What an init may be, but not a finished message. */
+export type OpenFields = Exclude<MessageInitShape<typeof OpenSchema>, Open>;
 
 const bytesAsTheyAre = (bytes: Buffer): Buffer => bytes;
 const Client = makeGenericClientConstructor(
@@ -251,7 +254,7 @@ export function pushTo(module: string, path: string | Uint8Array = "", more: Par
     options: options(),
     sourceFacts: sourceFacts(),
     ...more,
-  } as OpenFields;
+  };
 }
 export function pullFrom(module: string, path: string | Uint8Array = "", more: Partial<OpenFields> = {}): OpenFields {
   return {
@@ -260,5 +263,5 @@ export function pullFrom(module: string, path: string | Uint8Array = "", more: P
     options: options(),
     targetFacts: targetFacts(),
     ...more,
-  } as OpenFields;
+  };
 }

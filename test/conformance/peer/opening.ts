@@ -1,9 +1,15 @@
 /** What a caller says of itself and of the run it asks for. */
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { Fsync, type RunOptionsSchema, Verb, Verify } from "../../../src/wire/gen/fastsync/v1/options_pb.ts";
+import {
+  Fsync,
+  type RunOptions,
+  type RunOptionsSchema,
+  Verb,
+  Verify,
+} from "../../../src/wire/gen/fastsync/v1/options_pb.ts";
 import type { SourceFactsSchema, TargetFactsSchema } from "../../../src/wire/gen/fastsync/v1/session_pb.ts";
 
-export type Options = MessageInitShape<typeof RunOptionsSchema>;
+export type Options = Exclude<MessageInitShape<typeof RunOptionsSchema>, RunOptions>;
 
 export function options(more: Options = {}): Options {
   const parts = more as Record<string, object | undefined>;
