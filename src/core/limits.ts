@@ -105,6 +105,13 @@ export const LIMITS = {
   /** Content inside the control plane: of one message, and on its way at a time. */
   payloadBytes: 256 * KIB,
   payloadWindowBytes: 8 * MIB,
+  /** What a source may have offered that is not released: a directory of `directoryRows` with usual names fits. */
+  openBytes: 3 * 1024 * MIB,
+  openEntries: 1 << 24,
+  /** Filter files of one directory. */
+  mergeFiles: 1024,
+  /** Owners, and groups, whose names are told in one session: of more only the numbers are. */
+  ownerNames: 65_536,
   /** Source arguments of one session. */
   sourceArguments: 4096,
   /** As `unsettledDirectories`, between two processes: what is on its way over a long line counts too. */
@@ -132,6 +139,10 @@ assertRelation(LIMITS.heartbeatMs < LIMITS.idleMs, "heartbeatMs < idleMs");
 assertRelation(LIMITS.idleLeastMs <= LIMITS.idleMs, "idleLeastMs <= idleMs");
 assertRelation(LIMITS.idleMs <= LIMITS.idleMostMs, "idleMs <= idleMostMs");
 assertRelation(LIMITS.streamsMost <= LIMITS.streamsGrantable, "streamsMost <= streamsGrantable");
+assertRelation(LIMITS.directoryRows <= LIMITS.openEntries, "directoryRows <= openEntries");
+assertRelation(LIMITS.unsettledEntries <= LIMITS.openEntries, "unsettledEntries <= openEntries");
+assertRelation(LIMITS.messageBytes < LIMITS.openBytes, "messageBytes < openBytes");
+assertRelation(LIMITS.openBytes < 2 ** 32, "openBytes < 2^32, the length of a batch");
 assertRelation(LIMITS.basisBlockBytes <= LIMITS.blockMostBytes, "basisBlockBytes <= blockMostBytes");
 assertRelation(LIMITS.sliceFiles <= LIMITS.needRows, "sliceFiles <= needRows");
 assertRelation(LIMITS.basisBlockBytes < LIMITS.stripeRangeBytes, "basisBlockBytes < stripeRangeBytes");

@@ -105,13 +105,30 @@ export function targetEnd(
       uid: (id) => owners?.of("user", id) ?? id,
       gid: (id) => owners?.of("group", id) ?? id,
     },
-    memory: options.memory,
+    // What is open is bounded before there is memory for more of it.
+    memory: (bytes) => {
+      latestBytes = bytes;
+      if (openBytes + bytes > LIMITS.openBytes) throw new ProtocolViolation("more is offered than this side holds");
+      return options.memory(bytes);
+    },
   });
-  /** Offered and neither settled nor released yet: a peer that floods is cut off. */
-  const unsettled = new Set<number>();
+  let openBytes = 0;
+  let latestBytes = 0;
+  /** Bytes of each directory that was offered and not yet released. */
+  const open = new Map<number, number>();
+  /** Entries of those that are not settled either: a peer that floods is cut off. */
+  const unsettled = new Map<number, number>();
+  let unsettledEntries = 0;
   return {
     send: (message) => {
-      if (message.kind === "settled" || message.kind === "released") unsettled.delete(message.dir);
+      if (message.kind === "settled" || message.kind === "released") {
+        unsettledEntries -= unsettled.get(message.dir) ?? 0;
+        unsettled.delete(message.dir);
+      }
+      if (message.kind === "released") {
+        openBytes -= open.get(message.dir) ?? 0;
+        open.delete(message.dir);
+      }
       const encoded = encodeTarget(message);
       if (encoded !== undefined) stream.send(encoded);
     },
@@ -121,8 +138,13 @@ export function targetEnd(
       const decoded = reader.read(message);
       if (decoded === undefined) return;
       if (decoded.kind === "directory") {
-        unsettled.add(decoded.id);
-        if (unsettled.size > LIMITS.offeredDirectories)
+        // An id that is open already is refused by the role, and its listing is never let go here.
+        const { id, listing } = decoded;
+        openBytes += latestBytes;
+        open.set(id, latestBytes);
+        unsettledEntries += listing.count;
+        unsettled.set(id, listing.count);
+        if (unsettled.size > LIMITS.offeredDirectories || unsettledEntries > LIMITS.openEntries)
           throw new ProtocolViolation("more directories than were asked for");
       }
       inbox.deliver(decoded);
