@@ -74,6 +74,8 @@ export const LIMITS = {
   /** Rules that a caller may send, and bytes of each. */
   filterRules: 65_536,
   filterRuleBytes: 64 * KIB,
+  /** Paths of --files-from that a caller may send: as many as fit into one message. */
+  listedPaths: 4_000_000,
   /** PATH_MAX: of a path that a peer names. */
   pathBytes: 4096,
   /** Messages in one write of the control plane, and bytes of it: a manifest of the longest names is the largest. */
@@ -83,6 +85,9 @@ export const LIMITS = {
   heartbeatMs: 5_000,
   /** Nothing heard for so long ends a session. */
   idleMs: 60_000,
+  /** What a peer may say instead, and is believed. */
+  idleLeastMs: 100,
+  idleMostMs: 86_400_000,
   /** Until a daemon answers a connection; until a stream of the data plane is open before it is given up. */
   connectTimeoutMs: 10_000,
   dataConnectMs: 2_000,
@@ -95,9 +100,18 @@ export const LIMITS = {
   /** Streams of one session: at first, and at most. */
   streamsAtFirst: 4,
   streamsMost: 16,
+  /** Tokens that a daemon may grant at once, as its `max_streams` may say. */
+  streamsGrantable: 64,
   /** Content inside the control plane: of one message, and on its way at a time. */
   payloadBytes: 256 * KIB,
   payloadWindowBytes: 8 * MIB,
+  /** What a source may have offered that is not released: a directory of `directoryRows` with usual names fits. */
+  openBytes: 3 * 1024 * MIB,
+  openEntries: 1 << 24,
+  /** Filter files of one directory. */
+  mergeFiles: 1024,
+  /** Owners, and groups, whose names are told in one session: of more only the numbers are. */
+  ownerNames: 65_536,
   /** Source arguments of one session. */
   sourceArguments: 4096,
   /** As `unsettledDirectories`, between two processes: what is on its way over a long line counts too. */
@@ -122,6 +136,13 @@ assertRelation(LIMITS.unsettledDirectories <= LIMITS.offeredDirectories, "unsett
 assertRelation(LIMITS.payloadBytes < LIMITS.payloadWindowBytes, "payloadBytes < payloadWindowBytes");
 assertRelation(LIMITS.streamsAtFirst <= LIMITS.streamsMost, "streamsAtFirst <= streamsMost");
 assertRelation(LIMITS.heartbeatMs < LIMITS.idleMs, "heartbeatMs < idleMs");
+assertRelation(LIMITS.idleLeastMs <= LIMITS.idleMs, "idleLeastMs <= idleMs");
+assertRelation(LIMITS.idleMs <= LIMITS.idleMostMs, "idleMs <= idleMostMs");
+assertRelation(LIMITS.streamsMost <= LIMITS.streamsGrantable, "streamsMost <= streamsGrantable");
+assertRelation(LIMITS.directoryRows <= LIMITS.openEntries, "directoryRows <= openEntries");
+assertRelation(LIMITS.unsettledEntries <= LIMITS.openEntries, "unsettledEntries <= openEntries");
+assertRelation(LIMITS.messageBytes < LIMITS.openBytes, "messageBytes < openBytes");
+assertRelation(LIMITS.openBytes < 2 ** 32, "openBytes < 2^32, the length of a batch");
 assertRelation(LIMITS.basisBlockBytes <= LIMITS.blockMostBytes, "basisBlockBytes <= blockMostBytes");
 assertRelation(LIMITS.sliceFiles <= LIMITS.needRows, "sliceFiles <= needRows");
 assertRelation(LIMITS.basisBlockBytes < LIMITS.stripeRangeBytes, "basisBlockBytes < stripeRangeBytes");

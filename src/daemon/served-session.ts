@@ -78,10 +78,12 @@ export interface ServedEnd {
   readonly bytes: number;
 }
 
-/** Nobody is left to be told. */
 class CallerLost extends SessionLost {
+  /** Nobody is left to be told. */
+  readonly isGone: boolean;
   constructor(failure: StreamFailure) {
     super(failure, "the caller");
+    this.isGone = failure.kind === "broken";
   }
 }
 
@@ -170,7 +172,8 @@ export class ServedSession {
           clearTimeout(timer);
           this.stream.hold();
           resolve({ hello, open: body.value });
-        } else reject(new ProtocolViolation(`${body.case ?? "nothing"} before the session was open`));
+        } else if (body.case !== undefined)
+          reject(new ProtocolViolation(`${body.case} out of turn: the session is not open`));
       });
     });
   }
@@ -351,7 +354,7 @@ export class ServedSession {
           : error instanceof Error && error.name === "FilterError"
             ? new RunError(ExitCode.usage, "filter", error.message)
             : new RunError(ExitCode.stream, "internal_error", "the daemon failed; its log says more");
-    if (!(error instanceof CallerLost)) {
+    if (!(error instanceof CallerLost && error.isGone)) {
       const { exitCode, reason, message } = known;
       this.stream.send(say({ case: "refusal", value: { exitCode, reason, message } }));
     }

@@ -100,17 +100,18 @@ export class ControlStream {
     }, everyMs);
   }
 
+  /** Nothing more is heard. Whom the connection still reaches may be told why: `finish` follows. */
   fail(kind: StreamFailure["kind"], message: string): void {
     if (this.isOver || (this.isComplete && kind === "broken")) return;
     this.failure = { kind, message };
     this.over();
-    this.outbox.drop();
+    if (kind === "broken") this.outbox.drop();
+    else this.outbox.discard();
   }
 
   /** All was said: what waits is written, then this side closes. */
   finish(): void {
-    if (this.isOver) return;
-    this.over();
+    if (!this.isOver) this.over();
     this.outbox.end();
   }
 

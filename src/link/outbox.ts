@@ -55,10 +55,16 @@ export class Outbox implements AsyncIterable<SessionMessage[]> {
   /** What waits is not written: the other side is gone. */
   drop(): void {
     this.isDropped = true;
+    this.discard();
+    this.end();
+  }
+
+  /** What waits is not written, but a last word may follow. */
+  discard(): void {
     this.queue = [];
     this.weights = [];
     this.from = 0;
-    this.end();
+    this.waiting = 0;
     this.settleDrained();
   }
 

@@ -5,12 +5,13 @@
 
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import type { RunHooks } from "../core/events.ts";
-import { ExitCode } from "../core/exit-codes.ts";
+import { ExitCode, failureExitCode } from "../core/exit-codes.ts";
 import { LIMITS } from "../core/limits.ts";
 import { RunError } from "../core/run-error.ts";
 import type { Backend } from "../fs/backend.ts";
 import { type DaemonAddress, openControl, printableAddress } from "../link/control-client.ts";
 import type { ControlStream } from "../link/control-stream.ts";
+import { SESSION_ID_BYTES, TOKEN_BYTES } from "../link/data-handshake.ts";
 import type { Accept, Hello, Open, SessionMessage } from "../wire/gen/fastsync/v1/session_pb.ts";
 import { OpenSchema } from "../wire/gen/fastsync/v1/session_pb.ts";
 import { ProtocolViolation } from "../wire/protocol-violation.ts";
@@ -19,6 +20,7 @@ import { type CallerRole, CallerStreams } from "./caller-streams.ts";
 import { Carriers } from "./carriers.ts";
 import { bootId } from "./facts.ts";
 import { greeting, isCompatible, versionsOf } from "./greeting.ts";
+import { PROTOCOL_VERSION } from "./messages.ts";
 import type { NetworkLink } from "./network-link.ts";
 import { SessionLost } from "./session-end.ts";
 import { say } from "./wire-messages.ts";
@@ -81,13 +83,15 @@ function answerOf(
           return;
         case "accept":
           if (hello === undefined) return refuse(ExitCode.protocol, "protocol", `${where} accepted without a greeting`);
+          if (!isUsable(body.value))
+            return refuse(ExitCode.protocol, "protocol", `${where} accepted in a way that cannot be used`);
           clearTimeout(timer);
           stream.hold();
           resolve({ hello, accept: body.value });
           return;
         case "refusal": {
           const { exitCode, reason, message } = body.value;
-          return refuse(exitCode as ExitCode, reason, `${where}: ${message}`);
+          return refuse(failureExitCode(exitCode), reason, `${where}: ${message}`);
         }
         default:
           refuse(ExitCode.protocol, "protocol", `${where} answered with ${body.case ?? "nothing"}`);
@@ -98,6 +102,22 @@ function answerOf(
 
 /** What a daemon says last: as the target the summary, as the source that it is done. */
 const LAST_WORD = { send: "summary", receive: "closed" } as const;
+/** Tokens become connections, and the id goes into each of their greetings: both are what the protocol says they are. */
+function isUsable({ sessionId, protocol, dataPort, tokens }: Accept): boolean {
+  return (
+    sessionId.length === SESSION_ID_BYTES &&
+    protocol === PROTOCOL_VERSION &&
+    dataPort < 65_536 &&
+    tokens.length <= LIMITS.streamsGrantable &&
+    tokens.every((token) => token.length === TOKEN_BYTES)
+  );
+}
+
+/** How long this side waits: as the daemon does, within what makes sense. A daemon cannot switch the wait off. */
+function idleOf({ idleTimeoutMs }: Accept): number {
+  if (idleTimeoutMs === 0) return LIMITS.idleMs;
+  return Math.min(LIMITS.idleMostMs, Math.max(LIMITS.idleLeastMs, idleTimeoutMs));
+}
 
 /** A session that plays no role: it waits for the end, and passes on that it should stop. */
 export interface SteeredSession {
@@ -110,7 +130,7 @@ export function steerSession(session: OpenedSession, take: (message: SessionMess
   const { stream, accept, address } = session;
   const peer = printableAddress(address);
   const refusals: RunError[] = [];
-  stream.keepAlive(accept.idleTimeoutMs || LIMITS.idleMs, () => false);
+  stream.keepAlive(idleOf(accept), () => false);
   stream.onMessage((message) => {
     const refusal = refusalOf(message, peer);
     if (refusal !== undefined) {
@@ -132,7 +152,7 @@ export function steerSession(session: OpenedSession, take: (message: SessionMess
 function refusalOf({ body }: SessionMessage, peer: string): RunError | undefined {
   if (body.case !== "refusal") return undefined;
   const { exitCode, reason, message } = body.value;
-  return new RunError(exitCode as ExitCode, reason, `${peer}: ${message}`);
+  return new RunError(failureExitCode(exitCode), reason, `${peer}: ${message}`);
 }
 
 /** Waits for the run's end; throws RunError when the session ends before. `stop` is called when the run is interrupted. */
@@ -158,6 +178,10 @@ async function untilDone(
   if (signal.aborted) onAbort();
   try {
     await Promise.race([done, lost]);
+  } catch (error) {
+    // What the role makes of a message is the other side's fault as well.
+    if (!(error instanceof ProtocolViolation)) throw error;
+    throw new SessionLost({ kind: "misbehaved", message: error.message }, peer);
   } finally {
     clearTimeout(patience);
     signal.removeEventListener("abort", onAbort);
@@ -177,7 +201,7 @@ export class CallerSession {
     this.session = session;
     this.hooks = hooks;
     this.direction = role.direction;
-    const idleMs = session.accept.idleTimeoutMs || LIMITS.idleMs;
+    const idleMs = idleOf(session.accept);
     this.carriers = new Carriers(backend, role.direction, session.stream, idleMs);
     this.streams = new CallerStreams(session, this.carriers, role, hooks);
     let last = 0;

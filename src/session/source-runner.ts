@@ -14,6 +14,7 @@ import type { LinkEnd } from "../link/loopback.ts";
 import { mergeListings } from "../scan/merge-listings.ts";
 import { type SelectionContext, selectRows } from "../scan/select-rows.ts";
 import { byOrigin, originsOf, type SourceDirectory } from "../scan/source-directory.ts";
+import { ProtocolViolation } from "../wire/protocol-violation.ts";
 import type { MergeFile, SourceMessage, TargetMessage } from "./messages.ts";
 import {
   NETWORK_WINDOW,
@@ -107,7 +108,14 @@ export class SourceRunner {
   }
 
   start(): void {
-    this.link.onMessage((message) => this.feed({ kind: "message", message }));
+    this.link.onMessage((message) => {
+      try {
+        this.feed({ kind: "message", message });
+      } catch (error) {
+        // Messages are handed on from wherever they wait: what one of them breaks ends this run, and nothing else.
+        this.broken(error);
+      }
+    });
     this.feed({ kind: "start" });
   }
 
@@ -180,20 +188,21 @@ export class SourceRunner {
         this.finishWhenIdle();
         return;
       case "protocol-error":
-        this.rejectDone(new Error(`protocol: ${effect.reason}`));
+        this.rejectDone(new ProtocolViolation(effect.reason));
         return;
     }
   }
 
+  private readonly broken = (error: unknown): void => {
+    this.rejectDone(error instanceof Error ? error : new Error(String(error)));
+  };
+
   private guard(work: Promise<void>): void {
     this.working++;
-    work.then(
-      () => {
-        this.working--;
-        this.finishWhenIdle();
-      },
-      (error: unknown) => this.rejectDone(error instanceof Error ? error : new Error(String(error))),
-    );
+    work.then(() => {
+      this.working--;
+      this.finishWhenIdle();
+    }, this.broken);
   }
 
   /** The last directories of a move are removed while the session already ends: "closed" is said after that. */

@@ -128,7 +128,12 @@ function onMessage(state: TargetState, message: SourceMessage, effects: TargetEf
         return protocolError(state, effects, "a directory out of turn");
       if (state.dirs.has(message.id) || state.waitingIds.has(message.id))
         return protocolError(state, effects, `directory ${message.id} offered twice`);
-      if (message.parent === -1) return enterDirectory(state, undefined, message, effects);
+      if (message.parent < 0) {
+        if (message.parentRow >= 0 || state.rootPass === state.pass)
+          return protocolError(state, effects, `directory ${message.id} is a second root`);
+        state.rootPass = state.pass;
+        return enterDirectory(state, undefined, message, effects);
+      }
       const parent = state.dirs.get(message.parent);
       if (parent === undefined && !state.waitingIds.has(message.parent)) {
         return protocolError(state, effects, `directory ${message.id} has no open parent`);

@@ -29,6 +29,7 @@ import {
   type WalkOptions,
 } from "../fs/backend.ts";
 import type { LinkEnd } from "../link/loopback.ts";
+import { ProtocolViolation } from "../wire/protocol-violation.ts";
 import type { NeedId, SourceMessage, TargetMessage } from "./messages.ts";
 import { isKept } from "./target-directory.ts";
 import { hasForeignNames } from "./target-links.ts";
@@ -113,7 +114,14 @@ export class TargetRunner {
   }
 
   start(): void {
-    this.link.onMessage((message) => this.feed({ kind: "message", message }));
+    this.link.onMessage((message) => {
+      try {
+        this.feed({ kind: "message", message });
+      } catch (error) {
+        // Messages are handed on from wherever they wait: what one of them breaks ends this run, and nothing else.
+        this.fail(error);
+      }
+    });
     this.feed({ kind: "start" });
   }
 
@@ -232,7 +240,7 @@ export class TargetRunner {
         this.resolveDone();
         return;
       case "protocol-error":
-        this.rejectDone(new Error(`protocol: ${effect.reason}`));
+        this.rejectDone(new ProtocolViolation(effect.reason));
         return;
     }
   }

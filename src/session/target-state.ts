@@ -35,6 +35,8 @@ export interface TargetDir {
   discarded: boolean;
   /** Needs and effects that have not ended. */
   pending: number;
+  /** Rows that arrived as directories of their own, one byte each; undefined: none yet. */
+  offered: Uint8Array | undefined;
   /** Subdirectories that have not been released. */
   children: number;
   settled: boolean;
@@ -99,6 +101,8 @@ export interface TargetState {
   /** Device and inode numbers of source and target mean the same: both are on one machine. */
   readonly sharesInodes: boolean;
   pass: number;
+  /** The pass whose root was offered last. */
+  rootPass: number;
   readonly dirs: Map<DirId, TargetDir>;
   /** Directories that arrived before their parent was compared, by parent. */
   readonly waiting: Map<DirId, DirectoryMessage[]>;
@@ -221,6 +225,7 @@ export function targetState(options: {
     payload: options.payload ?? "handles",
     sharesInodes: options.sharesInodes ?? true,
     pass: 1,
+    rootPass: 0,
     dirs: new Map(),
     waiting: new Map(),
     waitingIds: new Set(),

@@ -13,7 +13,7 @@ import {
   type RunSummary,
   SKIP_REASONS,
 } from "../core/events.ts";
-import type { ExitCode } from "../core/exit-codes.ts";
+import { ExitCode, isExitCode } from "../core/exit-codes.ts";
 import {
   type Failure as FailureMessage,
   FailureSchema,
@@ -218,7 +218,7 @@ export function decodeSummary(message: Summary): RunSummary {
   const known = new Set<string>(SKIP_REASONS);
   const plan = table(message.plan);
   return {
-    exitCode: message.exitCode as ExitCode,
+    exitCode: isExitCode(message.exitCode) ? message.exitCode : ExitCode.protocol,
     exitReason: message.exitReason,
     message: message.message === "" ? undefined : message.message,
     counters,

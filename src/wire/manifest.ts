@@ -21,6 +21,7 @@ import { ProtocolViolation } from "./protocol-violation.ts";
 const NAME_MOST = 255;
 /** PATH_MAX without its zero byte. */
 const LINK_MOST = 4095;
+const ERRNO_MOST = 4095;
 const SLASH = 0x2f;
 const DOT = 0x2e;
 const NO_BYTES = new Uint8Array(0);
@@ -149,11 +150,43 @@ export interface BatchMemory {
   readonly at: number;
 }
 
-/** Rows so far of a directory whose parts arrive one by one: bounded before anything is kept. */
-export function checkPart(part: Manifest, rowsBefore: number): void {
+/** Bytes of each row in a column; a column may also be empty, or, but for pairs, hold one value for all. */
+const COLUMNS = {
+  modes: 4,
+  sizes: 8,
+  mtimeSeconds: 8,
+  mtimeNanos: 4,
+  uids: 4,
+  gids: 4,
+  rdevs: 4,
+  nlinks: 4,
+  devs: 4,
+  statuses: 4,
+  flags: 1,
+  nameLengths: 2,
+  linkLengths: 2,
+  attributes: 8,
+  inodes: 8,
+} as const;
+const PAIRS: ReadonlySet<string> = new Set(["attributes", "inodes"]);
+
+/** A part of a directory that arrives in several: bounded before it is kept. `before`: of the parts so far. */
+export function checkPart(part: Manifest, before: { readonly rows: number; readonly bytes: number }): number {
+  const rowsBefore = before.rows;
   if (part.rows < 1 || part.rows > LIMITS.manifestRows) throw new ProtocolViolation(`a manifest of ${part.rows} rows`);
   if (part.more && part.rows !== LIMITS.manifestRows) throw new ProtocolViolation("a short part of a manifest");
   if (rowsBefore + part.rows > LIMITS.directoryRows) throw new ProtocolViolation("a directory with too many entries");
+  let bytes = part.names.length + part.links.length;
+  if (part.names.length > part.rows * (NAME_MOST + 1) || part.links.length > part.rows * (LINK_MOST + 1))
+    throw new ProtocolViolation(`${bytes} bytes of names and links for ${part.rows} rows`);
+  for (const [name, width] of Object.entries(COLUMNS) as [keyof typeof COLUMNS, number][]) {
+    const { length } = part[name];
+    bytes += length;
+    if (length === 0 || length === part.rows * width || (length === width && !PAIRS.has(name))) continue;
+    throw new ProtocolViolation(`the column ${name} has ${length} bytes for ${part.rows} rows`);
+  }
+  if (before.bytes + bytes > LIMITS.openBytes) throw new ProtocolViolation("a directory with too many bytes");
+  return bytes;
 }
 
 /** `memory` gives room for a batch of so many bytes. Throws ProtocolViolation. */
@@ -169,7 +202,8 @@ export function decodeListing(
     rows += part.rows;
     texts += part.names.length + part.links.length;
   }
-  if (first.status > 0) throw new ProtocolViolation("a directory with a positive status");
+  if (first.status > 0 || first.status < -ERRNO_MOST)
+    throw new ProtocolViolation("a directory with a status that is no errno");
   const total = (columnBytes(rows) + texts + 63) & ~63;
   const header: BatchHeader = { status: first.status, filesystemType: first.filesystemType };
   const batch = blankBatch(rows, total, header, memory(total));
@@ -300,10 +334,13 @@ function checkRows(batch: EntryBatch, policy: ListingPolicy): void {
     if (!Number.isInteger(seconds) || seconds > SAFE || seconds < -SAFE)
       throw new ProtocolViolation(`a time of ${seconds} s`);
     if (batch.mtimeNsec(row) > 999_999_999) throw new ProtocolViolation(`a time of ${batch.mtimeNsec(row)} ns`);
-    if (batch.rowStatus(row) > 0) throw new ProtocolViolation("a row with a positive status");
+    const status = batch.rowStatus(row);
+    if (status > 0 || status < -ERRNO_MOST) throw new ProtocolViolation("a row with a status that is no errno");
     if ((batch.rowFlags(row) & ~KNOWN_FLAGS) !== 0) throw new ProtocolViolation("a row with unknown flags");
     checkType(batch, row, policy);
   }
+  if (batch.rowStatus(self) === 0 && batch.type(self) !== FileType.directory)
+    throw new ProtocolViolation("a directory that is none");
 }
 
 function checkName(batch: EntryBatch, row: number): void {
