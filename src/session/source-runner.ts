@@ -148,7 +148,11 @@ export class SourceRunner {
           return;
         }
         const parts = byOrigin(effect.directory.handle, effect.rows);
-        this.feed({ kind: "answered", message: { kind: "content", need: effect.need, content: { parts } } });
+        this.feed({
+          kind: "answered",
+          need: effect.need,
+          message: { kind: "content", need: effect.need, content: { parts } },
+        });
         return;
       }
       case "digest":
@@ -463,7 +467,7 @@ export class SourceRunner {
       this.guard(
         this.sendPayload(effect).then(() => {
           this.sending--;
-          this.feed({ kind: "answered" });
+          this.feed({ kind: "answered", need: effect.need });
           this.startSends();
         }),
       );
@@ -505,7 +509,7 @@ export class SourceRunner {
       results.release();
     }
     const digests = Array.from(effect.rows, (row) => byRow.get(row));
-    this.feed({ kind: "answered", message: { kind: "digests", need: effect.need, digests } });
+    this.feed({ kind: "answered", need: effect.need, message: { kind: "digests", need: effect.need, digests } });
   }
 
   private async remove(directory: SourceDirectory, rows: Uint32Array): Promise<void> {
