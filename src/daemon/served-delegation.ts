@@ -15,7 +15,6 @@ import { Accounts } from "../fs/accounts.ts";
 import { CallerSession, openSession } from "../session/caller.ts";
 import { targetFacts } from "../session/facts.ts";
 import { sourceEnd } from "../session/network-link.ts";
-import { guardChains } from "../session/overlap.ts";
 import { say } from "../session/wire-messages.ts";
 import { decodeSummary } from "../wire/events.ts";
 import { decodeSourceFacts, decodeTargetFacts, encodeSourceFacts, encodeTargetFacts } from "../wire/facts.ts";
@@ -89,8 +88,8 @@ async function serveAsTarget(
     if (facts === undefined)
       throw new RunError(ExitCode.protocol, "protocol", "the other daemon told nothing of its source");
     const peer = decodeSourceFacts(facts);
-    const target = await openServedTarget(session, module, moduleRoot, open.target, peer, options);
-    if (other.oneMachine && target.opened.handle >= 0) guardChains(peer, target.facts, options);
+    const { oneMachine } = other;
+    const target = await openServedTarget(session, module, moduleRoot, open.target, peer, oneMachine, options);
     const link = servedTargetEnd(session, other.stream, target, options);
     session.stream.send(
       say({
@@ -101,7 +100,7 @@ async function serveAsTarget(
           placement: {
             sources: facts.arguments,
             target: open.target.path,
-            targetExists: target.decision.targetExists,
+            targetExists: target.exists,
           },
         },
       }),
@@ -109,7 +108,12 @@ async function serveAsTarget(
     session.started(module, "target", open.target.path, options);
     const hooks = hooksOf(delegation, face);
     const side = await prepareServedTarget(session, target, peer, other.oneMachine, options, hooks, link);
-    role = new CallerSession(other, session.backend!, { direction: "receive" }, hooks);
+    role = new CallerSession(
+      other,
+      session.backend!,
+      { direction: "receive", backlog: () => side.runner.backlog },
+      hooks,
+    );
     session.carriers = role.carriers;
     session.steer((message) => face.take(message));
     role.dispatch(link, () => false);
@@ -185,7 +189,12 @@ async function serveAsSource(
     const runner = sourceRunnerOf(session, places, decodeTargetFacts(facts), other.oneMachine, options, link);
     const notices = new CallersFace(session.stream, session.counters, open);
     notices.close();
-    role = new CallerSession(other, session.backend!, { direction: "send" }, notices.hooks);
+    role = new CallerSession(
+      other,
+      session.backend!,
+      { direction: "send", backlog: () => runner.backlog },
+      notices.hooks,
+    );
     session.carriers = role.carriers;
     const told = new Promise<SessionMessage>((resolve) => {
       role!.dispatch(link, (message) => {

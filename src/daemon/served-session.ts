@@ -117,9 +117,8 @@ export class ServedSession {
   readonly startedMs = performance.now();
   /** The caller may leave; the run goes on. */
   private isDetached = false;
-  /** Streams of a source that the caller has not said it is ready for. */
+  /** Streams of a source that the caller has not yet said it is ready for, by Carrier. */
   parked: DataSocket[] = [];
-  isReady = false;
 
   /** As the log and `--detach` name it. */
   get name(): string {
@@ -251,7 +250,7 @@ export class ServedSession {
     const { carriers } = this;
     if (carriers === undefined || carriers.inStream || this.stopping.signal.aborted) return false;
     // A caller that receives has to be ready first: what came early would be read by its handshake.
-    if (this.isReady || this.isReceiver) carriers.add(socket);
+    if (this.isReceiver) carriers.add(socket);
     else this.parked.push(socket);
     return true;
   }
@@ -261,7 +260,6 @@ export class ServedSession {
     switch (body.case) {
       case "carrier":
         if (body.value.inStream) this.carriers!.useControlPlane();
-        this.isReady = true;
         for (const socket of this.parked.splice(0)) this.carriers!.add(socket);
         return true;
       case "streamRequest": {

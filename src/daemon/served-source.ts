@@ -15,7 +15,6 @@ import {
 } from "../session/facts.ts";
 import { type ModuleSource, openModuleSource } from "../session/module-places.ts";
 import { sourceEnd } from "../session/network-link.ts";
-import { guardChains } from "../session/overlap.ts";
 import { type SourceRoot, SourceRunner } from "../session/source-runner.ts";
 import { writeSettings } from "../session/target-side.ts";
 import { say } from "../session/wire-messages.ts";
@@ -56,7 +55,7 @@ export async function openServedSource(
   const roots = sources.map(({ root }) => root);
   const directory = await lookAtSource(backend, roots[0]!);
   const facts = sourceFacts(
-    roots[0]!,
+    roots,
     directory,
     sources.map(({ argument }) => argument),
   );
@@ -74,7 +73,6 @@ export async function serveSource(
   const peer = decodeTargetFacts(open.targetFacts);
   const places = await openServedSource(session, open.sources, options);
   const oneMachine = session.isOneMachine(hello);
-  if (oneMachine) guardChains(places.facts, peer, options);
   const link = sourceEnd(session.stream, {
     inodes: oneMachine,
     accounts: options.preserve.numericIds ? undefined : new Accounts(),

@@ -10,7 +10,7 @@ import { lookAt, type SourceFacts, type TargetFacts, targetFacts } from "../sess
 import type { SourceMessage, TargetMessage } from "../session/messages.ts";
 import { type ModuleTarget, openModuleAuxiliary, openModuleTarget } from "../session/module-places.ts";
 import { type NetworkLink, targetEnd } from "../session/network-link.ts";
-import { guardChains } from "../session/overlap.ts";
+import { guardOverlapByInodes } from "../session/overlap.ts";
 import { summarize } from "../session/summary.ts";
 import { prepareTarget, type TargetSide } from "../session/target-side.ts";
 import { say } from "../session/wire-messages.ts";
@@ -43,11 +43,15 @@ export async function openServedTarget(
   moduleRoot: DirHandle,
   place: Place,
   peer: SourceFacts,
+  oneMachine: boolean,
   options: RunOptions,
 ): Promise<ServedTarget> {
   const backend = session.backend!;
   const writes = !options.dryRun && options.verb !== "check";
-  const target = await openModuleTarget(backend, moduleRoot, peer.arguments, place.path, writes);
+  const filter = compileFilter(options.filter, { deleteExcluded: options.delete.excluded }).root();
+  const target = await openModuleTarget(backend, moduleRoot, peer.arguments, place.path, writes, (ground, decision) => {
+    if (oneMachine) guardOverlapByInodes(peer, ground, decision, options, filter, false);
+  });
   const { handle } = target.opened;
   if (handle >= 0) session.handles.push(handle);
   const own = targetFacts(handle >= 0 ? handle : moduleRoot);
@@ -122,9 +126,8 @@ export async function serveTarget(
     throw new ProtocolViolation("a session without a target, or without the facts of its source");
   const module = admitTarget(session, open.target, options);
   const moduleRoot = await session.openModule(module);
-  const target = await openServedTarget(session, module, moduleRoot, open.target, peer, options);
   const oneMachine = session.isOneMachine(hello);
-  if (oneMachine && target.opened.handle >= 0) guardChains(peer, target.facts, options);
+  const target = await openServedTarget(session, module, moduleRoot, open.target, peer, oneMachine, options);
   const link = servedTargetEnd(session, session.stream, target, options);
   session.isReceiver = true;
   const grant = session.offerStreams("receive", open);
@@ -134,7 +137,7 @@ export async function serveTarget(
       value: {
         ...session.acceptance(),
         targetFacts: encodeTargetFacts(target.facts),
-        placement: { target: open.target.path, targetExists: target.decision.targetExists },
+        placement: { target: open.target.path, targetExists: target.exists },
         ...grant,
       },
     }),

@@ -82,7 +82,9 @@ async function receiveOnce(
     needs.ask(need, undefined);
     return withTransfer(file, await committed, bytes, METHOD_STREAM, file.refused);
   }
-  await backend.largeAbort(file, whole, true);
+  // A part on a full disk would keep it full.
+  const isFull = failure?.status === -E.NOSPC || failure?.status === -E.DQUOT;
+  await backend.largeAbort(file, whole, !isFull);
   return failedItem(failure?.status ?? -E.CANCELED, failure?.stage ?? 0, file.refused);
 }
 

@@ -6,6 +6,7 @@ import { ExitCode } from "../core/exit-codes.ts";
 import { LIMITS } from "../core/limits.ts";
 import { RunError } from "../core/run-error.ts";
 import {
+  type SessionMessage,
   SessionRequestSchema,
   type SessionResponse,
   SessionResponseSchema,
@@ -49,12 +50,38 @@ export async function openControl(address: DaemonAddress, signal: AbortSignal): 
 
 async function write(stream: ControlStream, call: GrpcCall): Promise<void> {
   try {
-    for await (const messages of stream.outbox)
-      await call.send(toBinary(SessionRequestSchema, create(SessionRequestSchema, { messages })));
+    for await (const messages of stream.outbox) await call.send(encodeRequest(messages));
     call.end();
   } catch (error) {
     stream.fail("broken", error instanceof Error ? error.message : String(error));
   }
+}
+
+/**
+ * Content is not copied on its way: a request that is one payload is the payload behind the tags and lengths of the
+ * three messages around it, which are concatenated by their encoding.
+ */
+function encodeRequest(messages: SessionMessage[]): Uint8Array[] {
+  const body = messages.length === 1 ? messages[0]!.body : undefined;
+  if (body?.case !== "payload" || body.value.end || body.value.data.length === 0)
+    return [toBinary(SessionRequestSchema, create(SessionRequestSchema, { messages }))];
+  const { data } = body.value;
+  const inner = [PAYLOAD_DATA_TAG, ...varint(data.length)];
+  const middle = [MESSAGE_PAYLOAD_TAG, ...varint(inner.length + data.length), ...inner];
+  return [Uint8Array.from([REQUEST_MESSAGES_TAG, ...varint(middle.length + data.length), ...middle]), data];
+}
+
+/** Field number and wire type (2: length-delimited) of SessionRequest.messages, SessionMessage.payload, Payload.data. */
+const REQUEST_MESSAGES_TAG = (1 << 3) | 2;
+const MESSAGE_PAYLOAD_TAG = (7 << 3) | 2;
+const PAYLOAD_DATA_TAG = (1 << 3) | 2;
+
+function varint(value: number): number[] {
+  const bytes: number[] = [];
+  let rest = value;
+  for (; rest > 0x7f; rest >>>= 7) bytes.push((rest & 0x7f) | 0x80);
+  bytes.push(rest);
+  return bytes;
 }
 
 async function* answers(call: GrpcCall): AsyncGenerator<SessionResponse> {

@@ -24,6 +24,7 @@ export class ControlStream {
   private early: SessionMessage[] = [];
   private failure: StreamFailure | undefined;
   private isOver = false;
+  private isComplete = false;
   private resolveEnded!: (failure: StreamFailure | undefined) => void;
   /** Undefined: both sides said all they had to say. */
   readonly ended: Promise<StreamFailure | undefined> = new Promise((resolve) => {
@@ -71,6 +72,14 @@ export class ControlStream {
     this.handler = undefined;
   }
 
+  /**
+   * Nothing more is needed of the other side: that the connection goes is no failure, while this side still ends its own
+   * work.
+   */
+  heardAll(): void {
+    this.isComplete = true;
+  }
+
   send(message: SessionMessage, bytes = 0): void {
     this.lastSaidMs = performance.now();
     this.outbox.push(message, bytes);
@@ -93,7 +102,7 @@ export class ControlStream {
 
   /** Nothing more is heard. Whom the connection still reaches may be told why: `finish` follows. */
   fail(kind: StreamFailure["kind"], message: string): void {
-    if (this.isOver) return;
+    if (this.isOver || (this.isComplete && kind === "broken")) return;
     this.failure = { kind, message };
     this.over();
     if (kind === "broken") this.outbox.drop();

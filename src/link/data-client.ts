@@ -4,8 +4,13 @@ import { encodeGreeting, isWelcome, WELCOME_BYTES } from "./data-handshake.ts";
 /** A connected socket whose descriptor the backend takes over; see `Backend.openStream`. */
 export interface DataSocket {
   readonly fd: number;
-  /** Not before the backend's stream has ended: it would shut down what both share. */
+  /**
+   * Not before the backend's stream has ended: it would shut down what both share. Closes in order: what was written
+   * still arrives, where a reset would take it away.
+   */
   release(): void;
+  /** Where what was written has a longer way than the kernel's: when all of it has left. */
+  readonly drained?: Promise<void>;
 }
 
 export interface DataGrant {
@@ -63,7 +68,7 @@ function dial(grant: DataGrant, token: Uint8Array, index: number, timeoutMs: num
           if (!isWelcome(heard)) return fail("the answer is not that of a data port");
           clearTimeout(timer);
           socket.pause();
-          resolve({ fd: fdOf(socket), release: () => socket.terminate() });
+          resolve({ fd: fdOf(socket), release: () => socket.end() });
         },
         error(_socket, error) {
           fail(error.message);

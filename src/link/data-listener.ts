@@ -116,7 +116,7 @@ export class DataListener {
     this.forget(visitor);
     socket.pause();
     socket.setNoDelay(true);
-    const taken = session.take(greeting.index, { fd: fdOf(socket), release: () => socket.terminate() });
+    const taken = session.take(greeting.index, { fd: fdOf(socket), release: () => socket.end() });
     if (!taken) return this.refuse(socket, "its session is over");
     // The backend reads the descriptor from here on: what the other side says next is for it.
     socket.write(encodeWelcome());

@@ -49,15 +49,26 @@ export class GrpcCall {
     });
   }
 
-  /** Resolves when there is room for the next. */
-  async send(message: Uint8Array): Promise<void> {
-    const frame = new Uint8Array(PREFIX_BYTES + message.length);
-    new DataView(frame.buffer).setUint32(1, message.length);
-    frame.set(message, PREFIX_BYTES);
-    if (this.stream.destroyed || this.stream.write(frame)) return;
+  /** One message in pieces that follow each other. Resolves when there is room for the next. */
+  async send(pieces: readonly Uint8Array[]): Promise<void> {
+    const prefix = new Uint8Array(PREFIX_BYTES);
+    new DataView(prefix.buffer).setUint32(
+      1,
+      pieces.reduce((bytes, piece) => bytes + piece.length, 0),
+    );
+    this.stream.cork();
+    let hasRoom = this.stream.write(prefix);
+    for (const piece of pieces) hasRoom = this.stream.write(piece);
+    this.stream.uncork();
+    if (hasRoom || this.stream.destroyed) return;
     await new Promise<void>((resolve) => {
-      this.stream.once("drain", resolve);
-      this.stream.once("close", resolve);
+      const go = (): void => {
+        this.stream.off("drain", go);
+        this.stream.off("close", go);
+        resolve();
+      };
+      this.stream.on("drain", go);
+      this.stream.on("close", go);
     });
   }
 

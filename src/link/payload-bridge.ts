@@ -34,7 +34,8 @@ export async function sendPayload(send: Send): Promise<PayloadSender> {
     socket: {
       data(socket: Bun.Socket, chunk: Uint8Array) {
         for (let from = 0; from < chunk.length; from += LIMITS.payloadBytes) {
-          const data = Uint8Array.prototype.slice.call(chunk, from, from + LIMITS.payloadBytes);
+          // Bun makes a buffer for each chunk: it is ours.
+          const data = chunk.subarray(from, from + LIMITS.payloadBytes);
           underWay += data.length;
           send(create(SessionMessageSchema, { body: { case: "payload", value: { data } } }), data.length);
         }

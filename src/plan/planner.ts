@@ -42,12 +42,17 @@ export const LOCAL_LIMITS: PlannerLimits = {
   largeBytes: LIMITS.splitFileBytes,
 };
 
-/** Limits of tasks whose content comes from another process: a large file is striped over all streams. */
-export const STREAM_LIMITS: PlannerLimits = {
-  taskFiles: LIMITS.sliceFiles,
-  taskBytes: LIMITS.sliceBytes,
-  largeBytes: LIMITS.stripeFileBytes,
-};
+/**
+ * Limits of tasks whose content comes from another process: a large file is striped over all streams. `resume`: only
+ * ranges can leave out what the target has already, so that files are large as soon as they are not small.
+ */
+export function streamLimits(resume: boolean): PlannerLimits {
+  return {
+    taskFiles: LIMITS.sliceFiles,
+    taskBytes: LIMITS.sliceBytes,
+    largeBytes: resume ? LIMITS.shardFileBytes : LIMITS.stripeFileBytes,
+  };
+}
 
 /**
  * Limits of a local run that may use these methods. A file is split only when one of them can write ranges of one file

@@ -11,12 +11,12 @@ import { RunError } from "../core/run-error.ts";
 import type { Backend } from "../fs/backend.ts";
 import { type DaemonAddress, openControl, printableAddress } from "../link/control-client.ts";
 import type { ControlStream } from "../link/control-stream.ts";
-import { dialStreams } from "../link/data-client.ts";
 import { SESSION_ID_BYTES, TOKEN_BYTES } from "../link/data-handshake.ts";
 import type { Accept, Hello, Open, SessionMessage } from "../wire/gen/fastsync/v1/session_pb.ts";
 import { OpenSchema } from "../wire/gen/fastsync/v1/session_pb.ts";
 import { ProtocolViolation } from "../wire/protocol-violation.ts";
 import type { NetworkOptions } from "./api.ts";
+import { type CallerRole, CallerStreams } from "./caller-streams.ts";
 import { Carriers } from "./carriers.ts";
 import { bootId } from "./facts.ts";
 import { greeting, isCompatible, versionsOf } from "./greeting.ts";
@@ -100,6 +100,8 @@ function answerOf(
   });
 }
 
+/** What a daemon says last: as the target the summary, as the source that it is done. */
+const LAST_WORD = { send: "summary", receive: "closed" } as const;
 /** Tokens become connections, and the id goes into each of their greetings: both are what the protocol says they are. */
 function isUsable({ sessionId, protocol, dataPort, tokens }: Accept): boolean {
   return (
@@ -189,20 +191,19 @@ async function untilDone(
 /** A session whose role runs here. */
 export class CallerSession {
   readonly carriers: Carriers;
+  private readonly streams: CallerStreams;
   private readonly session: OpenedSession;
   private readonly hooks: RunHooks;
+  private readonly direction: "send" | "receive";
   private readonly refusals: RunError[] = [];
 
-  constructor(
-    session: OpenedSession,
-    backend: Backend,
-    role: { readonly direction: "send" | "receive" },
-    hooks: RunHooks,
-  ) {
+  constructor(session: OpenedSession, backend: Backend, role: CallerRole, hooks: RunHooks) {
     this.session = session;
     this.hooks = hooks;
+    this.direction = role.direction;
     const idleMs = idleOf(session.accept);
     this.carriers = new Carriers(backend, role.direction, session.stream, idleMs);
+    this.streams = new CallerStreams(session, this.carriers, role, hooks);
     let last = 0;
     session.stream.keepAlive(idleMs, () => {
       const bytes = this.carriers.bytes();
@@ -218,22 +219,12 @@ export class CallerSession {
 
   /** Opens the data streams, or falls back to the control plane and says so once. */
   async chooseCarrier(network: NetworkOptions): Promise<void> {
-    const { accept, stream, address } = this.session;
+    const { accept, stream } = this.session;
     const inStream = async (): Promise<string | undefined> => {
       if (network.inStream) return "--force-grpc";
       if (accept.dataPort === 0) return "the daemon has no data port";
-      const grant = {
-        host: address.host,
-        port: accept.dataPort,
-        sessionId: accept.sessionId,
-        tokens: network.streams > 0 ? accept.tokens.slice(0, network.streams) : accept.tokens,
-        firstIndex: 0,
-      };
-      const dialled = await dialStreams(grant, LIMITS.dataConnectMs);
-      if (dialled.kind === "unreachable")
-        return `the data port ${accept.dataPort} cannot be reached (${dialled.reason})`;
-      for (const socket of dialled.sockets) this.carriers.add(socket);
-      return undefined;
+      const reason = await this.streams.open(network.streams);
+      return reason === undefined ? undefined : `the data port ${accept.dataPort} cannot be reached (${reason})`;
     };
     const reason = await inStream();
     stream.send(say({ case: "carrier", value: { inStream: reason !== undefined } }));
@@ -253,8 +244,9 @@ export class CallerSession {
     const { stream } = this.session;
     stream.onMessage((message) => {
       try {
-        if (this.carriers.take(message) || others(message)) return;
         const { body } = message;
+        if (body.case === LAST_WORD[this.direction]) stream.heardAll();
+        if (this.carriers.take(message) || this.streams.take(message) || others(message)) return;
         const refusal = refusalOf(message, this.peer);
         if (refusal !== undefined) {
           this.refusals.push(refusal);
@@ -272,6 +264,8 @@ export class CallerSession {
   /** Waits for the run's end; throws RunError when the session ends before. `stop` is called when the run is interrupted. */
   async untilDone(done: Promise<unknown>, signal: AbortSignal, stop: () => void): Promise<void> {
     const stopAll = (): void => {
+      // A target knows what it did without the source's help.
+      if (this.direction === "receive") this.session.stream.heardAll();
       this.carriers.stop();
       stop();
     };
@@ -279,6 +273,7 @@ export class CallerSession {
   }
 
   async close(inOrder: boolean): Promise<void> {
+    this.streams.stop();
     await this.carriers.end(inOrder);
     this.session.stream.finish();
   }

@@ -1,5 +1,5 @@
 /** What each side of a session has to know about the other, found out by looking at its opened places. */
-import { readFileSync, statSync } from "node:fs";
+import { lstatSync, readFileSync, statSync } from "node:fs";
 import { type Backend, type DirHandle, NO_HANDLE } from "../fs/backend.ts";
 import { timeGranularityNs } from "../fs/filesystems.ts";
 import { Capability, hasCapability } from "../fs/privileges.ts";
@@ -14,21 +14,24 @@ export interface DirectoryIdentity {
   readonly inoHigh: number;
 }
 
+/** The source itself, whatever it is, and the directories above it up to the root of its file systems. */
+export interface PlacedArgument extends SourceArgument {
+  readonly chain: readonly DirectoryIdentity[];
+}
+
 export interface SourceFacts {
-  readonly arguments: readonly SourceArgument[];
+  readonly arguments: readonly PlacedArgument[];
   /** Steps of its time stamps; 0: exact to the nanosecond. */
   readonly timeGranularityNs: number;
   /** It reads trusted.* and security.* attributes. */
   readonly privileged: boolean;
-  /** The directories from the first source up to the root of its file systems, that one first. */
-  readonly chain: readonly DirectoryIdentity[];
 }
 
 export interface TargetFacts {
   readonly makesDevices: boolean;
   /** It writes trusted.* and security.* attributes. */
   readonly privileged: boolean;
-  /** As of the source, from the directory that becomes the root of the run, or from the first above it that exists. */
+  /** The directory that becomes the root of the run, where it exists, and those above it. */
   readonly chain: readonly DirectoryIdentity[];
 }
 
@@ -74,12 +77,15 @@ export async function lookAtSource(backend: Backend, first: SourceRoot): Promise
   return facts;
 }
 
-export function sourceFacts(first: SourceRoot, facts: DirectoryFacts, sources: readonly SourceArgument[]): SourceFacts {
+export function sourceFacts(
+  roots: readonly SourceRoot[],
+  facts: DirectoryFacts,
+  sources: readonly SourceArgument[],
+): SourceFacts {
   return {
-    arguments: sources,
+    arguments: sources.map((source, i) => ({ ...source, chain: chainOf(roots[i]!.handle, roots[i]!.entry) })),
     timeGranularityNs: coarseStepNs(facts.filesystemType),
     privileged: process.geteuid?.() === 0,
-    chain: chainOf(first.handle, first.entry),
   };
 }
 
@@ -97,20 +103,22 @@ export function coarseStepNs(filesystemType: number): number {
   return step > 1 ? step : 0;
 }
 
-function chainOf(handle: DirHandle, entry: Uint8Array | undefined): DirectoryIdentity[] {
+/** The entry where one is named, and it is there; the held directory; those above it. */
+export function chainOf(handle: DirHandle, entry: Uint8Array | undefined): DirectoryIdentity[] {
   if (handle === NO_HANDLE || handle < 0) return [];
   const chain: DirectoryIdentity[] = [];
   const base = Buffer.from(`/proc/self/fd/${handle}/`);
+  if (entry !== undefined) {
+    const stat = lstatSync(Buffer.concat([base, entry]), { bigint: true, throwIfNoEntry: false });
+    if (stat === undefined) return [];
+    chain.push(identityOf(stat.dev, stat.ino));
+  }
   try {
-    if (entry !== undefined) {
-      const stat = statSync(Buffer.concat([base, entry]), { bigint: true });
-      if (stat.isDirectory()) chain.push(identityOf(stat.dev, stat.ino));
-    }
     for (let up = "."; chain.length < CHAIN_MOST; up += "/..") {
       const stat = statSync(Buffer.concat([base, Buffer.from(up)]), { bigint: true });
       const identity = identityOf(stat.dev, stat.ino);
-      const above = chain.at(-1);
-      if (above !== undefined && up !== "." && isSameDirectory(above, identity)) break;
+      const below = chain.at(-1);
+      if (below !== undefined && up !== "." && isSameDirectory(below, identity)) break;
       chain.push(identity);
     }
   } catch {

@@ -10,6 +10,7 @@ import { printable } from "../core/paths.ts";
 import { RunError } from "../core/run-error.ts";
 import { type Backend, type DirHandle, NO_HANDLE } from "../fs/backend.ts";
 import type { OpenTarget } from "./open-places.ts";
+import { type Ground, onGround } from "./overlap.ts";
 import {
   decideTarget,
   isContents,
@@ -100,24 +101,34 @@ export async function openModuleSource(
 }
 
 export interface ModuleTarget {
+  /** Something is at the place that was named. */
+  readonly exists: boolean;
   readonly decision: TargetDecision;
   readonly opened: OpenTarget;
 }
 
-/** Throws RunError (exit 3, 11) for a target that cannot be used. Without `writes` nothing is made. */
+/**
+ * Throws RunError (exit 3, 11) for a target that cannot be used. Without `writes` nothing is made. `guard` may refuse
+ * what was decided, before anything is made.
+ */
 export async function openModuleTarget(
   backend: Backend,
   moduleRoot: DirHandle,
   sources: readonly SourceArgument[],
   path: Uint8Array,
   writes: boolean,
+  guard: (ground: Ground, decision: TargetDecision) => void,
 ): Promise<ModuleTarget> {
   const clean = pathOrThrow(path, "target");
+  const kind = await kindOf(backend, moduleRoot, withoutTrailingSlashes(clean));
   const decision = decideTarget(sources, clean.length === 0 ? HERE : clean, {
-    target: await kindOf(backend, moduleRoot, withoutTrailingSlashes(clean)),
+    target: kind,
     parent: await kindOf(backend, moduleRoot, clean.length === 0 ? HERE : parentOf(clean)),
   });
-  if (!decision.targetExists && !writes) return { decision, opened: { handle: NO_HANDLE, created: true } };
+  const exists = kind !== "missing";
+  const resolve = (below: Uint8Array) => backend.resolve(moduleRoot, below, { create: false, operator: false });
+  await onGround(backend, resolve, decision.target, (ground) => guard(ground, decision));
+  if (!decision.targetExists && !writes) return { decision, exists, opened: { handle: NO_HANDLE, created: true } };
   const handle = decision.targetExists
     ? await backend.resolve(moduleRoot, decision.target, { create: false, operator: false })
     : await makeBelow(backend, moduleRoot, decision.target);
@@ -128,7 +139,7 @@ export async function openModuleTarget(
       `target ${printable(path)} cannot be ${decision.targetExists ? "opened" : "made"}: ${errnoText(handle)}`,
     );
   }
-  return { decision, opened: { handle, created: !decision.targetExists } };
+  return { decision, exists, opened: { handle, created: !decision.targetExists } };
 }
 
 /** --temp-dir and --backup-dir of a caller: below the target, or below the module where they begin with a slash. */
@@ -158,6 +169,14 @@ async function kindOf(backend: Backend, moduleRoot: DirHandle, path: Uint8Array)
   if (handle >= 0) {
     backend.close([handle]);
     return "directory";
+  }
+  if (handle === -E.LOOP) {
+    // What it leads to may be a directory to go into, or nothing to touch: neither is guessed.
+    throw new RunError(
+      ExitCode.selecting,
+      "target_unusable",
+      `target ${printable(path)} is, or lies behind, a symbolic link, and those are not followed in a module; name what it leads to`,
+    );
   }
   return handle === -E.NOENT ? "missing" : "other";
 }

@@ -187,12 +187,14 @@ export function placementOf(places: Places): Placement {
       path: source.written,
       kind: source.entry === undefined ? "contents" : "entry",
     })),
-    target: places.rename === undefined ? places.target : joinPath(places.target, places.rename.to),
-    targetExists:
-      places.rename === undefined
-        ? places.targetExists
-        : statOrUndefined(joinPath(places.target, places.rename.to)) !== undefined,
+    ...placementOfTarget(places),
   };
+}
+
+export function placementOfTarget(decision: TargetDecision): Pick<Placement, "target" | "targetExists"> {
+  if (decision.rename === undefined) return { target: decision.target, targetExists: decision.targetExists };
+  const target = joinPath(decision.target, decision.rename.to);
+  return { target, targetExists: statOrUndefined(target) !== undefined };
 }
 
 /** The real path of the part of it that exists, and what is missing behind it. */
@@ -251,7 +253,8 @@ export function guardOverlap(places: Places, options: RunOptions, root: Director
     if (
       targetBelow !== undefined &&
       options.verb !== "copy" &&
-      !leavesOut(root, source, targetBelow, places, options)
+      !crossesDevice(source, places, options) &&
+      !leavesOut(root, source.entry, targetBelow)
     ) {
       throw new RunError(
         ExitCode.selecting,
@@ -301,20 +304,15 @@ function inodeOf(path: Uint8Array): string | undefined {
   }
 }
 
-/** Whether the walk of the source never comes to the target. */
-function leavesOut(
-  root: DirectoryFilter,
-  source: SourcePlace,
-  path: Uint8Array,
-  places: Places,
-  options: RunOptions,
-): boolean {
-  if (options.oneFileSystem && places.targetExists) {
-    const sourceDev = statSync(bufferOf(source.written)).dev;
-    if (statSync(bufferOf(places.target)).dev !== sourceDev) return true;
-  }
+function crossesDevice(source: SourcePlace, places: Places, { oneFileSystem }: RunOptions): boolean {
+  if (!oneFileSystem || !places.targetExists) return false;
+  return statSync(bufferOf(places.target)).dev !== statSync(bufferOf(source.written)).dev;
+}
+
+/** Whether the walk of a source never comes to `path` below it. */
+export function leavesOut(root: DirectoryFilter, entry: Uint8Array | undefined, path: Uint8Array): boolean {
   let filter = root;
-  const whole = source.entry === undefined ? path : joinPath(source.entry, path);
+  const whole = entry === undefined ? path : joinPath(entry, path);
   for (const name of components(whole)) {
     const batch = buildBatch([{ name, mode: FileType.directory | 0o755 }, { name: HERE }]);
     if (!filter.isEmpty && filter.decide(batch, 0, "source") !== Decision.include) return true;
@@ -323,7 +321,7 @@ function leavesOut(
   return false;
 }
 
-function components(path: Uint8Array): Uint8Array[] {
+export function components(path: Uint8Array): Uint8Array[] {
   const names: Uint8Array[] = [];
   let start = 0;
   for (let i = 0; i <= path.length; i++) {

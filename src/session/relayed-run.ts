@@ -85,11 +85,10 @@ export async function openRelay(
 async function relay(attempt: Attempt, from: OpenedSession, to: OpenedSession): Promise<RunSummary> {
   const { request, counters } = attempt;
   const told = new ToldSummary(to.stream, counters, request.hooks);
+  let saidLast = false;
   const source = steerSession(from, (message) => {
-    hand(message, to);
-    // Its last word: what follows is the end of its session.
-    if (message.body.case === "closed") from.stream.finish();
-    return true;
+    if (message.body.case === "closed") saidLast = true;
+    return hand(message, to);
   });
   const target = steerSession(to, (message) => told.take(message) || hand(message, from));
   for (const { stream } of [from, to]) stream.send(say({ case: "carrier", value: { inStream: true } }));
@@ -97,7 +96,10 @@ async function relay(attempt: Attempt, from: OpenedSession, to: OpenedSession): 
     await Promise.race([
       target.untilDone(told.summary, request.signal),
       // The source's session ends with its last word, before the summary: only its breaking counts.
-      source.untilDone(new Promise<never>(() => undefined), request.signal),
+      source.untilDone(new Promise<never>(() => undefined), request.signal).catch((error: unknown) => {
+        if (!saidLast) throw error;
+        return told.summary;
+      }),
     ]);
     return { ...(await told.summary), durationMs: Math.round(performance.now() - attempt.startedMs) };
   } finally {

@@ -11,12 +11,11 @@ import { availableParallelism } from "node:os";
 import { type Counters, newCounters, type RunSummary } from "../core/events.ts";
 import { ExitCode } from "../core/exit-codes.ts";
 import { LIMITS } from "../core/limits.ts";
-import { joinPath } from "../core/paths.ts";
 import { RunError } from "../core/run-error.ts";
 import { compileFilter } from "../filter/compile.ts";
 import type { CompiledFilter } from "../filter/filter.ts";
 import { Accounts } from "../fs/accounts.ts";
-import type { Backend } from "../fs/backend.ts";
+import { type Backend, WORKING_DIRECTORY } from "../fs/backend.ts";
 import { openBackend } from "../fs/open-backend.ts";
 import { Capability, hasCapability } from "../fs/privileges.ts";
 import { printableAddress } from "../link/control-client.ts";
@@ -30,8 +29,8 @@ import { openDelegated } from "./delegated-run.ts";
 import { lookAt, lookAtSource, sourceFacts, targetFacts } from "./facts.ts";
 import { sourceEnd, targetEnd } from "./network-link.ts";
 import { OpenPlaces } from "./open-places.ts";
-import { guardChains } from "./overlap.ts";
-import { resolveSources, resolveTarget, type SourcePlace } from "./places.ts";
+import { guardOverlapByInodes, onGround } from "./overlap.ts";
+import { placementOfTarget, resolveSources, resolveTarget, type SourcePlace } from "./places.ts";
 import { guardOwners, isLocal } from "./run.ts";
 import { SessionLost } from "./session-end.ts";
 import { SourceRunner } from "./source-runner.ts";
@@ -108,7 +107,13 @@ async function runToEnd(
       const isPassing = summary === undefined ? isTransient(lost!) : mayPass(summary.failures);
       const again = tries < options.retry.attempts && isPassing && !signal.aborted && !options.dryRun;
       const end = (): RunSummary =>
-        summary ?? lostSummary(lost!, counters, performance.now() - startedMs, options.dryRun);
+        summary ??
+        lostSummary(
+          signal.aborted ? interrupted(lost!) : lost!,
+          counters,
+          performance.now() - startedMs,
+          options.dryRun,
+        );
       if (!again) return end();
       const what = summary === undefined ? lost!.message : `${counters.failed + counters.vanished} failed`;
       if (!(await waitForNext(what, tries, options, hooks, signal))) return end();
@@ -126,6 +131,11 @@ function isTransient(error: RunError): boolean {
     error.exitCode === ExitCode.connectTimeout ||
     error.exitCode === ExitCode.starting
   );
+}
+
+/** After an interruption it does not matter how the session came to its end. */
+function interrupted(lost: RunError): RunError {
+  return new RunError(ExitCode.interrupted, "interrupted", `interrupted; ${lost.message}`);
 }
 
 /** What is known of a run whose session ended before it could tell. */
@@ -199,7 +209,7 @@ async function openPush(attempt: Attempt, places: readonly SourcePlace[], target
   try {
     const roots = await opened.sources(places);
     const facts = await lookAtSource(backend, roots[0]!);
-    const own = sourceFacts(roots[0]!, facts, places);
+    const own = sourceFacts(roots, facts, places);
     const session = await openSession(
       target,
       {
@@ -266,7 +276,7 @@ async function push(
 ): Promise<RunSummary> {
   const { request, backend, network, counters } = attempt;
   const { hooks, signal } = request;
-  const role = new CallerSession(session, backend, { direction: "send" }, hooks);
+  const role = new CallerSession(session, backend, { direction: "send", backlog: () => source.backlog }, hooks);
   const told = new ToldSummary(session.stream, counters, hooks);
   dispatch(role, (message) => told.take(message));
   source.start();
@@ -308,18 +318,22 @@ async function openPull(attempt: Attempt, sources: readonly DaemonPlace[], targe
     if (facts === undefined) throw new RunError(ExitCode.protocol, "protocol", "the daemon told nothing of its source");
     const peer = decodeSourceFacts(facts);
     const decision = resolveTarget(peer.arguments, target.path);
+    if (session.oneMachine) {
+      const resolve = (path: Uint8Array) => backend.resolve(WORKING_DIRECTORY, path, { create: false, operator: true });
+      await onGround(backend, resolve, decision.target, (ground) =>
+        guardOverlapByInodes(peer, ground, decision, options, attempt.filter.root(), before.chain.length === 0),
+      );
+    }
     const placement: Placement = {
       sources: sources.map((place, i) => ({
         path: writtenOf(place),
         kind: peer.arguments[i]?.entry === undefined ? "contents" : "entry",
       })),
-      target: decision.rename === undefined ? decision.target : joinPath(decision.target, decision.rename.to),
-      targetExists: decision.targetExists,
+      ...placementOfTarget(decision),
     };
     const pull = async (): Promise<RunSummary> => {
       const sink = await opened.target(decision, writes);
       const own = targetFacts(sink.handle);
-      if (session.oneMachine && sink.handle >= 0) guardChains(peer, own, options);
       const link = targetEnd(session.stream, {
         accounts: options.preserve.numericIds ? undefined : new Accounts(),
         policy: { stripSetid: false, devices: hasCapability(Capability.mknod), specials: true },
@@ -345,7 +359,12 @@ async function openPull(attempt: Attempt, sources: readonly DaemonPlace[], targe
         signal,
         link,
       });
-      const role = new CallerSession(session, backend, { direction: "receive" }, request.hooks);
+      const role = new CallerSession(
+        session,
+        backend,
+        { direction: "receive", backlog: () => side.runner.backlog },
+        request.hooks,
+      );
       role.dispatch(link, () => false);
       side.runner.start();
       void role.chooseCarrier(network);
@@ -391,7 +410,7 @@ async function openPull(attempt: Attempt, sources: readonly DaemonPlace[], targe
 
 /** What the daemon has to know of the target before it is decided what that is. */
 async function targetBefore(backend: Backend, target: LocalPlace) {
-  const handle = await backend.resolve(-100, target.path, { create: false, operator: true });
+  const handle = await backend.resolve(WORKING_DIRECTORY, target.path, { create: false, operator: true });
   try {
     return targetFacts(handle);
   } finally {

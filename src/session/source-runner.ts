@@ -459,6 +459,11 @@ export class SourceRunner {
     }
   }
 
+  /** Answers that are due. */
+  get backlog(): number {
+    return this.sending + this.waitingSends.length;
+  }
+
   private startSends(): void {
     let started = 0;
     while (this.sending < SENDS_UNDER_WAY && started < this.waitingSends.length) {

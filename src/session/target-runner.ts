@@ -129,6 +129,11 @@ export class TargetRunner {
     this.feed({ kind: "stop" });
   }
 
+  /** Answers that are asked for, or will be. */
+  get backlog(): number {
+    return this.copying + this.waitingCopies.length - this.nextCopy;
+  }
+
   /** Closes what an early end left open. */
   dispose(): void {
     for (const dir of this.state.dirs.values()) this.close(dir);

@@ -9,7 +9,7 @@ import { joinPath } from "../core/paths.ts";
 import type { Collected, ExtraneousRecord } from "../engine/extraneous.ts";
 import type { DirectoryFilter } from "../filter/filter.ts";
 import type { DirHandle, ItemResults } from "../fs/backend.ts";
-import { localLimits, Planner, STREAM_LIMITS, type TaskKind } from "../plan/planner.ts";
+import { localLimits, Planner, streamLimits, type TaskKind } from "../plan/planner.ts";
 import type { Content, DirId, NeedId, NeedPurpose, SourceMessage, TargetMessage } from "./messages.ts";
 
 export type DirectoryMessage = Extract<SourceMessage, { kind: "directory" }>;
@@ -217,7 +217,11 @@ export function targetState(options: {
     wantsItems: options.wantsItems,
     wantsReasons: options.wantsReasons ?? false,
     counters: options.counters,
-    planner: new Planner(options.payload === "streams" ? STREAM_LIMITS : localLimits(options.options.write.methods)),
+    planner: new Planner(
+      options.payload === "streams"
+        ? streamLimits(options.options.write.resume)
+        : localLimits(options.options.write.methods),
+    ),
     payload: options.payload ?? "handles",
     sharesInodes: options.sharesInodes ?? true,
     pass: 1,

@@ -20,12 +20,12 @@ interface Argument {
   readonly entry: Uint8Array | undefined;
   readonly isDirectory: boolean;
   readonly written?: Uint8Array;
+  readonly chain: readonly Identity[];
 }
 interface SourceFields {
   readonly arguments: readonly Argument[];
   readonly timeGranularityNs: number;
   readonly privileged: boolean;
-  readonly chain: readonly Identity[];
 }
 interface TargetFields {
   readonly makesDevices: boolean;
@@ -38,29 +38,30 @@ const COARSEST_NS = 10_000_000_000;
 
 export function encodeSourceFacts(facts: SourceFields): SourceMessage {
   return create(SourceFactsSchema, {
-    arguments: facts.arguments.map(({ entry, isDirectory, written }) => ({
+    arguments: facts.arguments.map(({ entry, isDirectory, written, chain }) => ({
       entry: entry ?? new Uint8Array(0),
       isDirectory,
       written: written ?? new Uint8Array(0),
+      chain: chain.map(encodeIdentity),
     })),
     timeGranularityNs: BigInt(facts.timeGranularityNs),
     privileged: facts.privileged,
-    chain: facts.chain.map(encodeIdentity),
   });
 }
 
 /** Throws ProtocolViolation. */
-export function decodeSourceFacts(message: SourceMessage): SourceFields & { arguments: { written: Uint8Array }[] } {
+export function decodeSourceFacts(
+  message: SourceMessage,
+): SourceFields & { arguments: (Argument & { written: Uint8Array })[] } {
   if (message.arguments.length > LIMITS.sourceArguments) throw new ProtocolViolation("too many sources");
   return {
-    arguments: message.arguments.map(({ entry, isDirectory, written }) => {
+    arguments: message.arguments.map(({ entry, isDirectory, written, chain }) => {
       if (entry.length > 255 || entry.includes(0) || entry.includes(0x2f) || isDots(entry))
         throw new ProtocolViolation("a source that is not the name of an entry");
-      return { entry: entry.length === 0 ? undefined : entry, isDirectory, written };
+      return { entry: entry.length === 0 ? undefined : entry, isDirectory, written, chain: decodeChain(chain) };
     }),
     timeGranularityNs: Math.min(COARSEST_NS, Number(message.timeGranularityNs)),
     privileged: message.privileged,
-    chain: decodeChain(message.chain),
   };
 }
 

@@ -1,5 +1,5 @@
 /** Whoever reads a target while it is replaced sees the old or the new file, never a mixture and never none. */
-import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { expect, setDefaultTimeout } from "bun:test";
 import { spawnSync } from "node:child_process";
 import { chmodSync, existsSync, lstatSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -10,6 +10,7 @@ import { noise, TreeBuilder } from "../support/tree.ts";
 import { because, behavioursMissing, mirror, ORDINARY, ordinaryDir, ordinaryMissing } from "./behaviour.ts";
 import { compilerMissing, startProgram } from "./c/programs.ts";
 import { MIB, pair, quickDir, temporariesIn, until } from "./moments.ts";
+import { describe, test } from "./placed-test.ts";
 
 /* A busy machine is no failure. */
 setDefaultTimeout(60_000);

@@ -1,5 +1,5 @@
 /** What the behaviour checks share: a mirror by the real program, on each filesystem, as root and as another user. */
-import { afterAll, beforeAll, describe, expect } from "bun:test";
+import { afterAll, beforeAll, expect } from "bun:test";
 import { chownSync, mkdirSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { utf8Of } from "../../src/core/paths.ts";
@@ -19,6 +19,7 @@ import {
 } from "../support/run.ts";
 import { type Snapshot, takeSnapshot } from "../support/snapshot.ts";
 import { type TempDir, tempDir } from "../support/temp.ts";
+import { describe } from "./placed-test.ts";
 
 /** Why no behaviour can be checked here, or undefined. */
 export const behavioursMissing: string | undefined = libcMissing ?? fastsyncMissing();

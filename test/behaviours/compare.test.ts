@@ -1,5 +1,5 @@
 /** What counts as equal, and how each flag moves exactly that decision. */
-import { describe, expect, test } from "bun:test";
+import { expect } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { assertSameTrees, diffTrees } from "../support/diff.ts";
 import { setTimes } from "../support/libc.ts";
@@ -17,6 +17,7 @@ import {
   touched,
   waitUntilWritten,
 } from "./behaviour.ts";
+import { describe, test } from "./placed-test.ts";
 
 const SECOND = 1_000_000_000n;
 const THEN = 1_500_000_000n * SECOND;

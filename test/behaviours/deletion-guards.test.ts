@@ -1,5 +1,5 @@
 /** What keeps a mirror from wiping its target: each guard holds by itself, and only its own flag lifts it. */
-import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { expect, setDefaultTimeout } from "bun:test";
 import { spawnSync } from "node:child_process";
 import { chmodSync, existsSync, lstatSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
@@ -20,6 +20,7 @@ import {
   run,
 } from "./behaviour.ts";
 import { pair } from "./moments.ts";
+import { describe, test } from "./placed-test.ts";
 
 /* A busy machine is no failure. */
 setDefaultTimeout(60_000);

@@ -1,5 +1,5 @@
 /** A mirror deletes what only the target has, and nothing else. */
-import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { expect, setDefaultTimeout } from "bun:test";
 import { existsSync, lstatSync, mkdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { assertSameTrees } from "../support/diff.ts";
@@ -9,6 +9,7 @@ import { tempDir } from "../support/temp.ts";
 import { TreeBuilder } from "../support/tree.ts";
 import { because, behavioursMissing, itemsOf, mirror, run } from "./behaviour.ts";
 import { pair } from "./moments.ts";
+import { describe, test } from "./placed-test.ts";
 
 /* A busy machine is no failure. */
 setDefaultTimeout(60_000);

@@ -1,11 +1,12 @@
 /** What the filters leave out is neither copied nor deleted, and what they take in is. */
-import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { expect, setDefaultTimeout } from "bun:test";
 import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { tempDir } from "../support/temp.ts";
 import { TreeBuilder } from "../support/tree.ts";
 import { because, behavioursMissing, mirror } from "./behaviour.ts";
 import { pair } from "./moments.ts";
+import { describe, test } from "./placed-test.ts";
 
 /* A busy machine is no failure. */
 setDefaultTimeout(60_000);

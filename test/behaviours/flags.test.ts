@@ -1,10 +1,11 @@
 /** Flags that no other theme asks for, each with what changes through it, and the ladder step by step. */
-import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { expect, setDefaultTimeout } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, utimesSync, writeFileSync } from "node:fs";
 import { canMount, mountFilesystem } from "../support/filesystems.ts";
 import { fastsync, fastsyncJson } from "../support/run.ts";
 import { tempDir } from "../support/temp.ts";
 import { because, behavioursMissing } from "./behaviour.ts";
+import { describe, test } from "./placed-test.ts";
 
 setDefaultTimeout(60_000);
 const MIB = 1 << 20;

@@ -1,5 +1,5 @@
 /** A large file is stopped in the middle: the old one stays, and the next run goes on from what it can verify. */
-import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { expect, setDefaultTimeout } from "bun:test";
 import {
   closeSync,
   existsSync,
@@ -19,6 +19,7 @@ import type { TempDir } from "../support/temp.ts";
 import { noise } from "../support/tree.ts";
 import { because, behavioursMissing, mirror } from "./behaviour.ts";
 import { MIB, pair, quickDir, temporariesIn, temporaryBytes, until } from "./moments.ts";
+import { describe, test } from "./placed-test.ts";
 
 /* A busy machine is no failure. */
 setDefaultTimeout(60_000);

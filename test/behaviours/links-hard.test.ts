@@ -1,5 +1,5 @@
 /** Files with several names: one inode in the target as in the source, sent once, whatever the batches and workers. */
-import { describe, expect, test } from "bun:test";
+import { expect } from "bun:test";
 import { readdirSync, rmSync } from "node:fs";
 import { assertSameTrees } from "../support/diff.ts";
 import { canMount, mountFilesystem } from "../support/filesystems.ts";
@@ -9,6 +9,7 @@ import { takeSnapshot } from "../support/snapshot.ts";
 import { tempDir } from "../support/temp.ts";
 import { noise, TreeBuilder } from "../support/tree.ts";
 import { because, behavioursMissing, expectNothingDone, mirror, onEachFilesystem, run, touched } from "./behaviour.ts";
+import { describe, test } from "./placed-test.ts";
 
 const DEEP = "a/b/c/d/e/f/g/h";
 const MIB = 1 << 20;

@@ -1,5 +1,5 @@
 /** Symbolic links: carried as they are, followed where that is asked for, and never followed where it is not. */
-import { describe, expect, test } from "bun:test";
+import { expect } from "bun:test";
 import {
   existsSync,
   lchownSync,
@@ -30,6 +30,7 @@ import {
   run,
   touched,
 } from "./behaviour.ts";
+import { describe, test } from "./placed-test.ts";
 
 const LONGEST = `${"long/".repeat(818)}12345`;
 

@@ -1,5 +1,5 @@
 /** The source changes while it is copied: what arrives is what was read, whole, or it is named as a failure. */
-import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { expect, setDefaultTimeout } from "bun:test";
 import {
   appendFileSync,
   closeSync,
@@ -22,6 +22,7 @@ import { type JsonEvent, type ProcessResult, startFastsync } from "../support/ru
 import { noise } from "../support/tree.ts";
 import { because, behavioursMissing, mirror } from "./behaviour.ts";
 import { MIB, pair, quickDir, temporariesIn, temporaryBytes, until } from "./moments.ts";
+import { describe, test } from "./placed-test.ts";
 
 /* A busy machine is no failure. */
 setDefaultTimeout(60_000);

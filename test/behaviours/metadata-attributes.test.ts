@@ -1,5 +1,5 @@
 /** Extended attributes and access control lists, entry by entry. */
-import { describe, expect, test } from "bun:test";
+import { expect } from "bun:test";
 import { mkdirSync, statSync } from "node:fs";
 import { DEFAULT_ACL, encodeAcl } from "../support/acl.ts";
 import { assertSameTrees } from "../support/diff.ts";
@@ -18,6 +18,7 @@ import {
   ordinaryMissing,
   touched,
 } from "./behaviour.ts";
+import { describe, test } from "./placed-test.ts";
 
 const DEEP = "a/b/c/d";
 const ACL = "user::rwx,user:12345:r-x,user:23456:-w-,group::r-x,group:3456:rwx,mask::rwx,other::---";

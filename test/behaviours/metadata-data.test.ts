@@ -1,5 +1,5 @@
 /** Holes, special files, and the times of reading: what a naive copy fills, waits for, or disturbs. */
-import { describe, expect, test } from "bun:test";
+import { expect } from "bun:test";
 import { spawnSync } from "node:child_process";
 import { rmSync } from "node:fs";
 import { assertSameTrees } from "../support/diff.ts";
@@ -22,6 +22,7 @@ import {
   run,
   touched,
 } from "./behaviour.ts";
+import { describe, test } from "./placed-test.ts";
 
 const NATIVE = BACKENDS.length > 1;
 const KIB = 1024;

@@ -1,9 +1,9 @@
 /** Permission bits, set-id bits and directory times, as root and as a user who is subject to them. */
-import { describe, expect, test } from "bun:test";
+import { expect } from "bun:test";
 import { chmodSync, chownSync, mkdirSync, rmSync, statSync } from "node:fs";
 import { assertSameTrees } from "../support/diff.ts";
 import { lstat } from "../support/libc.ts";
-import { fastsyncCommand, isRoot, ORDINARY_USER, start } from "../support/run.ts";
+import { fastsync, isRoot, ORDINARY_USER } from "../support/run.ts";
 import { takeSnapshot } from "../support/snapshot.ts";
 import { type TempDir, tempDir } from "../support/temp.ts";
 import { TreeBuilder } from "../support/tree.ts";
@@ -19,6 +19,7 @@ import {
   ordinaryMissing,
   touched,
 } from "./behaviour.ts";
+import { describe, test } from "./placed-test.ts";
 
 const FILE_MODES = [0o000, 0o001, 0o020, 0o111, 0o200, 0o400, 0o444, 0o640, 0o777, 0o1644, 0o2755, 0o4755, 0o7777];
 const DIRECTORY_MODES = [0o000, 0o111, 0o300, 0o500, 0o555, 0o700, 0o777, 0o1777, 0o2775, 0o3770, 0o7777];
@@ -234,10 +235,10 @@ describe.skipIf(needsRoot !== undefined)(because("set-id bits", needsRoot), () =
   test("B27 root that may not chown, as in a container, does not leave a program that runs as root", async () => {
     using dir = tempDir();
     buildSetid(dir.join("source"), { uid: 1234, gid: 2345 });
-    const confined = ["setpriv", "--bounding-set=-chown", "--inh-caps=-chown", "--", ...fastsyncCommand()];
+    const confined = { prefix: ["setpriv", "--bounding-set=-chown", "--inh-caps=-chown", "--"] };
     const words = ["mirror", "--yes", "--itemize", `${dir.join("source")}/`, dir.join("target")];
     for (const again of [false, true]) {
-      const result = await start([...confined, ...words]).result;
+      const result = await fastsync(words, confined);
       expect([result.exitCode, result.stderr]).toEqual([0, ""]);
       expect(modes(dir.join("target")).slice(0, 3)).toEqual([0o755, 0o755, 0o777]);
       expect(statSync(dir.join("target/setuid")).uid).toBe(0);
@@ -268,8 +269,7 @@ describe.skipIf(needsRoot !== undefined)(because("set-id bits", needsRoot), () =
 describe.skipIf(behavioursMissing !== undefined)(because("no-perms", behavioursMissing), () => {
   async function mirrorUnder(umask: string, source: string, target: string, flags: readonly string[]): Promise<void> {
     const words = ["mirror", "--yes", ...flags, `${source}/`, target];
-    const command = ["bash", "-c", `umask ${umask}; exec "$@"`, "bash", ...fastsyncCommand(), ...words];
-    const result = await start(command).result;
+    const result = await fastsync(words, { prefix: ["bash", "-c", `umask ${umask}; exec "$@"`, "bash"] });
     expect([result.exitCode, result.stderr]).toEqual([0, ""]);
   }
 

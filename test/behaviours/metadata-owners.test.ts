@@ -1,5 +1,5 @@
 /** Owners and groups: kept, mapped, left alone where they cannot be given, and never root by accident. */
-import { describe, expect, test } from "bun:test";
+import { expect } from "bun:test";
 import { existsSync, statSync } from "node:fs";
 import { assertSameTrees } from "../support/diff.ts";
 import { isRoot, ORDINARY_USER } from "../support/run.ts";
@@ -17,6 +17,7 @@ import {
   ordinaryMissing,
   touched,
 } from "./behaviour.ts";
+import { describe, test } from "./placed-test.ts";
 
 /** Every type at every depth, each of another owner; numbers that have a name here, and numbers that have none. */
 function buildOwners(root: string): void {

@@ -1,5 +1,5 @@
 /** Attributes that the target cannot have: the data and everything else arrive, and one line says what is missing. */
-import { describe, expect, test } from "bun:test";
+import { expect } from "bun:test";
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { assertSameTrees } from "../support/diff.ts";
@@ -11,6 +11,7 @@ import { type TempDir, tempDir } from "../support/temp.ts";
 import { noise, TreeBuilder } from "../support/tree.ts";
 import { BACKENDS, because, behavioursMissing, expectNothingDone, mirror, onEachFilesystem } from "./behaviour.ts";
 import { compilerMissing } from "./c/programs.ts";
+import { describe, test } from "./placed-test.ts";
 
 const cannotMount = behavioursMissing ?? canMount("tmpfs");
 const ACL = "user::rwx,user:12345:r-x,group::r-x,mask::rwx,other::---";

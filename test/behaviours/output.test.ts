@@ -1,5 +1,5 @@
 /** What the program says is what it did. */
-import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { expect, setDefaultTimeout } from "bun:test";
 import {
   lstatSync,
   mkdirSync,
@@ -20,6 +20,7 @@ import { noise, TreeBuilder } from "../support/tree.ts";
 import { HOSTILE_NAMES, RAW_NAMES } from "../support/variety-tree.ts";
 import { because, behavioursMissing, itemsOf, mirror, run } from "./behaviour.ts";
 import { MIB, pair, quickDir, until } from "./moments.ts";
+import { describe, test } from "./placed-test.ts";
 
 /* A busy machine is no failure. */
 setDefaultTimeout(60_000);

@@ -1,5 +1,5 @@
 /** Links that somebody planted, and links that the operator made: the first are never gone through, the second work. */
-import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { expect, setDefaultTimeout } from "bun:test";
 import { existsSync, lchownSync, lstatSync, mkdirSync, readFileSync, readlinkSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { assertSameTrees } from "../support/diff.ts";
@@ -9,6 +9,7 @@ import { tempDir } from "../support/temp.ts";
 import { TreeBuilder } from "../support/tree.ts";
 import { because, behavioursMissing, itemsOf, mirror, needsRoot, run } from "./behaviour.ts";
 import { pair } from "./moments.ts";
+import { describe, test } from "./placed-test.ts";
 import { fillOutside } from "./races.ts";
 
 /* A busy machine is no failure. */

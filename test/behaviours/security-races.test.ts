@@ -1,5 +1,5 @@
 /** Names change their meaning while a run is at work. The outside never changes and never leaks. */
-import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { expect, setDefaultTimeout } from "bun:test";
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { asUserMissing, fastsync, isRoot } from "../support/run.ts";
@@ -8,6 +8,7 @@ import { TreeBuilder } from "../support/tree.ts";
 import { because, behavioursMissing } from "./behaviour.ts";
 import { compilerMissing, startProgram } from "./c/programs.ts";
 import { quickDir } from "./moments.ts";
+import { describe, test } from "./placed-test.ts";
 import { fillOutside, fillTree, type Race, type RacePlaces, race, SECRET } from "./races.ts";
 
 /* A busy machine is no failure. */

@@ -1,5 +1,5 @@
 /** A full target, and temporary files elsewhere. */
-import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { expect, setDefaultTimeout } from "bun:test";
 import { spawnSync } from "node:child_process";
 import { existsSync, lstatSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -11,6 +11,7 @@ import { noise, TreeBuilder } from "../support/tree.ts";
 import { buildVarietyTree } from "../support/variety-tree.ts";
 import { because, behavioursMissing, mirror, needsRoot, run } from "./behaviour.ts";
 import { MIB, pair, quickDir, temporariesIn } from "./moments.ts";
+import { describe, test } from "./placed-test.ts";
 
 /* A busy machine is no failure. */
 setDefaultTimeout(60_000);

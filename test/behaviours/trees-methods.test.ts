@@ -2,7 +2,7 @@
  * What lands is the same however it got there: by each copy method, from each batch shape, in each way of writing. The
  * methods that ran are read from the summary, so that a quiet fallback cannot pass for the method itself.
  */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect } from "bun:test";
 import { assertSameTrees } from "../support/diff.ts";
 import { canMount, type MountedFilesystem, mountFilesystem } from "../support/filesystems.ts";
 import { isRoot } from "../support/run.ts";
@@ -10,6 +10,7 @@ import { takeSnapshot } from "../support/snapshot.ts";
 import { type TempDir, tempDir } from "../support/temp.ts";
 import { type Attributes, noise, TreeBuilder } from "../support/tree.ts";
 import { BACKENDS, because, behavioursMissing, mirror, run } from "./behaviour.ts";
+import { describe, test } from "./placed-test.ts";
 
 const METHODS = ["clone", "copy_file_range", "sendfile", "mmap", "read_write"] as const;
 /** Copies within one filesystem only. */

@@ -1,5 +1,5 @@
 /** Names of any bytes, any length and any depth arrive as they are, and are shown without harm. */
-import { describe, expect, test } from "bun:test";
+import { expect } from "bun:test";
 import { joinPath, utf8Of } from "../../src/core/paths.ts";
 import { buildDeepTree } from "../support/deep-tree.ts";
 import { assertSameTrees } from "../support/diff.ts";
@@ -9,6 +9,7 @@ import { tempDir } from "../support/temp.ts";
 import { TreeBuilder } from "../support/tree.ts";
 import { HOSTILE_NAMES, RAW_NAMES } from "../support/variety-tree.ts";
 import { because, behavioursMissing, expectNothingDone, mirror, run } from "./behaviour.ts";
+import { describe, test } from "./placed-test.ts";
 
 const NAMES = [...HOSTILE_NAMES, ...RAW_NAMES];
 

@@ -1,5 +1,5 @@
 /** What lands where: the trailing slash, single files, missing targets, arguments given twice. */
-import { describe, expect, test } from "bun:test";
+import { expect } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { assertSameTrees } from "../support/diff.ts";
 import { rsync, rsyncMissing } from "../support/oracle.ts";
@@ -7,6 +7,7 @@ import { takeSnapshot } from "../support/snapshot.ts";
 import { tempDir } from "../support/temp.ts";
 import { TreeBuilder } from "../support/tree.ts";
 import { because, behavioursMissing, itemsOf, run } from "./behaviour.ts";
+import { describe, test } from "./placed-test.ts";
 
 const VERBS = ["copy", "mirror", "move"] as const;
 

@@ -1,5 +1,5 @@
 /** Properties of a mirror over random trees and random changes, on both backends. The seed is in the test's name. */
-import { describe, expect, test } from "bun:test";
+import { expect } from "bun:test";
 import { existsSync } from "node:fs";
 import { assertSameTrees, diffTrees } from "../support/diff.ts";
 import { buildRandomTree, mutateRandomTree } from "../support/random-tree.ts";
@@ -20,6 +20,7 @@ import {
   ordinaryMissing,
   touched,
 } from "./behaviour.ts";
+import { describe, test } from "./placed-test.ts";
 
 /* The portable twin has all of them already where both backends are tested. */
 const SEEDS = BACKENDS.length > 1 ? [1, 2, 3, 4, 5] : [1, 2];

@@ -1,5 +1,5 @@
 /** The first promise: a mirror holds everything that a filesystem records, and a second run has nothing to do. */
-import { describe, expect, test } from "bun:test";
+import { expect } from "bun:test";
 import { assertSameTrees } from "../support/diff.ts";
 import { rsyncMirror, rsyncMissing } from "../support/oracle.ts";
 import { takeSnapshot } from "../support/snapshot.ts";
@@ -15,6 +15,7 @@ import {
   ordinaryMissing,
   touched,
 } from "./behaviour.ts";
+import { describe, test } from "./placed-test.ts";
 
 onEachFilesystem("variety tree", ({ scratch }) => {
   test("B01 a mirror is equal in everything, to the source and to rsync's mirror of it", async () => {

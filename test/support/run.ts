@@ -1,19 +1,17 @@
 /** Runs fastsync as its users do: a process of its own, with bytes for arguments and an exit code for an answer. */
-import { existsSync, writeFileSync } from "node:fs";
-import { resolve } from "node:path";
+import { writeFileSync } from "node:fs";
 import { utf8Of } from "../../src/core/paths.ts";
+import { daemonFor, PLACEMENT, placed } from "./placement.ts";
+import { type Circumstances, commandPrefix, environment, fastsyncCommand, ROOT } from "./program.ts";
 import { tempDir } from "./temp.ts";
+
+export { fastsyncCommand, fastsyncMissing } from "./program.ts";
 
 export type Argument = string | Uint8Array;
 
-export interface ProcessOptions {
-  readonly cwd?: string;
-  /** Added to our own environment; undefined removes a variable. */
-  readonly env?: Readonly<Record<string, string | undefined>>;
+export interface ProcessOptions extends Circumstances {
   /** Default: nothing, and not a terminal. */
   readonly stdin?: string | Uint8Array;
-  /** Runs as this user and a group of the same number, without any capability. Only root may ask for it. */
-  readonly asUser?: number;
   /** After this the process is killed and the call throws. Default 60,000. */
   readonly timeoutMs?: number;
 }
@@ -45,20 +43,6 @@ export interface RunningProcess {
 /** The user that unprivileged runs use: nobody. */
 export const ORDINARY_USER = 65534;
 
-const ROOT = resolve(import.meta.dir, "../..");
-
-/** FASTSYNC_BIN (a binary, or a .ts for Bun) where set, else the source. */
-export function fastsyncCommand(): string[] {
-  const chosen = process.env["FASTSYNC_BIN"] ?? resolve(ROOT, "src/main.ts");
-  return chosen.endsWith(".ts") ? [process.execPath, chosen] : [resolve(chosen)];
-}
-
-/** Why fastsync cannot be run, or undefined where it can. */
-export function fastsyncMissing(): string | undefined {
-  const command = fastsyncCommand().at(-1)!;
-  return existsSync(command) ? undefined : `there is no ${command}`;
-}
-
 /** Why `asUser` cannot be used, or undefined where it can. */
 export function asUserMissing(): string | undefined {
   if (process.getuid?.() !== 0) return "only root can become another user";
@@ -82,7 +66,12 @@ export async function fastsyncJson(args: readonly Argument[], options: ProcessOp
 
 /** Starts it and returns at once, for tests that interrupt. */
 export function startFastsync(args: readonly Argument[], options: ProcessOptions = {}): RunningProcess {
-  return start([...fastsyncCommand(), ...args], options);
+  return start([...fastsyncCommand(), ...inPlacement(args, options)], options);
+}
+
+function inPlacement(args: readonly Argument[], options: ProcessOptions): readonly Argument[] {
+  if (PLACEMENT === undefined) return args;
+  return placed(args, PLACEMENT, daemonFor(options).port, options.cwd ?? ROOT);
 }
 
 /** Runs on a pseudo-terminal; each answer is typed once, when the output first shows its prompt. */
@@ -93,7 +82,8 @@ export async function fastsyncOnTerminal(
 ): Promise<{ exitCode: number; output: string }> {
   let output = "";
   const waiting = [...answers];
-  const child = Bun.spawn([...wrapper(options), ...fastsyncCommand(), ...args], {
+  const words = inPlacement(args, options).map((word) => Buffer.from(word).toString());
+  const child = Bun.spawn([...commandPrefix(options), ...fastsyncCommand(), ...words], {
     cwd: options.cwd ?? ROOT,
     env: environment(options),
     timeout: options.timeoutMs ?? 60_000,
@@ -116,7 +106,7 @@ export async function fastsyncOnTerminal(
 /** Any other program, by the same rules. */
 export function start(command: readonly Argument[], options: ProcessOptions = {}): RunningProcess {
   const scratch = tempDir();
-  const argv = textCommand([...wrapper(options), ...command], scratch.join("argv"));
+  const argv = textCommand([...commandPrefix(options), ...command], scratch.join("argv"));
   const child = Bun.spawn(argv, {
     cwd: options.cwd ?? ROOT,
     env: environment(options),
@@ -160,19 +150,6 @@ function parseJsonLines(result: ProcessResult): JsonEvent[] {
       throw new Error(`not JSON: ${line}\n${describe(result)}`);
     }
   });
-}
-
-function wrapper(options: ProcessOptions): string[] {
-  const id = options.asUser;
-  return id === undefined
-    ? []
-    : ["setpriv", `--reuid=${id}`, `--regid=${id}`, "--clear-groups", "--inh-caps=-all", "--"];
-}
-
-function environment(options: ProcessOptions): Record<string, string | undefined> {
-  /* Neither the tester's settings nor a home that the ordinary user cannot read may change a result. */
-  const base = options.asUser === undefined ? process.env : { ...process.env, HOME: "/" };
-  return { ...base, NO_COLOR: "1", ...options.env };
 }
 
 /**

@@ -1,0 +1,28 @@
+/** `test` and `describe` that leave out, with its reason in the name, what a placement of the sides cannot show. */
+import { afterAll, describe as bunDescribe, test as bunTest } from "bun:test";
+import { PLACEMENT, stopDaemons } from "../support/placement.ts";
+import { leftOut } from "./placements.ts";
+
+type Define = (name: string, ...rest: never[]) => void;
+
+function placedDefine<T extends typeof bunTest | typeof bunDescribe>(original: T): T {
+  const skip = original.skip as unknown as Define;
+  const guarded = (define: unknown): Define => {
+    return (name, ...rest) => {
+      const reason = PLACEMENT === undefined ? undefined : leftOut(name, PLACEMENT);
+      if (reason === undefined) (define as Define)(name, ...rest);
+      else skip(`${name} (not in this placement: ${reason})`, ...(rest.slice(0, 1) as never[]));
+    };
+  };
+  const loose = original as unknown as Record<string, (...args: unknown[]) => unknown>;
+  const wrapped = guarded(original) as unknown as Record<string, unknown>;
+  for (const name of ["each", "skipIf", "if", "todoIf"])
+    wrapped[name] = (...args: unknown[]) => guarded(loose[name]!(...args));
+  for (const name of ["skip", "todo", "only"]) wrapped[name] = loose[name]!.bind(original);
+  return wrapped as unknown as T;
+}
+
+export const test = PLACEMENT === undefined ? bunTest : placedDefine(bunTest);
+export const describe = PLACEMENT === undefined ? bunDescribe : placedDefine(bunDescribe);
+
+if (PLACEMENT !== undefined) afterAll(stopDaemons);
