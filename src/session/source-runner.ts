@@ -88,6 +88,7 @@ export class SourceRunner {
   private readonly open = new Set<SourceDirectory>();
   private working = 0;
   private finishing = false;
+  private isDone = false;
   private waitingSends: ContentEffect[] = [];
   private sending = 0;
   private resolveDone!: () => void;
@@ -123,8 +124,12 @@ export class SourceRunner {
     this.feed({ kind: "stop" });
   }
 
-  /** Closes what an early end left open. */
-  dispose(): void {
+  /** Closes what an early end left open, as soon as nothing uses it any more; as `TargetRunner.dispose`. */
+  async dispose(): Promise<void> {
+    if (!this.isDone) {
+      this.feed({ kind: "stop" });
+      await this.context.backend.quiet();
+    }
     for (const directory of this.open) this.closeNow(directory);
     this.open.clear();
   }
@@ -213,6 +218,7 @@ export class SourceRunner {
   private finishWhenIdle(): void {
     if (!this.finishing || this.working > 0) return;
     this.finishing = false;
+    this.isDone = true;
     this.link.send({ kind: "closed", sourcesRemoved: this.state.sourcesRemoved });
     this.resolveDone();
   }
@@ -573,7 +579,9 @@ export class SourceRunner {
   }
 
   private closeNow(directory: SourceDirectory): void {
-    this.context.backend.close(directory.handles.filter((handle) => handle >= 0));
-    this.context.backend.releaseBatch(directory.listing);
+    // The roots belong to whoever opened them.
+    const { backend, roots } = this.context;
+    backend.close(directory.handles.filter((handle) => handle >= 0 && roots.every((root) => root.handle !== handle)));
+    backend.releaseBatch(directory.listing);
   }
 }
