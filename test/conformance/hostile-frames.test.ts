@@ -84,9 +84,7 @@ const cases: [string, (need: number) => Buffer[]][] = [
   ["a member of another size than its record", (need) => [one(need, recordOf(0, { size: 5n }))]],
   ["a member larger than the archive", (need) => [one(need, recordOf(0), [{ ...A, size: 0o77777777 }])]],
   ["a member with a broken sum", (need) => [corrupted(one(need, recordOf(0)), 32 + 80 + 148)]],
-  ["a need that was never said", (need) => [shard(need + 1000, [A])]],
   ["need 0", () => [shard(0, [A])]],
-  ["a need that was answered", (need) => [shard(need, [A, B]), one(need, recordOf(0))]],
   ["DATA without FILE", (need) => [data(need, 0n, A.content)]],
   ["END without FILE", (need) => [frame({ type: END, need }, recordOf(0))]],
   ["FILE in a FILE", (need) => file(need, ...file(need))],
@@ -110,7 +108,7 @@ const cases: [string, (need: number) => Buffer[]][] = [
   ["a record that is a link", (need) => [one(need, recordOf(0, { flags: 1, mode: 0o120777 }))]],
   ["a mode beyond its bits", (need) => [one(need, recordOf(0, { flags: 1, mode: 0xffffffff }))]],
   ["a frame after BYE", (need) => [bye(), shard(need, [A, B])]],
-  ["HTTP", () => [Buffer.from("GET / HTTP/1.1\r\nHost: x\r\n\r\n")]],
+  ["HTTP", () => [Buffer.from("GET / HTTP/1.1\r\nHost: example.org\r\n\r\n")]],
   ["noise", () => [Buffer.from(Array.from({ length: 4096 }, (_, i) => (i * 131) & 255))]],
 ];
 
