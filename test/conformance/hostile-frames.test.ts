@@ -107,7 +107,6 @@ const cases: [string, (need: number) => Buffer[]][] = [
   ["a record that is a directory", (need) => [one(need, recordOf(0, { flags: 1, mode: 0o040755 }))]],
   ["a record that is a link", (need) => [one(need, recordOf(0, { flags: 1, mode: 0o120777 }))]],
   ["a mode beyond its bits", (need) => [one(need, recordOf(0, { flags: 1, mode: 0xffffffff }))]],
-  ["a frame after BYE", (need) => [bye(), shard(need, [A, B])]],
   ["HTTP", () => [Buffer.from("GET / HTTP/1.1\r\nHost: example.org\r\n\r\n")]],
   ["noise", () => [Buffer.from(Array.from({ length: 4096 }, (_, i) => (i * 131) & 255))]],
 ];
