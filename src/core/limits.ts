@@ -49,6 +49,8 @@ export const LIMITS = {
   manifestRows: 16_384,
   /** Rows of one need. */
   needRows: 16_384,
+  /** Needs that a target may have open: ranges of `workersMost` * `slicesPerWorker` large files, and as many again. */
+  unansweredNeeds: 65_536,
   /** A range that a peer may ask for, and the blocks in which it tells what it has of it. */
   rangeMostBytes: 64 * MIB,
   blockFewestBytes: 64 * KIB,
@@ -105,6 +107,9 @@ export const LIMITS = {
   /** Content inside the control plane: of one message, and on its way at a time. */
   payloadBytes: 256 * KIB,
   payloadWindowBytes: 8 * MIB,
+  /** What a peer may put into one message of it, and into how many messages before they are taken. */
+  payloadMostBytes: 1 * MIB,
+  payloadPieces: 65_536,
   /** What a source may have offered that is not released: a directory of `directoryRows` with usual names fits. */
   openBytes: 3 * 1024 * MIB,
   openEntries: 1 << 24,
@@ -134,11 +139,18 @@ assertRelation(LIMITS.stripeRangeBytes <= LIMITS.rangeMostBytes, "stripeRangeByt
 assertRelation(LIMITS.blockFewestBytes <= LIMITS.basisBlockBytes, "blockFewestBytes <= basisBlockBytes");
 assertRelation(LIMITS.unsettledDirectories <= LIMITS.offeredDirectories, "unsettledDirectories <= offeredDirectories");
 assertRelation(LIMITS.payloadBytes < LIMITS.payloadWindowBytes, "payloadBytes < payloadWindowBytes");
+assertRelation(LIMITS.payloadBytes <= LIMITS.payloadMostBytes, "payloadBytes <= payloadMostBytes");
+assertRelation(LIMITS.payloadMostBytes <= LIMITS.messageBytes, "payloadMostBytes <= messageBytes");
 assertRelation(LIMITS.streamsAtFirst <= LIMITS.streamsMost, "streamsAtFirst <= streamsMost");
 assertRelation(LIMITS.heartbeatMs < LIMITS.idleMs, "heartbeatMs < idleMs");
 assertRelation(LIMITS.idleLeastMs <= LIMITS.idleMs, "idleLeastMs <= idleMs");
 assertRelation(LIMITS.idleMs <= LIMITS.idleMostMs, "idleMs <= idleMostMs");
 assertRelation(LIMITS.streamsMost <= LIMITS.streamsGrantable, "streamsMost <= streamsGrantable");
+assertRelation(
+  LIMITS.workersMost * LIMITS.slicesPerWorker * LIMITS.stripeLanes * 2 <= LIMITS.unansweredNeeds,
+  "workersMost * slicesPerWorker * stripeLanes * 2 <= unansweredNeeds",
+);
+assertRelation(LIMITS.shardFiles <= LIMITS.needRows, "shardFiles <= needRows");
 assertRelation(LIMITS.directoryRows <= LIMITS.openEntries, "directoryRows <= openEntries");
 assertRelation(LIMITS.unsettledEntries <= LIMITS.openEntries, "unsettledEntries <= openEntries");
 assertRelation(LIMITS.messageBytes < LIMITS.openBytes, "messageBytes < openBytes");

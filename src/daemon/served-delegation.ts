@@ -128,7 +128,7 @@ async function serveAsTarget(
       inOrder = !session.isStopped;
       await side.tidy();
     } finally {
-      side.runner.dispose();
+      await side.runner.dispose();
     }
     await role.close(inOrder);
     face.close();
@@ -221,7 +221,7 @@ async function serveAsSource(
       inOrder = !session.isStopped;
     } finally {
       await role.close(inOrder);
-      runner.dispose();
+      await runner.dispose();
     }
     const summary = await told;
     session.stream.send(summary);

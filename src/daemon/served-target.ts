@@ -156,7 +156,7 @@ export async function serveTarget(
     await side.tidy();
   } finally {
     face.close();
-    side.runner.dispose();
+    await side.runner.dispose();
   }
   await session.carriers!.end(!session.isStopped);
   return tellSummary(session, side);

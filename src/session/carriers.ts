@@ -117,7 +117,11 @@ export class Carriers {
         this.add(socket);
         const early = this.early ?? [];
         this.early = undefined;
-        for (const message of early) this.take(message);
+        try {
+          for (const message of early) this.take(message);
+        } catch (error) {
+          this.stream.fail("misbehaved", error instanceof Error ? error.message : String(error));
+        }
       },
       (error: unknown) => this.stream.fail("broken", error instanceof Error ? error.message : String(error)),
     );
@@ -129,8 +133,9 @@ export class Carriers {
     if (body.case !== "payload" && body.case !== "payloadCredit") return false;
     if (!this.inStream) throw new ProtocolViolation("content inside a control plane that does not carry it");
     if (this.early !== undefined) this.early.push(message);
-    else if (body.case === "payloadCredit") this.sender?.onCredit(body.value);
-    else if (this.receiver === undefined || !this.receiver.onPayload(body.value))
+    else if (body.case === "payloadCredit") {
+      if (this.sender?.onCredit(body.value) !== true) throw new ProtocolViolation("credit for what was never sent");
+    } else if (this.receiver === undefined || !this.receiver.onPayload(body.value))
       throw new ProtocolViolation("more content than the window allows");
     return true;
   }

@@ -87,8 +87,8 @@ export async function runLocally(request: LocalRunRequest): Promise<TargetState>
       await side.tidy();
     } finally {
       signal.removeEventListener("abort", stop);
-      sender.dispose();
-      side.runner.dispose();
+      await sender.dispose();
+      await side.runner.dispose();
     }
     return side.state;
   } finally {

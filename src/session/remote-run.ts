@@ -290,7 +290,7 @@ async function push(
     return { ...(await told.summary), durationMs: Math.round(performance.now() - attempt.startedMs) };
   } finally {
     await role.close(inOrder);
-    source.dispose();
+    await source.dispose();
   }
 }
 
@@ -383,7 +383,7 @@ async function openPull(attempt: Attempt, sources: readonly DaemonPlace[], targe
         clearInterval(landed);
         if (!inOrder) backend.cancel();
         await role.close(inOrder);
-        side.runner.dispose();
+        await side.runner.dispose();
       }
       return summarize(side.state, {
         backend,

@@ -88,6 +88,7 @@ export class SourceRunner {
   private readonly open = new Set<SourceDirectory>();
   private working = 0;
   private finishing = false;
+  private isDone = false;
   private waitingSends: ContentEffect[] = [];
   private sending = 0;
   private resolveDone!: () => void;
@@ -123,8 +124,12 @@ export class SourceRunner {
     this.feed({ kind: "stop" });
   }
 
-  /** Closes what an early end left open. */
-  dispose(): void {
+  /** Closes what an early end left open, as soon as nothing uses it any more; as `TargetRunner.dispose`. */
+  async dispose(): Promise<void> {
+    if (!this.isDone) {
+      this.feed({ kind: "stop" });
+      await this.context.backend.quiet();
+    }
     for (const directory of this.open) this.closeNow(directory);
     this.open.clear();
   }
@@ -148,7 +153,11 @@ export class SourceRunner {
           return;
         }
         const parts = byOrigin(effect.directory.handle, effect.rows);
-        this.feed({ kind: "answered", message: { kind: "content", need: effect.need, content: { parts } } });
+        this.feed({
+          kind: "answered",
+          need: effect.need,
+          message: { kind: "content", need: effect.need, content: { parts } },
+        });
         return;
       }
       case "digest":
@@ -209,6 +218,7 @@ export class SourceRunner {
   private finishWhenIdle(): void {
     if (!this.finishing || this.working > 0) return;
     this.finishing = false;
+    this.isDone = true;
     this.link.send({ kind: "closed", sourcesRemoved: this.state.sourcesRemoved });
     this.resolveDone();
   }
@@ -468,7 +478,7 @@ export class SourceRunner {
       this.guard(
         this.sendPayload(effect).then(() => {
           this.sending--;
-          this.feed({ kind: "answered" });
+          this.feed({ kind: "answered", need: effect.need });
           this.startSends();
         }),
       );
@@ -510,7 +520,7 @@ export class SourceRunner {
       results.release();
     }
     const digests = Array.from(effect.rows, (row) => byRow.get(row));
-    this.feed({ kind: "answered", message: { kind: "digests", need: effect.need, digests } });
+    this.feed({ kind: "answered", need: effect.need, message: { kind: "digests", need: effect.need, digests } });
   }
 
   private async remove(directory: SourceDirectory, rows: Uint32Array): Promise<void> {
@@ -569,7 +579,9 @@ export class SourceRunner {
   }
 
   private closeNow(directory: SourceDirectory): void {
-    this.context.backend.close(directory.handles.filter((handle) => handle >= 0));
-    this.context.backend.releaseBatch(directory.listing);
+    // The roots belong to whoever opened them.
+    const { backend, roots } = this.context;
+    backend.close(directory.handles.filter((handle) => handle >= 0 && roots.every((root) => root.handle !== handle)));
+    backend.releaseBatch(directory.listing);
   }
 }

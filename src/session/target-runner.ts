@@ -138,12 +138,28 @@ export class TargetRunner {
     return this.copying + this.waitingCopies.length - this.nextCopy;
   }
 
-  /** Closes what an early end left open. */
-  dispose(): void {
+  /**
+   * Closes what an early end left open, as soon as nothing uses it any more: the number of a descriptor that is closed
+   * may be another session's at once.
+   */
+  async dispose(): Promise<void> {
+    if (this.state.phase !== "done") {
+      this.feed({ kind: "stop" });
+      await this.context.backend.quiet();
+    }
+    this.isDisposed = true;
     for (const dir of this.state.dirs.values()) this.close(dir);
+    this.state.dirs.clear();
   }
+  private isDisposed = false;
 
   private feed(event: TargetEvent): void {
+    const { phase } = this.state;
+    if (this.isDisposed || phase === "failed" || phase === "done") {
+      // Nobody will take what was opened.
+      if (event.kind === "opened") this.closeListing(event.batch);
+      return;
+    }
     for (const effect of stepTarget(this.state, event)) this.perform(effect);
   }
 
@@ -541,6 +557,12 @@ export class TargetRunner {
     const { backend, backupRoot } = this.context;
     if (backupRoot < 0) return directory;
     return backend.resolve(backupRoot, path.length === 0 ? SELF_NAME : path, { create: true, operator: false });
+  }
+
+  private closeListing(listing: EntryBatch): void {
+    const { backend, root } = this.context;
+    if (listing.dirfd >= 0 && listing.dirfd !== root) backend.close([listing.dirfd]);
+    backend.releaseBatch(listing);
   }
 
   private close(dir: TargetDir): void {

@@ -304,6 +304,7 @@ export function simulate(simulation: Simulation): SimulationResult {
         completions.push(() =>
           feedSource({
             kind: "answered",
+            need: effect.need,
             message: {
               kind: "content",
               need: effect.need,

@@ -1488,7 +1488,7 @@ export type Receipts = Message<"fastsync.v1.Receipts"> & {
   dir: number;
 
   /**
-   * Row numbers.
+   * Row numbers, each once in a session; at most 16,384.
    *
    * @generated from field: repeated uint32 rows = 2;
    */
