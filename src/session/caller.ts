@@ -96,6 +96,9 @@ function answerOf(
   });
 }
 
+/** How long a refused stream waits for the word that the run is over. */
+const OVER_SOON_MS = 300;
+
 /** What a daemon says last: as the target the summary, as the source that it is done. */
 const LAST_WORD = { send: "summary", receive: "closed" } as const;
 
@@ -210,6 +213,7 @@ export class CallerSession {
         firstIndex: 0,
       };
       const dialled = await dialStreams(grant, LIMITS.dataConnectMs);
+      if (dialled.kind === "unreachable" && (await this.isOverSoon())) return undefined;
       if (dialled.kind === "unreachable")
         return `the data port ${accept.dataPort} cannot be reached (${dialled.reason})`;
       for (const socket of dialled.sockets) this.carriers.add(socket);
@@ -226,6 +230,16 @@ export class CallerSession {
       code: "in_stream",
       message: `content travels in the control connection: ${reason}`,
     });
+  }
+
+  /** A run without content may be over before its streams are open, and then nobody waits for them. */
+  private async isOverSoon(): Promise<boolean> {
+    const { stream } = this.session;
+    for (let waitedMs = 0; waitedMs < OVER_SOON_MS; waitedMs += 10) {
+      if (stream.isDone || this.carriers.isEnding) return true;
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    return false;
   }
 
   /** Role messages go to the role, from now on; `others` takes what is for the face. */
