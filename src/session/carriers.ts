@@ -26,7 +26,7 @@ export class Carriers {
   private readonly gone: Promise<void>[] = [];
   private endedBytes = 0;
   /** The role is done, or the run was interrupted: how streams end tells nothing any more. */
-  private isEnding = false;
+  isEnding = false;
   private isClosed = false;
   private bridging: Promise<void> = Promise.resolve();
   private most = 0;

@@ -70,7 +70,7 @@ function behindDaemon(word: Word, port: number, cwd: string): Word {
 
 // ---- daemons --------------------------------------------------------------------------------------------------
 
-interface RunningDaemon {
+export interface RunningDaemon {
   readonly port: number;
   readonly pid: number;
   readonly log: () => string;
