@@ -167,6 +167,7 @@ export function tellSummary(session: ServedSession, side: TargetSide): ServedEnd
   const summary = summarize(side.state, {
     backend: session.backend!,
     durationMs: performance.now() - session.startedMs,
+    network: session.carriers!.summary(side.runner.firstContentMs),
     aborted: session.isStopped,
   });
   session.stream.send(say({ case: "summary", value: encodeSummary(summary) }));

@@ -1,5 +1,6 @@
 /** How the content of one session travels: its data streams, or the control plane, as seen by one side. */
 import { E } from "../core/errno.ts";
+import type { NetworkSummary } from "../core/events.ts";
 import type { Backend, StreamEnd, WireStream } from "../fs/backend.ts";
 import type { ControlStream } from "../link/control-stream.ts";
 import type { DataSocket } from "../link/data-client.ts";
@@ -54,6 +55,15 @@ export class Carriers {
     let bytes = this.endedBytes;
     for (const { wire } of this.streams) bytes += wire.bytes();
     return bytes;
+  }
+
+  summary(firstContentMs: number | undefined): NetworkSummary {
+    return {
+      carrier: this.inStream ? "in_stream" : "streams",
+      streams: this.inStream ? 0 : this.most,
+      bytes: this.bytes(),
+      firstContentMs,
+    };
   }
 
   add(socket: DataSocket): void {

@@ -401,6 +401,7 @@ async function openPull(attempt: Attempt, sources: readonly DaemonPlace[], targe
         backend,
         durationMs: performance.now() - attempt.startedMs,
         aborted: signal.aborted,
+        network: role.carriers.summary(side.runner.firstContentMs),
       });
     };
     return {

@@ -88,6 +88,9 @@ export class TargetRunner {
   private readonly liftings = new Map<TargetDir, Promise<void>>();
   /** Backup directories of directories that need one, open until the directory is. */
   private readonly backups = new Map<TargetDir, Promise<DirHandle>>();
+  private startedMs = 0;
+  /** From the start to the first content that came from another process; undefined: none came. */
+  firstContentMs: number | undefined;
   private reviewAtFiles = WORKER_REVIEW_FILES;
   private resolveDone!: () => void;
   private rejectDone!: (error: Error) => void;
@@ -114,6 +117,7 @@ export class TargetRunner {
   }
 
   start(): void {
+    this.startedMs = performance.now();
     this.link.onMessage((message) => {
       try {
         this.feed({ kind: "message", message });
@@ -453,6 +457,7 @@ export class TargetRunner {
       effect.need === 0 ? backend.copy(request) : this.receive(request, effect.dir, effect.need, "content");
     if (effect.task !== "large") return copy();
     const onBytes = (bytes: number): void => {
+      if (effect.need !== 0) this.firstContentMs ??= performance.now() - this.startedMs;
       this.state.counters.bytesTransferred += bytes;
     };
     // Only the ordinary copy opens a file for writing in place that its owner may not write.
@@ -489,7 +494,11 @@ export class TargetRunner {
   ): Promise<ItemResults> {
     const results = this.context.backend.receive({ ...request, need, purpose });
     this.link.send({ kind: "need", need, dir: dir.id, rows: request.rows.map((row) => row & ~ROW_EXISTS), purpose });
-    return results;
+    if (this.firstContentMs !== undefined || purpose !== "content") return results;
+    return results.then((settled) => {
+      this.firstContentMs ??= performance.now() - this.startedMs;
+      return settled;
+    });
   }
 
   /** Looks at the average file again, now and then, and gives the job the workers that suit it. */

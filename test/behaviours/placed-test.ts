@@ -1,6 +1,6 @@
 /** `test` and `describe` that leave out, with its reason in the name, what a placement of the sides cannot show. */
-import { afterAll, describe as bunDescribe, test as bunTest } from "bun:test";
-import { PLACEMENT, stopDaemons } from "../support/placement.ts";
+import { describe as bunDescribe, test as bunTest } from "bun:test";
+import { PLACEMENT } from "../support/placement.ts";
 import { leftOut } from "./placements.ts";
 
 type Define = (name: string, ...rest: never[]) => void;
@@ -24,5 +24,3 @@ function placedDefine<T extends typeof bunTest | typeof bunDescribe>(original: T
 
 export const test = PLACEMENT === undefined ? bunTest : placedDefine(bunTest);
 export const describe = PLACEMENT === undefined ? bunDescribe : placedDefine(bunDescribe);
-
-if (PLACEMENT !== undefined) afterAll(stopDaemons);

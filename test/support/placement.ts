@@ -115,6 +115,9 @@ allow_devices = true
 allow_specials = true
 `;
 
+/** A test run that is killed leaves no daemon behind. */
+const DIES_WITH_US = Bun.which("setpriv") === null ? [] : ["setpriv", "--pdeathsig=KILL", "--"];
+
 /** Waits for it without yielding, since starting a process does not yield either. */
 export function startDaemon(circumstances: Circumstances): RunningDaemon {
   const scratch = tempDir();
@@ -123,7 +126,7 @@ export function startDaemon(circumstances: Circumstances): RunningDaemon {
   const logFile = scratch.join("log");
   const fd = openSync(logFile, "w");
   const words = ["daemon", "--config", config];
-  const child = Bun.spawn([...commandPrefix(circumstances), ...fastsyncCommand(), ...words], {
+  const child = Bun.spawn([...commandPrefix(circumstances), ...DIES_WITH_US, ...fastsyncCommand(), ...words], {
     cwd: ROOT,
     env: environment(circumstances),
     stdin: "ignore",
@@ -131,14 +134,11 @@ export function startDaemon(circumstances: Circumstances): RunningDaemon {
     stderr: fd,
   });
   closeSync(fd);
-  const atExit = (): void => child.kill("SIGKILL");
-  process.on("exit", atExit);
   const log = (): string => readFileSync(logFile, "utf8");
   const stop = async (): Promise<void> => {
     using _: TempDir = scratch;
     child.kill("SIGKILL");
     await child.exited;
-    process.off("exit", atExit);
   };
   return { port: portOf(log), pid: child.pid, log, stop };
 }
