@@ -315,6 +315,20 @@ const attacks: Attack[] = [
     },
     code: 12,
   },
+  {
+    name: "bytes that are no message",
+    play: async (session) => {
+      await session.accept();
+      session.sayBytes(Buffer.from([0x0a, 0xff, 0xff, 0xff, 0xff, 0x0f, 1, 2, 3]));
+    },
+  },
+  {
+    name: "a message of 40 MiB",
+    play: async (session) => {
+      await session.accept();
+      session.sayBytes(Buffer.alloc(40 << 20));
+    },
+  },
   { name: "the end at once", play: async (s) => s.end(), code: 5 },
   {
     name: "silence",
