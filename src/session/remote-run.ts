@@ -19,10 +19,12 @@ import { type Backend, WORKING_DIRECTORY } from "../fs/backend.ts";
 import { openBackend } from "../fs/open-backend.ts";
 import { Capability, hasCapability } from "../fs/privileges.ts";
 import { printableAddress } from "../link/control-client.ts";
-import { decodeSourceFacts, decodeTargetFacts, encodeSourceFacts, encodeTargetFacts } from "../wire/facts.ts";
+import { decodeTargetFacts, encodeSourceFacts, encodeTargetFacts } from "../wire/facts.ts";
 import { Role, type SessionMessage } from "../wire/gen/fastsync/v1/session_pb.ts";
 import { encodeOptions } from "../wire/options.ts";
+import { ProtocolViolation } from "../wire/protocol-violation.ts";
 import type { DaemonPlace, LocalPlace, NetworkOptions, Place, Placement, Run, RunRequest } from "./api.ts";
+import { factsOf } from "./asked.ts";
 import { askedOnce, beginAgain, mayPass, waitForNext } from "./attempts.ts";
 import { CallerSession, type OpenedSession, openSession } from "./caller.ts";
 import { openDelegated } from "./delegated-run.ts";
@@ -59,7 +61,7 @@ export interface OpenAttempt {
 export async function startRemoteRun(asked: RunRequest): Promise<Run> {
   const request = { ...asked, hooks: askedOnce(asked.hooks) };
   const { options, hooks, signal } = request;
-  const open = attemptOf(request);
+  const open = lawful(attemptOf(request));
   const counters = newCounters();
   const backend = openBackend({
     workers: options.write.workers > 0 ? options.write.workers : Math.max(2, availableParallelism()),
@@ -82,6 +84,15 @@ export async function startRemoteRun(asked: RunRequest): Promise<Run> {
   }
   hooks.onStart(counters);
   return { placement: first.placement, summary: runToEnd(attempt, first, open, signal) };
+}
+
+/** What a daemon's acceptance says is decoded here and there: where it cannot be, the daemon broke the protocol. */
+function lawful(open: (attempt: Attempt) => Promise<OpenAttempt>): (attempt: Attempt) => Promise<OpenAttempt> {
+  return (attempt) =>
+    open(attempt).catch((error: unknown) => {
+      if (!(error instanceof ProtocolViolation)) throw error;
+      throw new RunError(ExitCode.protocol, "protocol", `the daemon broke the protocol: ${error.message}`);
+    });
 }
 
 async function runToEnd(
@@ -315,9 +326,10 @@ async function openPull(attempt: Attempt, sources: readonly DaemonPlace[], targe
     signal,
   );
   try {
-    const facts = session.accept.sourceFacts;
-    if (facts === undefined) throw new RunError(ExitCode.protocol, "protocol", "the daemon told nothing of its source");
-    const peer = decodeSourceFacts(facts);
+    const peer = factsOf(
+      sources.map(({ path }) => path),
+      session.accept.sourceFacts,
+    );
     const decision = resolveTarget(peer.arguments, target.path);
     if (session.oneMachine) {
       const resolve = (path: Uint8Array) => backend.resolve(WORKING_DIRECTORY, path, { create: false, operator: true });
