@@ -24,7 +24,9 @@ class Teller {
   newNames(ids: Uint32Array): IdName[] {
     const names: IdName[] = [];
     let last = -1;
-    for (const id of ids) {
+    // By index: an iterator costs more than all the rest, once for each entry of the tree.
+    for (let i = 0; i < ids.length; i++) {
+      const id = ids[i]!;
       if (id === last) continue;
       last = id;
       if (this.told.has(id) || this.told.size >= LIMITS.ownerNames) continue;

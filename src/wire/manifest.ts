@@ -49,15 +49,19 @@ function encodeRows(listing: EntryBatch, from: number, to: number, inodes: boole
   const u32 = (name: Parameters<EntryBatch["columnOf"]>[0]): Uint8Array =>
     packed(listing.columnOf(name).subarray(from, to));
   const nlinks = listing.columnOf("nlink").subarray(from, to);
-  const wantsInodes = inodes || nlinks.some((count, i) => count > 1 && listing.type(from + i) !== FileType.directory);
   const lengths = listing.columnOf("nameLength").subarray(from, to);
   const linkLengths = listing.columnOf("linkLength").subarray(from, to);
-  const hasLinks = linkLengths.some((length) => length > 0);
   const flags = listing.columnOf("flags").subarray(from, to);
+  let wantsInodes = inodes;
+  let hasLinks = false;
+  for (let i = 0; i < nlinks.length; i++) {
+    if (nlinks[i]! > 1 && listing.type(from + i) !== FileType.directory) wantsInodes = true;
+    if (linkLengths[i]! > 0) hasLinks = true;
+  }
   return create(ManifestSchema, {
     rows: to - from,
     names: packedTexts(listing, from, to, listing.columnOf("nameAt"), lengths),
-    nameLengths: packed(Uint16Array.from(lengths)),
+    nameLengths: packed(narrowed(lengths, Uint16Array)),
     modes: u32("mode"),
     sizes: packed(listing.doublesOf("size").subarray(from, to)),
     mtimeSeconds: packed(listing.doublesOf("mtimeSec").subarray(from, to)),
@@ -67,13 +71,19 @@ function encodeRows(listing: EntryBatch, from: number, to: number, inodes: boole
     rdevs: u32("rdev"),
     nlinks: packed(nlinks),
     devs: u32("dev"),
-    flags: packed(Uint8Array.from(flags)),
+    flags: packed(narrowed(flags, Uint8Array)),
     statuses: u32("status"),
     attributes: packedPairs(listing.columnOf("attrLow"), listing.columnOf("attrHigh"), from, to),
     inodes: wantsInodes ? packedPairs(listing.columnOf("inoLow"), listing.columnOf("inoHigh"), from, to) : NO_BYTES,
-    linkLengths: hasLinks ? packed(Uint16Array.from(linkLengths)) : NO_BYTES,
+    linkLengths: hasLinks ? packed(narrowed(linkLengths, Uint16Array)) : NO_BYTES,
     links: hasLinks ? packedTexts(listing, from, to, listing.columnOf("linkAt"), linkLengths) : NO_BYTES,
   });
+}
+
+function narrowed<T extends Uint8Array | Uint16Array>(values: Uint32Array, into: new (length: number) => T): T {
+  const narrow = new into(values.length);
+  for (let i = 0; i < values.length; i++) narrow[i] = values[i]!;
+  return narrow;
 }
 
 type Column = Uint8Array | Uint16Array | Uint32Array | Float64Array;
