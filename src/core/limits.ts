@@ -27,6 +27,13 @@ export const LIMITS = {
   stripeRangeBytes: 8 * MIB,
   /** Ranges of one file in flight: they cover the delay of a long line, and every stream has one. */
   stripeLanes: 12,
+  /**
+   * Answers that a target expects from another process at a time: small directories have few files each, and a long line
+   * has to be filled all the same. What they occupy is a request in the library, no memory for content.
+   */
+  expectedAnswers: 256,
+  /** Such slots that a large file takes, so that a handful of them are open at a time. */
+  slotsOfLarge: 64,
   /** Unit in which the target tells what it already has of a range. */
   basisBlockBytes: 128 * KIB,
   /** A range of a split file: a few hundred of them in a big file, and milliseconds each. */
@@ -155,6 +162,8 @@ assertRelation(LIMITS.directoryRows <= LIMITS.openEntries, "directoryRows <= ope
 assertRelation(LIMITS.unsettledEntries <= LIMITS.openEntries, "unsettledEntries <= openEntries");
 assertRelation(LIMITS.messageBytes < LIMITS.openBytes, "messageBytes < openBytes");
 assertRelation(LIMITS.openBytes < 2 ** 32, "openBytes < 2^32, the length of a batch");
+assertRelation(LIMITS.slotsOfLarge <= LIMITS.expectedAnswers, "slotsOfLarge <= expectedAnswers");
+assertRelation(LIMITS.stripeLanes <= LIMITS.slotsOfLarge, "stripeLanes <= slotsOfLarge");
 assertRelation(LIMITS.basisBlockBytes <= LIMITS.blockMostBytes, "basisBlockBytes <= blockMostBytes");
 assertRelation(LIMITS.sliceFiles <= LIMITS.needRows, "sliceFiles <= needRows");
 assertRelation(LIMITS.basisBlockBytes < LIMITS.stripeRangeBytes, "basisBlockBytes < stripeRangeBytes");

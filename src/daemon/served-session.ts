@@ -260,7 +260,11 @@ export class ServedSession {
     switch (body.case) {
       case "carrier":
         if (body.value.inStream) this.carriers!.useControlPlane();
-        for (const socket of this.parked.splice(0)) this.carriers!.add(socket);
+        // Beside the control plane no stream is used: one that did open is none that the caller waits for.
+        for (const socket of this.parked.splice(0)) {
+          if (body.value.inStream) socket.release();
+          else this.carriers!.add(socket);
+        }
         return true;
       case "streamRequest": {
         const room = Math.max(0, this.maxStreams - this.granted);
@@ -319,14 +323,21 @@ export class ServedSession {
     });
     const onStop = (): void => stop();
     this.stopping.signal.addEventListener("abort", onStop, { once: true });
+    const stopped = Promise.withResolvers<never>();
     const onHost = (): void => {
       this.stopping.abort();
-      this.stream.fail("broken", "the daemon was stopped");
+      stopped.reject(
+        new RunError(
+          ExitCode.stream,
+          "daemon_stopped",
+          "the daemon was stopped during the run; what is there is whole, and the next run goes on from here",
+        ),
+      );
     };
     this.host.signal.addEventListener("abort", onHost, { once: true });
     if (this.host.signal.aborted) onHost();
     try {
-      await Promise.race([done, lost]);
+      await Promise.race([done, lost, stopped.promise]);
     } finally {
       this.stopping.signal.removeEventListener("abort", onStop);
       this.host.signal.removeEventListener("abort", onHost);

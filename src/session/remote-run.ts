@@ -136,9 +136,13 @@ async function runToEnd(
   }
 }
 
+/** Of what a daemon tells: its own connection to another one, and its end, are no more lasting than ours to it. */
+const TRANSIENT: ReadonlySet<string> = new Set(["connection_lost", "timeout", "daemon_stopped"]);
+
 function isTransient(error: RunError): boolean {
   return (
     error instanceof SessionLost ||
+    TRANSIENT.has(error.reason) ||
     error.exitCode === ExitCode.socket ||
     error.exitCode === ExitCode.connectTimeout ||
     error.exitCode === ExitCode.starting
