@@ -33,6 +33,8 @@ const trips = bothWays((direction) => ({
   title: `20,000 x 1 KiB in 100 directories against 20 in one, over a line of ${ROUND_TRIP_MS} ms and over one of none`,
   filesystems: ["xfs"],
   size: "2G",
+  /* The bar lies on differences of four medians, each of which has to be good to a few milliseconds. */
+  repeat: 3,
   prepare: async (place) => {
     const many = treesOf(place, "many");
     const few = treesOf(place, "few");
