@@ -111,6 +111,8 @@ export const LIMITS = {
   streamsMost: 16,
   /** Tokens that a daemon may grant at once, as its `max_streams` may say. */
   streamsGrantable: 64,
+  /** From this round trip on it is tried whether more streams help. */
+  tuneFromMs: 3,
   /** Content inside the control plane: of one message, and on its way at a time. */
   payloadBytes: 256 * KIB,
   payloadWindowBytes: 8 * MIB,

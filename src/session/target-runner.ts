@@ -134,9 +134,9 @@ export class TargetRunner {
     this.feed({ kind: "stop" });
   }
 
-  /** Answers that are asked for, or will be. */
+  /** Answers that are due. */
   get backlog(): number {
-    return this.copying + this.waitingCopies.length - this.nextCopy;
+    return this.copying;
   }
 
   /**
