@@ -198,7 +198,8 @@ static void adopt(fsy_entry *entry, const fsy_record *record, fsy_result *r) {
     entry->size = (int64_t)record->size;
     entry->mtime_sec = record->mtime_sec;
     entry->mtime_nsec = record->mtime_nsec;
-    entry->mode = (entry->mode & S_IFMT) | (record->mode & 07777);
+    /* type, setid and sticky bits are the row's: whoever made the manifest may have taken some away on purpose */
+    entry->mode = (entry->mode & ~0777u) | (record->mode & 0777);
     r->flags |= FSY_ITEM_RETRIED;
   }
   r->size = (double)entry->size;
