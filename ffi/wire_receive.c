@@ -643,7 +643,9 @@ int fsy_receive_main(fsy_stream *s) {
   int status;
   while ((status = one_frame(s)) == 0) continue;
   if (s->in.state != FSY_IN_NOTHING) { /* this item can no longer come */
-    if (!s->in.result->status) (void)fsy_fail(s->in.result, status == -ECANCELED ? status : -EPIPE, FSY_STAGE_READ);
+    /* a sender that was cancelled as well may have gone first */
+    int why = fsy_cancelled(s->ring) ? -ECANCELED : -EPIPE;
+    if (!s->in.result->status) (void)fsy_fail(s->in.result, why, FSY_STAGE_READ);
     incoming_close(s);
   }
   return status == FSY_TOLD ? 0 : status;
