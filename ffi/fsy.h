@@ -314,7 +314,9 @@ enum {
   /* Expects the answer to need `need` on any receiving stream; registered by fsy_submit itself. `flags`: FSY_WIRE_*.
    * CONTENT, ATTRIBUTES: rows of `batch` are written to, or repaired in, fd1 as COPY and REPAIR do. RANGE: `fd1` is the
    * large file's temporary, content lands inside offset..offset+length; `flags` of the completion is the stage of a
-   * failure. COMMIT: as LARGE_COMMIT; closes the descriptors at `extra`, however it ends. Completes when every item was
+   * failure. COMMIT: as LARGE_COMMIT; closes the descriptors at `extra`, however it ends; without a temporary there nothing is
+   * published (-EBADF). When it answers -EBUSY with FSY_ITEM_CHANGED the rows of both sides say what the file is now
+   * (here: size, mtime, permissions), so that the caller can begin again. Completes when every item was
    * answered, or with -EPIPE when the last receiving stream has ended. */
   FSY_OP_RECEIVE,
 

@@ -207,6 +207,8 @@ int fsy_view_at(const fsy_ring *ring, uint32_t at, fsy_view *view);
 /* 0, or -EINVAL when the row's offsets leave the block or the name is not one path component. */
 int fsy_entry_get(const fsy_view *view, uint32_t row, fsy_entry *entry);
 bool fsy_name_ok(const char *name, size_t length);
+/* What a regular file that changed is now, in the columns of its row. */
+void fsy_entry_put(const fsy_view *view, uint32_t row, const fsy_entry *entry);
 static inline double *fsy_f64(const fsy_view *v, uint32_t column) { return v->f64 + (size_t)column * v->rows; }
 static inline uint32_t *fsy_u32(const fsy_view *v, uint32_t column) { return v->u32 + (size_t)column * v->rows; }
 

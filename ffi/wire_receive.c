@@ -222,6 +222,17 @@ static fsy_received received_of(const fsy_record *record, const uint8_t *attrs, 
   return got;
 }
 
+/* A large file is another one than the manifest's: the row says from now on what the source found instead. */
+static void renew(const fsy_expectation *e, const fsy_record *record, fsy_entry *entry) {
+  bool changed = record->status == -EBUSY && (record->flags & FSY_RECORD_CHANGED);
+  if (e->sqe.flags != FSY_WIRE_COMMIT || !changed || !S_ISREG(record->mode) || !S_ISREG(entry->mode)) return;
+  entry->size = (int64_t)record->size;
+  entry->mtime_sec = record->mtime_sec;
+  entry->mtime_nsec = record->mtime_nsec;
+  entry->mode = (entry->mode & ~0777u) | (record->mode & 0777);
+  fsy_entry_put(&e->view, e->rows[record->item] & ~FSY_ROW_EXISTS, entry);
+}
+
 static int fail_as_told(fsy_result *r, const fsy_record *record) {
   if (record->flags & FSY_RECORD_CHANGED) r->flags |= FSY_ITEM_CHANGED;
   return fsy_fail(r, record->status, record->stage == FSY_RECORD_OPEN ? FSY_STAGE_OPEN_SOURCE : FSY_STAGE_READ);
@@ -246,6 +257,7 @@ static void land(fsy_job *j, fsy_expectation *e, const fsy_record *record, const
     r->status = status;
     return;
   }
+  if (record->status) renew(e, record, &entry);
   r->size = (double)entry.size;
   if (record->status) {
     (void)fail_as_told(r, record);

@@ -546,6 +546,19 @@ static void large_round(pair *p, bool delta, bool change) {
   const fsy_result *r = at(&p->to.c, results[1]);
   CHECK_EQ(r->status, change ? -EBUSY : 0);
   CHECK_EQ(!!(r->flags & FSY_ITEM_CHANGED), change);
+  if (change) { /* both sides know what it is now */
+    fsy_view ours, theirs;
+    fsy_entry here, there;
+    CHECK_EQ(fsy_view_at(p->to.c.ring, l.manifest, &ours) | fsy_entry_get(&ours, row, &here), 0);
+    CHECK_EQ(fsy_view_at(p->from.c.ring, l.source, &theirs) | fsy_entry_get(&theirs, row, &there), 0);
+    struct stat now = stat_of(p->d.source, "large");
+    CHECK(fsy_entry_same(&there, &now));
+    CHECK_EQ(here.size, 17);
+    CHECK_EQ(here.mtime_sec, now.st_mtim.tv_sec);
+    CHECK_EQ(here.mtime_nsec, now.st_mtim.tv_nsec);
+    CHECK_EQ(here.mode, now.st_mode);
+    CHECK_EQ(here.uid, there.uid);
+  }
   if (!change) {
     CHECK(same_file(p->d.source, "large", p->d.target, "large"));
     CHECK(same_meta(p->d.source, "large", p->d.target, "large"));

@@ -51,6 +51,7 @@ export const E = {
   PERM: 1,
   NOENT: 2,
   IO: 5,
+  BADF: 9,
   AGAIN: 11,
   ACCES: 13,
   BUSY: 16,

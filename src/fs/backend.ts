@@ -205,7 +205,10 @@ export type SendRequest = {
   readonly settings: PreparedSettings;
 } & (
   | { readonly purpose: "content" | "attributes" }
-  /** One row: the file must still be what the row says; its attributes. */
+  /**
+   * One row: the file must still be what the row says; its attributes. It is another one: the row says from then on what
+   * it is now, and so does the answer.
+   */
   | { readonly purpose: "commit" }
   /** One row: a stretch of its content. */
   | {
@@ -338,7 +341,12 @@ export interface Backend {
     length: number,
     settings: PreparedSettings,
   ): Promise<RangeResult>;
-  /** Expects the answer to a commit need, then finishes the file as `largeCommit` does. Closes its descriptors. */
+  /**
+   * Expects the answer to a commit need, then finishes the file as `largeCommit` does. Closes its descriptors. When the
+   * source's file is another one now (-EBUSY, `ItemFlag.changed`) the row has its size, mtime and permissions
+   * afterwards, and the file can be begun again. A `file` whose `temp` is NO_HANDLE only asks: where nothing changed the
+   * answer is -EBADF.
+   */
   receiveCommit(need: NeedNumber, file: LargeFile, request: LargeRequest): Promise<ItemResults>;
   /** XXH3-128 of each `blockBytes` of a stretch of the large file's temporary, 16 bytes each; or a negative errno. */
   hashBlocks(file: LargeFile, offset: number, length: number, blockBytes: number): Promise<Uint8Array | number>;

@@ -12,7 +12,6 @@ interface LeftOut {
 const STREAMED = "between two processes content travels in streams, by no method of copying";
 const IN_MODULE = "a path in a module is never followed through a symbolic link";
 const NO_COPY_LINKS = "a daemon that is the source refuses --copy-links";
-const NOT_READ_AGAIN = "not there yet: a large file that changes is not read a second time";
 
 export const LEFT_OUT: readonly LeftOut[] = [
   { name: "every way of copying", reason: STREAMED },
@@ -30,8 +29,6 @@ export const LEFT_OUT: readonly LeftOut[] = [
 
   { name: "B18 --copy-links", placement: "pull", reason: NO_COPY_LINKS },
   { name: "S10 --copy-links", placement: "pull", reason: NO_COPY_LINKS },
-
-  { name: "B60 a large file changes once while it is read", reason: NOT_READ_AGAIN },
 ];
 
 /** Why a test is left out, or undefined. */

@@ -94,14 +94,21 @@ export async function beginLarge(
   }
 }
 
-/** Throws -EBUSY when it is no longer the file of the row. */
-export function openUnchanged(job: Job, entry: Entry, item: Item): number {
+/** Throws -EBUSY when it is no longer the file of the row; `onChanged` hears what it is instead. */
+export function openUnchanged(
+  job: Job,
+  entry: Entry,
+  item: Item,
+  onChanged: (stats: fs.BigIntStats) => void = () => {},
+): number {
   item.doing = Stage.openSource;
   const fd = openSource(job, entry.name);
   item.doing = Stage.read;
-  if (isUnchanged(entry, fstat(fd))) return fd;
+  const stats = fstat(fd);
+  if (isUnchanged(entry, stats)) return fd;
   closeHandle(fd);
   item.flags |= ItemFlag.changed;
+  onChanged(stats);
   throw new StatusError(-E.EBUSY);
 }
 
