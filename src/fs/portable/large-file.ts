@@ -232,7 +232,7 @@ export async function publishLarge(
   }
   item.doing = Stage.publish;
   if (!isSameFile(below(temp.directory, temp.name), stats)) throw new StatusError(-E.ESTALE);
-  await publishTemp(job, temp, name, exists, item);
+  await publishTemp(job, temp, landed, name, exists, item);
 }
 
 export function abortLarge(parts: OpenParts, file: LargeFile, keepPart: boolean): void {
