@@ -336,7 +336,7 @@ int fsy_repair_entry(fsy_job *j, const fsy_entry *entry, const char *name, bool 
   if (fstat(target.fd, &st) < 0) status = -errno;
   else if ((st.st_mode & S_IFMT) != (entry->mode & S_IFMT)) status = -ESTALE;
   if (status) fsy_fail(r, status, FSY_STAGE_META);
-  /* without a source it has no attributes, and those that the target carries go */
+  /* without a source it has no attributes, and those that the target carries go; the directory's own row as well */
   bool bare = !j->received && j->source_dir < 0;
   fsy_attrs_from source = j->received ? j->received->attrs : fsy_attrs_of(FSY_BY_FD, self ? j->source_dir : -1);
   int opened = -1;

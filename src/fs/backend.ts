@@ -286,7 +286,8 @@ export interface Backend {
   copy(request: CopyRequest): Promise<ItemResults>;
   /**
    * Applies metadata of the rows to entries that exist; row `batch.self` is the target directory itself. With `source`
-   * NO_HANDLE the rows have no attributes: those that the target's entries carry go.
+   * NO_HANDLE the rows have no attributes: those that the target's entries carry go, the directory's own too. Settings
+   * without `xattrs` and `acls` leave them alone.
    */
   repair(request: CopyRequest): Promise<ItemResults>;
   /** With `source` NO_HANDLE the content comes from another process: `receiveRange` and `receiveCommit` follow. */
