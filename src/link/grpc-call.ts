@@ -56,8 +56,11 @@ export class GrpcCall {
     frame.set(message, PREFIX_BYTES);
     if (this.stream.destroyed || this.stream.write(frame)) return;
     await new Promise<void>((resolve) => {
-      this.stream.once("drain", resolve);
-      this.stream.once("close", resolve);
+      const go = (): void => {
+        this.stream.off("drain", go).off("close", go);
+        resolve();
+      };
+      this.stream.on("drain", go).on("close", go);
     });
   }
 

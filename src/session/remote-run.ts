@@ -11,6 +11,7 @@ import { availableParallelism } from "node:os";
 import { type Counters, newCounters, type RunSummary } from "../core/events.ts";
 import { ExitCode } from "../core/exit-codes.ts";
 import { LIMITS } from "../core/limits.ts";
+import type { RunOptions } from "../core/options.ts";
 import { RunError } from "../core/run-error.ts";
 import { compileFilter } from "../filter/compile.ts";
 import type { CompiledFilter } from "../filter/filter.ts";
@@ -61,10 +62,7 @@ export async function startRemoteRun(asked: RunRequest): Promise<Run> {
   const { options, hooks, signal } = request;
   const open = attemptOf(request);
   const counters = newCounters();
-  const backend = openBackend({
-    workers: options.write.workers > 0 ? options.write.workers : Math.max(2, availableParallelism()),
-  });
-  backend.setRate(options.write.rateBytesPerSecond);
+  const backend = backendFor(options);
   const attempt: Attempt = {
     request,
     network: request.network ?? DEFAULT_NETWORK,
@@ -84,14 +82,21 @@ export async function startRemoteRun(asked: RunRequest): Promise<Run> {
   return { placement: first.placement, summary: runToEnd(attempt, first, open, signal) };
 }
 
+function backendFor({ write }: RunOptions): Backend {
+  const backend = openBackend({ workers: write.workers > 0 ? write.workers : Math.max(2, availableParallelism()) });
+  backend.setRate(write.rateBytesPerSecond);
+  return backend;
+}
+
 async function runToEnd(
-  attempt: Attempt,
+  began: Attempt,
   first: OpenAttempt,
   open: (attempt: Attempt) => Promise<OpenAttempt>,
   signal: AbortSignal,
 ): Promise<RunSummary> {
-  const { request, counters, backend, startedMs } = attempt;
+  const { request, counters, startedMs } = began;
   const { options, hooks } = request;
+  let attempt = began;
   let current: OpenAttempt | undefined = first;
   let lost: RunError | undefined;
   try {
@@ -119,9 +124,12 @@ async function runToEnd(
       const what = summary === undefined ? lost!.message : `${counters.failed + counters.vanished} failed`;
       if (!(await waitForNext(what, tries, options, hooks, signal))) return end();
       beginAgain(counters);
+      // A backend whose streams have ended takes no further content: each session has its own.
+      await attempt.backend.shutdown();
+      attempt = { ...attempt, backend: backendFor(options) };
     }
   } finally {
-    await backend.shutdown();
+    await attempt.backend.shutdown();
   }
 }
 
