@@ -27,6 +27,8 @@
 #define FSY_SHARD_ATTRS (256u << 10)
 #define FSY_SIZE_MAX (1ull << 53)
 #define FSY_TAR_BLOCK 512u
+#define FSY_REGISTER_MS 5000u
+#define FSY_LINGER_MS 5000 /* a sender's wait for the peer's end after BYE */
 
 _Static_assert(FSY_SHARD_GOAL + FSY_SHARD_FILE + FSY_SHARD_ATTRS + 8 * FSY_TAR_BLOCK + FSY_RECORD_BYTES < FSY_SHARD_MAX,
                "what is added to a shard short of its goal fits");
@@ -120,6 +122,7 @@ struct fsy_wire {
   pthread_mutex_t lock;
   pthread_cond_t registered; /* a RECEIVE came; also told to look at ends */
   fsy_stream *stream[FSY_MAX_STREAMS];
+  uint32_t register_ms;  /* how long an answer waits for its RECEIVE */
   uint32_t senders, receivers; /* running */
   bool had_sender, had_receiver;
   fsy_queue sends;
@@ -144,6 +147,7 @@ typedef struct fsy_incoming {
   enum { FSY_IN_NOTHING, FSY_IN_FILE, FSY_IN_RANGE, FSY_IN_AGAIN /* END said that FILE follows once more */ } state;
   fsy_expectation *of; /* held */
   uint32_t item;
+  bool repeated;       /* a source reads a file twice, not for ever */
   fsy_task task;
   fsy_job job;
   fsy_received received;

@@ -14,8 +14,6 @@
 
 #include <stdlib.h>
 
-#define REGISTER_SECONDS 5
-
 /* ---- expectations -------------------------------------------------------------------------------------------------- */
 
 static bool has_rows(const fsy_sqe *q) { return q->flags != FSY_WIRE_RANGE; }
@@ -131,7 +129,12 @@ static fsy_expectation *hold(fsy_stream *s, uint32_t need, int *status) {
   fsy_wire *wire = s->ring->wire;
   struct timespec until;
   clock_gettime(CLOCK_MONOTONIC, &until);
-  until.tv_sec += REGISTER_SECONDS;
+  until.tv_sec += wire->register_ms / 1000;
+  until.tv_nsec += (long)(wire->register_ms % 1000) * 1000000;
+  if (until.tv_nsec >= 1000000000) {
+    until.tv_sec++;
+    until.tv_nsec -= 1000000000;
+  }
   fsy_expectation *e;
   *status = 0;
   pthread_mutex_lock(&wire->lock);
@@ -331,7 +334,6 @@ static int on_shard(fsy_stream *s, const fsy_frame *frame) {
   fsy_task_open(&task, s->ring, s->worker, &e->sqe);
   task.sqe.fd0 = FSY_NO_FD;
   int broken = fsy_job_open(&job, &task);
-  atomic_store_explicit(&s->worker->writes_in, e->sqe.fd1, memory_order_relaxed);
   const place *places = (const place *)(const void *)s->places.at;
   uint32_t good = 0;
   double bytes = 0;
@@ -422,11 +424,11 @@ static int on_file(fsy_stream *s, const fsy_frame *frame) {
     }
     in->of = e;
     in->item = frame->item;
+    in->repeated = false;
     in->result = &e->results[frame->item];
     in->exists = e->rows[frame->item] & FSY_ROW_EXISTS;
     fsy_task_open(&in->task, s->ring, s->worker, &e->sqe);
     in->task.sqe.fd0 = FSY_NO_FD;
-    atomic_store_explicit(&s->worker->writes_in, e->sqe.fd1, memory_order_relaxed);
     in->result->status = fsy_job_open(&in->job, &in->task);
   }
   in->state = FSY_IN_FILE;
@@ -583,7 +585,7 @@ static int on_end(fsy_stream *s, const fsy_frame *frame) {
     return fsy_stream_fail(s, -EPROTO, FSY_REASON_ORDER);
   if (record.bytes != in->bytes) return fsy_stream_fail(s, -EPROTO, FSY_REASON_RECORD);
   if (record.flags & FSY_RECORD_AGAIN) {
-    if (in->state != FSY_IN_FILE || !is_file(in)) return fsy_stream_fail(s, -EPROTO, FSY_REASON_ORDER);
+    if (in->state != FSY_IN_FILE || !is_file(in) || in->repeated) return fsy_stream_fail(s, -EPROTO, FSY_REASON_ORDER);
     if (in->is_open && ftruncate(in->to.fd, 0) < 0) {
       (void)fsy_fail(in->result, -errno, FSY_STAGE_WRITE);
       give_up(in);
@@ -591,6 +593,7 @@ static int on_end(fsy_stream *s, const fsy_frame *frame) {
     if (in->is_open) in->to.basis = 0;
     if (!in->result->status) in->result->bytes = 0;
     in->fd = FSY_NO_FD;
+    in->repeated = true;
     in->state = FSY_IN_AGAIN;
     return 0;
   }
@@ -637,8 +640,7 @@ static int one_frame(fsy_stream *s) {
 
 int fsy_receive_main(fsy_stream *s) {
   int status;
-  while ((status = one_frame(s)) == 0) s->worker->writes_in = s->in.of ? s->in.of->sqe.fd1 : FSY_NO_FD;
-  s->worker->writes_in = FSY_NO_FD;
+  while ((status = one_frame(s)) == 0) continue;
   if (s->in.state != FSY_IN_NOTHING) { /* this item can no longer come */
     if (!s->in.result->status) (void)fsy_fail(s->in.result, status == -ECANCELED ? status : -EPIPE, FSY_STAGE_READ);
     incoming_close(s);

@@ -24,6 +24,7 @@
 fsy_wire *fsy_wire_new(void) {
   fsy_wire *wire = calloc(1, sizeof(*wire));
   if (!wire) return NULL;
+  wire->register_ms = FSY_REGISTER_MS;
   pthread_mutex_init(&wire->lock, NULL);
   pthread_condattr_t attr;
   pthread_condattr_init(&attr);
@@ -92,7 +93,7 @@ static int wait_for(fsy_stream *s, short events, bool bound) {
     }
     if (!p[0].revents) continue;
     /* a receiver says nothing: that it closed its side means that nobody reads any more */
-    if (s->sending && (p[0].revents & (POLLRDHUP | POLLHUP | POLLERR)) && !(p[0].revents & POLLOUT))
+    if (s->sending && (events & POLLOUT) && (p[0].revents & (POLLRDHUP | POLLHUP | POLLERR)) && !(p[0].revents & POLLOUT))
       return fsy_stream_fail(s, -EPIPE, FSY_REASON_CLOSED);
     return 0;
   }
@@ -275,6 +276,16 @@ static void refuse_sends(fsy_ring *ring, int status) {
   while (q->head != q->tail) fsy_send_refuse(ring, &q->slot[q->head++ & (FSY_QUEUE_SIZE - 1)], status);
 }
 
+/* After BYE: until the peer, having read everything, closes. Whoever then resets the connection harms nothing. */
+static void linger(fsy_stream *s) {
+  uint8_t byte;
+  if (shutdown(s->fd, SHUT_WR) < 0) return;
+  if (s->idle_ms <= 0 || s->idle_ms > FSY_LINGER_MS) s->idle_ms = FSY_LINGER_MS;
+  while (recv(s->fd, &byte, 1, MSG_DONTWAIT) < 0 && (errno == EAGAIN || errno == EINTR))
+    if (wait_for(s, POLLIN, true)) break;
+  s->reason = FSY_REASON_NONE;
+}
+
 /* ---- threads ----------------------------------------------------------------------------------------------------------- */
 
 static void finish(fsy_stream *s, int status) {
@@ -299,9 +310,9 @@ static void finish(fsy_stream *s, int status) {
 static void *stream_main(void *argument) {
   fsy_stream *s = argument;
   int status = s->sending ? fsy_send_main(s) : fsy_receive_main(s);
-  /* Not only close: another descriptor of the socket may be open in this process. After BYE the peer reads on, so its
-   * end of the connection stays; in all other cases it shall notice. */
-  (void)shutdown(s->fd, s->sending && status == 0 ? SHUT_WR : SHUT_RDWR);
+  if (s->sending && status == 0) linger(s);
+  /* not only close: another descriptor of the socket may be open in this process, and the peer shall notice */
+  (void)shutdown(s->fd, SHUT_RDWR);
   finish(s, status);
   fsy_pay_wake(s->ring);
   return NULL;

@@ -66,7 +66,9 @@ static inline void submit(client *c) {
 static inline fsy_cqe next_cqe(client *c) {
   while (fsy_reap(c->ring) == 0) {
     struct pollfd p = {fsy_wake_fd(c->ring), POLLIN, 0};
-    if (poll(&p, 1, 20000) <= 0) {
+    int ready = poll(&p, 1, 20000);
+    if (ready < 0 && errno == EINTR) continue; /* a fuzzer's timer */
+    if (ready <= 0) {
       fprintf(stderr, "no wake-up\n");
       abort();
     }

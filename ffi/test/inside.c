@@ -1,5 +1,5 @@
 /* What the tests need from inside the ring. */
-#include "../internal.h"
+#include "../wire.h"
 
 #include <stdlib.h>
 
@@ -18,3 +18,6 @@ void test_forget_tmpfile(fsy_ring *ring, int dir) {
   (void)fstat(dir, &st);
   atomic_fetch_or(&fsy_pair_of(ring, UINT32_MAX, fsy_dev_of(st.st_dev))->refused, FSY_PAIR_NO_TMPFILE);
 }
+
+void test_register_ms(fsy_ring *ring, uint32_t ms);
+void test_register_ms(fsy_ring *ring, uint32_t ms) { ring->wire->register_ms = ms; }

@@ -217,6 +217,8 @@ export function summaryFields(summary: RunSummary): Json {
     exit_code: summary.exitCode,
     exit_reason: summary.exitReason,
     message: summary.message,
+    job: summary.job?.id,
+    job_daemon: summary.job?.daemon,
     dry_run: summary.dryRun,
     ...counters,
     duration_ms: Math.round(summary.durationMs),
@@ -232,5 +234,17 @@ export function summaryFields(summary: RunSummary): Json {
     unmatched_patterns: summary.unmatchedPatterns,
     backend: summary.backend,
     workers: summary.workers,
+    network: networkFields(summary),
+  };
+}
+
+function networkFields({ network }: RunSummary): Json | undefined {
+  if (network === undefined) return undefined;
+  const { carrier, streams, bytes, firstContentMs } = network;
+  return {
+    carrier,
+    streams,
+    bytes,
+    ...(firstContentMs === undefined ? {} : { first_content_ms: Math.round(firstContentMs * 1000) / 1000 }),
   };
 }

@@ -21,3 +21,12 @@ export const ExitCode = {
   connectTimeout: 35,
 } as const;
 export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];
+
+/** A number that a peer says is an exit code. */
+export function isExitCode(value: number): value is ExitCode {
+  return (Object.values(ExitCode) as number[]).includes(value);
+}
+/** Of a refusal: whatever the peer says, it is no success. */
+export function failureExitCode(value: number): ExitCode {
+  return isExitCode(value) && value !== ExitCode.ok ? value : ExitCode.protocol;
+}

@@ -78,10 +78,12 @@ export interface ServedEnd {
   readonly bytes: number;
 }
 
-/** Nobody is left to be told. */
 class CallerLost extends SessionLost {
+  /** Nobody is left to be told. */
+  readonly isGone: boolean;
   constructor(failure: StreamFailure) {
     super(failure, "the caller");
+    this.isGone = failure.kind === "broken";
   }
 }
 
@@ -115,9 +117,8 @@ export class ServedSession {
   readonly startedMs = performance.now();
   /** The caller may leave; the run goes on. */
   private isDetached = false;
-  /** Streams of a source that the caller has not said it is ready for. */
+  /** Streams of a source that the caller has not yet said it is ready for, by Carrier. */
   parked: DataSocket[] = [];
-  isReady = false;
 
   /** As the log and `--detach` name it. */
   get name(): string {
@@ -171,7 +172,8 @@ export class ServedSession {
           clearTimeout(timer);
           this.stream.hold();
           resolve({ hello, open: body.value });
-        } else reject(new ProtocolViolation(`${body.case ?? "nothing"} before the session was open`));
+        } else if (body.case !== undefined)
+          reject(new ProtocolViolation(`${body.case} out of turn: the session is not open`));
       });
     });
   }
@@ -248,7 +250,7 @@ export class ServedSession {
     const { carriers } = this;
     if (carriers === undefined || carriers.inStream || this.stopping.signal.aborted) return false;
     // A caller that receives has to be ready first: what came early would be read by its handshake.
-    if (this.isReady || this.isReceiver) carriers.add(socket);
+    if (this.isReceiver) carriers.add(socket);
     else this.parked.push(socket);
     return true;
   }
@@ -258,8 +260,11 @@ export class ServedSession {
     switch (body.case) {
       case "carrier":
         if (body.value.inStream) this.carriers!.useControlPlane();
-        this.isReady = true;
-        for (const socket of this.parked.splice(0)) this.carriers!.add(socket);
+        // Beside the control plane no stream is used: one that did open is none that the caller waits for.
+        for (const socket of this.parked.splice(0)) {
+          if (body.value.inStream) socket.release();
+          else this.carriers!.add(socket);
+        }
         return true;
       case "streamRequest": {
         const room = Math.max(0, this.maxStreams - this.granted);
@@ -318,14 +323,21 @@ export class ServedSession {
     });
     const onStop = (): void => stop();
     this.stopping.signal.addEventListener("abort", onStop, { once: true });
+    const stopped = Promise.withResolvers<never>();
     const onHost = (): void => {
       this.stopping.abort();
-      this.stream.fail("broken", "the daemon was stopped");
+      stopped.reject(
+        new RunError(
+          ExitCode.stream,
+          "daemon_stopped",
+          "the daemon was stopped during the run; what is there is whole, and the next run goes on from here",
+        ),
+      );
     };
     this.host.signal.addEventListener("abort", onHost, { once: true });
     if (this.host.signal.aborted) onHost();
     try {
-      await Promise.race([done, lost]);
+      await Promise.race([done, lost, stopped.promise]);
     } finally {
       this.stopping.signal.removeEventListener("abort", onStop);
       this.host.signal.removeEventListener("abort", onHost);
@@ -353,7 +365,7 @@ export class ServedSession {
           : error instanceof Error && error.name === "FilterError"
             ? new RunError(ExitCode.usage, "filter", error.message)
             : new RunError(ExitCode.stream, "internal_error", "the daemon failed; its log says more");
-    if (!(error instanceof CallerLost)) {
+    if (!(error instanceof CallerLost && error.isGone)) {
       const { exitCode, reason, message } = known;
       this.stream.send(say({ case: "refusal", value: { exitCode, reason, message } }));
     }

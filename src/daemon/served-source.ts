@@ -49,7 +49,7 @@ export async function openServedSource(
   const sources: ModuleSource[] = [];
   for (const { path } of places) {
     const source = await openModuleSource(backend, moduleRoot, path);
-    if (source.root.entry === undefined) session.handles.push(source.root.handle);
+    session.handles.push(source.root.handle);
     sources.push(source);
   }
   const roots = sources.map(({ root }) => root);
@@ -96,7 +96,7 @@ export async function serveSource(
     await session.carriers!.end(!session.isStopped);
     session.stream.finish();
   } finally {
-    runner.dispose();
+    await runner.dispose();
   }
   return session.endOf(session.isStopped ? "interrupted" : "ok");
 }

@@ -158,7 +158,7 @@ export async function serveTarget(
     await side.tidy();
   } finally {
     face.close();
-    side.runner.dispose();
+    await side.runner.dispose();
   }
   await session.carriers!.end(!session.isStopped);
   return tellSummary(session, side);
@@ -169,6 +169,7 @@ export function tellSummary(session: ServedSession, side: TargetSide): ServedEnd
   const summary = summarize(side.state, {
     backend: session.backend!,
     durationMs: performance.now() - session.startedMs,
+    network: session.carriers!.summary(side.runner.firstContentMs),
     aborted: session.isStopped,
   });
   session.stream.send(say({ case: "summary", value: encodeSummary(summary) }));

@@ -270,6 +270,11 @@ export interface Backend {
   bytesDone(): number;
   /** Everything outstanding answers -ECANCELED soon. */
   cancel(): void;
+  /**
+   * Cancels, streams too, and resolves when nothing uses a descriptor or a batch any more, nor what callers sent on
+   * hearing that (their cleaning up). What is sent afterwards runs again.
+   */
+  quiet(): Promise<void>;
 
   walk(parent: DirHandle, name: Uint8Array, options: WalkOptions): Promise<EntryBatch>;
   stat(

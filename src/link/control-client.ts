@@ -6,11 +6,13 @@ import { ExitCode } from "../core/exit-codes.ts";
 import { LIMITS } from "../core/limits.ts";
 import { RunError } from "../core/run-error.ts";
 import {
+  type SessionMessage,
   SessionRequestSchema,
   type SessionResponse,
   SessionResponseSchema,
   TransferService,
 } from "../wire/gen/fastsync/v1/session_pb.ts";
+import { ProtocolViolation } from "../wire/protocol-violation.ts";
 import { ControlStream } from "./control-stream.ts";
 import { GrpcCall } from "./grpc-call.ts";
 
@@ -33,7 +35,8 @@ export async function openControl(address: DaemonAddress, signal: AbortSignal): 
   const stream = new ControlStream();
   const call = new GrpcCall({
     socket,
-    authority: printableAddress(address),
+    // A zone means something on this machine only (RFC 6874, section 4).
+    authority: printableAddress({ ...address, host: address.host.replace(/%.*$/, "") }),
     path: `/${TransferService.typeName}/${TransferService.method.session.name}`,
     messageBytes: LIMITS.messageBytes,
   });
@@ -49,16 +52,50 @@ export async function openControl(address: DaemonAddress, signal: AbortSignal): 
 
 async function write(stream: ControlStream, call: GrpcCall): Promise<void> {
   try {
-    for await (const messages of stream.outbox)
-      await call.send(toBinary(SessionRequestSchema, create(SessionRequestSchema, { messages })));
+    for await (const messages of stream.outbox) await call.send(encodeRequest(messages));
     call.end();
   } catch (error) {
     stream.fail("broken", error instanceof Error ? error.message : String(error));
   }
 }
 
+/**
+ * Content is not copied on its way: a request that is one payload is the payload behind the tags and lengths of the
+ * three messages around it, which are concatenated by their encoding.
+ */
+function encodeRequest(messages: SessionMessage[]): Uint8Array[] {
+  const body = messages.length === 1 ? messages[0]!.body : undefined;
+  if (body?.case !== "payload" || body.value.end || body.value.data.length === 0)
+    return [toBinary(SessionRequestSchema, create(SessionRequestSchema, { messages }))];
+  const { data } = body.value;
+  const inner = [PAYLOAD_DATA_TAG, ...varint(data.length)];
+  const middle = [MESSAGE_PAYLOAD_TAG, ...varint(inner.length + data.length), ...inner];
+  return [Uint8Array.from([REQUEST_MESSAGES_TAG, ...varint(middle.length + data.length), ...middle]), data];
+}
+
+/** Field number and wire type (2: length-delimited) of SessionRequest.messages, SessionMessage.payload, Payload.data. */
+const REQUEST_MESSAGES_TAG = (1 << 3) | 2;
+const MESSAGE_PAYLOAD_TAG = (7 << 3) | 2;
+const PAYLOAD_DATA_TAG = (1 << 3) | 2;
+
+function varint(value: number): number[] {
+  const bytes: number[] = [];
+  let rest = value;
+  for (; rest > 0x7f; rest >>>= 7) bytes.push((rest & 0x7f) | 0x80);
+  bytes.push(rest);
+  return bytes;
+}
+
+function decoded(message: Uint8Array): SessionResponse {
+  try {
+    return fromBinary(SessionResponseSchema, message);
+  } catch {
+    throw new ProtocolViolation("bytes that are no message");
+  }
+}
+
 async function* answers(call: GrpcCall): AsyncGenerator<SessionResponse> {
-  for await (const message of call.messages()) yield fromBinary(SessionResponseSchema, message);
+  for await (const message of call.messages()) yield decoded(message);
 }
 
 function connectSocket(address: DaemonAddress, timeoutMs: number, signal: AbortSignal) {

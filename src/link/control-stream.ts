@@ -7,6 +7,7 @@ import { create } from "@bufbuild/protobuf";
 import { LIMITS } from "../core/limits.ts";
 import type { SessionMessage } from "../wire/gen/fastsync/v1/session_pb.ts";
 import { SessionMessageSchema } from "../wire/gen/fastsync/v1/session_pb.ts";
+import { ProtocolViolation } from "../wire/protocol-violation.ts";
 import { Outbox } from "./outbox.ts";
 
 export interface StreamFailure {
@@ -16,6 +17,18 @@ export interface StreamFailure {
 
 interface Incoming {
   readonly messages: SessionMessage[];
+}
+
+/** Codes of gRPC for what cannot be decoded, or is too long to be. */
+const INVALID_ARGUMENT = 3;
+const RESOURCE_EXHAUSTED = 8;
+const INTERNAL = 13;
+
+/** What arrived is no message of the protocol, as opposed to a connection that broke. */
+function isMalformed(error: unknown): boolean {
+  if (error instanceof ProtocolViolation) return true;
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  return code === INVALID_ARGUMENT || code === RESOURCE_EXHAUSTED || code === INTERNAL;
 }
 
 export class ControlStream {
@@ -50,7 +63,7 @@ export class ControlStream {
       }
       this.fail("broken", "the other side closed the connection");
     } catch (error) {
-      this.fail("broken", error instanceof Error ? error.message : String(error));
+      this.fail(isMalformed(error) ? "misbehaved" : "broken", error instanceof Error ? error.message : String(error));
     }
   }
 
@@ -105,17 +118,18 @@ export class ControlStream {
     }, everyMs);
   }
 
+  /** Nothing more is heard. Whom the connection still reaches may be told why: `finish` follows. */
   fail(kind: StreamFailure["kind"], message: string): void {
     if (this.isOver || (this.isComplete && kind === "broken")) return;
     this.failure = { kind, message };
     this.over();
-    this.outbox.drop();
+    if (kind === "broken") this.outbox.drop();
+    else this.outbox.discard();
   }
 
   /** All was said: what waits is written, then this side closes. */
   finish(): void {
-    if (this.isOver) return;
-    this.over();
+    if (!this.isOver) this.over();
     this.outbox.end();
   }
 

@@ -22,7 +22,7 @@ export interface DataGrant {
   readonly firstIndex: number;
 }
 
-/** All of them, or none: then `reason` says why, and content has to go another way. */
+/** As many as opened; when none did `reason` says why, and content has to go another way. */
 export type DialResult =
   | { readonly kind: "open"; readonly sockets: readonly DataSocket[] }
   | { readonly kind: "unreachable"; readonly reason: string };
@@ -37,8 +37,7 @@ export async function dialStreams(grant: DataGrant, timeoutMs: number): Promise<
     if (result.status === "fulfilled") sockets.push(result.value);
     else reason ??= result.reason instanceof Error ? result.reason.message : String(result.reason);
   }
-  if (reason === undefined) return { kind: "open", sockets };
-  for (const socket of sockets) socket.release();
+  if (reason === undefined || sockets.length > 0) return { kind: "open", sockets };
   return { kind: "unreachable", reason };
 }
 

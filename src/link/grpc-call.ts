@@ -10,6 +10,7 @@ import {
   type IncomingHttpHeaders,
 } from "node:http2";
 import type { Socket } from "node:net";
+import { ProtocolViolation } from "../wire/protocol-violation.ts";
 import { HTTP2_SETTINGS, HTTP2_WINDOW_BYTES } from "./http2-settings.ts";
 
 const PREFIX_BYTES = 5;
@@ -49,18 +50,26 @@ export class GrpcCall {
     });
   }
 
-  /** Resolves when there is room for the next. */
-  async send(message: Uint8Array): Promise<void> {
-    const frame = new Uint8Array(PREFIX_BYTES + message.length);
-    new DataView(frame.buffer).setUint32(1, message.length);
-    frame.set(message, PREFIX_BYTES);
-    if (this.stream.destroyed || this.stream.write(frame)) return;
+  /** One message in pieces that follow each other. Resolves when there is room for the next. */
+  async send(pieces: readonly Uint8Array[]): Promise<void> {
+    const prefix = new Uint8Array(PREFIX_BYTES);
+    new DataView(prefix.buffer).setUint32(
+      1,
+      pieces.reduce((bytes, piece) => bytes + piece.length, 0),
+    );
+    this.stream.cork();
+    let hasRoom = this.stream.write(prefix);
+    for (const piece of pieces) hasRoom = this.stream.write(piece);
+    this.stream.uncork();
+    if (hasRoom || this.stream.destroyed) return;
     await new Promise<void>((resolve) => {
       const go = (): void => {
-        this.stream.off("drain", go).off("close", go);
+        this.stream.off("drain", go);
+        this.stream.off("close", go);
         resolve();
       };
-      this.stream.on("drain", go).on("close", go);
+      this.stream.on("drain", go);
+      this.stream.on("close", go);
     });
   }
 
@@ -127,8 +136,8 @@ class MessageReader {
     while (this.have >= PREFIX_BYTES) {
       const prefix = this.peek(PREFIX_BYTES);
       const length = new DataView(prefix.buffer, prefix.byteOffset, PREFIX_BYTES).getUint32(1);
-      if (prefix[0] !== 0) throw new Error("a compressed message, which was not agreed on");
-      if (length > this.most) throw new Error(`a message of ${length} bytes`);
+      if (prefix[0] !== 0) throw new ProtocolViolation("a compressed message, which was not agreed on");
+      if (length > this.most) throw new ProtocolViolation(`a message of ${length} bytes`);
       if (this.have < PREFIX_BYTES + length) return;
       yield this.take(PREFIX_BYTES + length).subarray(PREFIX_BYTES);
     }

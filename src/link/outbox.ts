@@ -55,10 +55,16 @@ export class Outbox implements AsyncIterable<SessionMessage[]> {
   /** What waits is not written: the other side is gone. */
   drop(): void {
     this.isDropped = true;
+    this.discard();
+    this.end();
+  }
+
+  /** What waits is not written, but a last word may follow. */
+  discard(): void {
     this.queue = [];
     this.weights = [];
     this.from = 0;
-    this.end();
+    this.waiting = 0;
     this.settleDrained();
   }
 
@@ -80,8 +86,15 @@ export class Outbox implements AsyncIterable<SessionMessage[]> {
   private take(): SessionMessage[] {
     let bytes = 0;
     let to = this.from;
-    while (to < this.queue.length && to - this.from < WRITE_MESSAGES && (bytes === 0 || bytes < WRITE_BYTES))
-      bytes += this.weights[to++]!;
+    const goesAlone = (at: number): boolean => this.queue[at]!.body.case === "payload";
+    do bytes += this.weights[to++]!;
+    while (
+      to < this.queue.length &&
+      to - this.from < WRITE_MESSAGES &&
+      bytes < WRITE_BYTES &&
+      !goesAlone(to) &&
+      !goesAlone(to - 1)
+    );
     const taken = this.queue.slice(this.from, to);
     if (to === this.queue.length) {
       this.queue = [];

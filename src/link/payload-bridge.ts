@@ -21,7 +21,8 @@ type Send = (message: SessionMessage, bytes: number) => void;
 export interface PayloadSender {
   /** The backend's end. */
   readonly socket: DataSocket;
-  onCredit(credit: PayloadCredit): void;
+  /** False: for more than is under way. */
+  onCredit(credit: PayloadCredit): boolean;
 }
 
 export async function sendPayload(send: Send): Promise<PayloadSender> {
@@ -33,7 +34,8 @@ export async function sendPayload(send: Send): Promise<PayloadSender> {
     socket: {
       data(socket: Bun.Socket, chunk: Uint8Array) {
         for (let from = 0; from < chunk.length; from += LIMITS.payloadBytes) {
-          const data = Uint8Array.prototype.slice.call(chunk, from, from + LIMITS.payloadBytes);
+          // Bun makes a buffer for each chunk: it is ours.
+          const data = chunk.subarray(from, from + LIMITS.payloadBytes);
           underWay += data.length;
           send(create(SessionMessageSchema, { body: { case: "payload", value: { data } } }), data.length);
         }
@@ -62,17 +64,19 @@ export async function sendPayload(send: Send): Promise<PayloadSender> {
       },
     },
     onCredit: ({ bytes }) => {
+      if (bytes > underWay) return false;
       underWay -= bytes;
-      if (!isPaused || underWay >= LIMITS.payloadWindowBytes / 2) return;
+      if (!isPaused || underWay >= LIMITS.payloadWindowBytes / 2) return true;
       isPaused = false;
       socket.resume();
+      return true;
     },
   };
 }
 
 export interface PayloadReceiver {
   readonly socket: DataSocket;
-  /** False: more than the window allows. */
+  /** False: more than a message holds or the window allows, or more after the end. */
   onPayload(payload: Payload): boolean;
 }
 
@@ -116,6 +120,7 @@ export async function receivePayload(send: Send): Promise<PayloadReceiver> {
       },
     },
     onPayload: ({ data, end }) => {
+      if (isEnding || data.length > LIMITS.payloadMostBytes || waiting.length > LIMITS.payloadPieces) return false;
       waitingBytes += data.length;
       if (waitingBytes > LIMITS.payloadWindowBytes + LIMITS.payloadBytes * 8) return false;
       if (data.length > 0) waiting.push(data);

@@ -5,20 +5,22 @@
 
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import type { RunHooks } from "../core/events.ts";
-import { ExitCode } from "../core/exit-codes.ts";
+import { ExitCode, failureExitCode } from "../core/exit-codes.ts";
 import { LIMITS } from "../core/limits.ts";
 import { RunError } from "../core/run-error.ts";
 import type { Backend } from "../fs/backend.ts";
 import { type DaemonAddress, openControl, printableAddress } from "../link/control-client.ts";
 import type { ControlStream } from "../link/control-stream.ts";
-import { dialStreams } from "../link/data-client.ts";
+import { SESSION_ID_BYTES, TOKEN_BYTES } from "../link/data-handshake.ts";
 import type { Accept, Hello, Open, SessionMessage } from "../wire/gen/fastsync/v1/session_pb.ts";
 import { OpenSchema } from "../wire/gen/fastsync/v1/session_pb.ts";
 import { ProtocolViolation } from "../wire/protocol-violation.ts";
 import type { NetworkOptions } from "./api.ts";
+import { type CallerRole, CallerStreams } from "./caller-streams.ts";
 import { Carriers } from "./carriers.ts";
 import { bootId } from "./facts.ts";
 import { greeting, isCompatible, versionsOf } from "./greeting.ts";
+import { PROTOCOL_VERSION } from "./messages.ts";
 import type { NetworkLink } from "./network-link.ts";
 import { SessionLost } from "./session-end.ts";
 import { say } from "./wire-messages.ts";
@@ -81,13 +83,15 @@ function answerOf(
           return;
         case "accept":
           if (hello === undefined) return refuse(ExitCode.protocol, "protocol", `${where} accepted without a greeting`);
+          if (!isUsable(body.value))
+            return refuse(ExitCode.protocol, "protocol", `${where} accepted in a way that cannot be used`);
           clearTimeout(timer);
           stream.hold();
           resolve({ hello, accept: body.value });
           return;
         case "refusal": {
           const { exitCode, reason, message } = body.value;
-          return refuse(exitCode as ExitCode, reason, `${where}: ${message}`);
+          return refuse(failureExitCode(exitCode), reason, `${where}: ${message}`);
         }
         default:
           refuse(ExitCode.protocol, "protocol", `${where} answered with ${body.case ?? "nothing"}`);
@@ -101,6 +105,22 @@ const OVER_SOON_MS = 300;
 
 /** What a daemon says last: as the target the summary, as the source that it is done. */
 const LAST_WORD = { send: "summary", receive: "closed" } as const;
+/** Tokens become connections, and the id goes into each of their greetings: both are what the protocol says they are. */
+function isUsable({ sessionId, protocol, dataPort, tokens }: Accept): boolean {
+  return (
+    sessionId.length === SESSION_ID_BYTES &&
+    protocol === PROTOCOL_VERSION &&
+    dataPort < 65_536 &&
+    tokens.length <= LIMITS.streamsGrantable &&
+    tokens.every((token) => token.length === TOKEN_BYTES)
+  );
+}
+
+/** How long this side waits: as the daemon does, within what makes sense. A daemon cannot switch the wait off. */
+function idleOf({ idleTimeoutMs }: Accept): number {
+  if (idleTimeoutMs === 0) return LIMITS.idleMs;
+  return Math.min(LIMITS.idleMostMs, Math.max(LIMITS.idleLeastMs, idleTimeoutMs));
+}
 
 /** A session that plays no role: it waits for the end, and passes on that it should stop. */
 export interface SteeredSession {
@@ -113,7 +133,7 @@ export function steerSession(session: OpenedSession, take: (message: SessionMess
   const { stream, accept, address } = session;
   const peer = printableAddress(address);
   const refusals: RunError[] = [];
-  stream.keepAlive(accept.idleTimeoutMs || LIMITS.idleMs, () => false);
+  stream.keepAlive(idleOf(accept), () => false);
   stream.onMessage((message) => {
     const refusal = refusalOf(message, peer);
     if (refusal !== undefined) {
@@ -135,7 +155,7 @@ export function steerSession(session: OpenedSession, take: (message: SessionMess
 function refusalOf({ body }: SessionMessage, peer: string): RunError | undefined {
   if (body.case !== "refusal") return undefined;
   const { exitCode, reason, message } = body.value;
-  return new RunError(exitCode as ExitCode, reason, `${peer}: ${message}`);
+  return new RunError(failureExitCode(exitCode), reason, `${peer}: ${message}`);
 }
 
 /** Waits for the run's end; throws RunError when the session ends before. `stop` is called when the run is interrupted. */
@@ -161,6 +181,10 @@ async function untilDone(
   if (signal.aborted) onAbort();
   try {
     await Promise.race([done, lost]);
+  } catch (error) {
+    // What the role makes of a message is the other side's fault as well.
+    if (!(error instanceof ProtocolViolation)) throw error;
+    throw new SessionLost({ kind: "misbehaved", message: error.message }, peer);
   } finally {
     clearTimeout(patience);
     signal.removeEventListener("abort", onAbort);
@@ -170,22 +194,19 @@ async function untilDone(
 /** A session whose role runs here. */
 export class CallerSession {
   readonly carriers: Carriers;
+  private readonly streams: CallerStreams;
   private readonly session: OpenedSession;
   private readonly hooks: RunHooks;
   private readonly direction: "send" | "receive";
   private readonly refusals: RunError[] = [];
 
-  constructor(
-    session: OpenedSession,
-    backend: Backend,
-    role: { readonly direction: "send" | "receive" },
-    hooks: RunHooks,
-  ) {
+  constructor(session: OpenedSession, backend: Backend, role: CallerRole, hooks: RunHooks) {
     this.session = session;
     this.hooks = hooks;
     this.direction = role.direction;
-    const idleMs = session.accept.idleTimeoutMs || LIMITS.idleMs;
+    const idleMs = idleOf(session.accept);
     this.carriers = new Carriers(backend, role.direction, session.stream, idleMs);
+    this.streams = new CallerStreams(session, this.carriers, role, hooks);
     let last = 0;
     session.stream.keepAlive(idleMs, () => {
       const bytes = this.carriers.bytes();
@@ -201,23 +222,13 @@ export class CallerSession {
 
   /** Opens the data streams, or falls back to the control plane and says so once. */
   async chooseCarrier(network: NetworkOptions): Promise<void> {
-    const { accept, stream, address } = this.session;
+    const { accept, stream } = this.session;
     const inStream = async (): Promise<string | undefined> => {
       if (network.inStream) return "--force-grpc";
       if (accept.dataPort === 0) return "the daemon has no data port";
-      const grant = {
-        host: address.host,
-        port: accept.dataPort,
-        sessionId: accept.sessionId,
-        tokens: network.streams > 0 ? accept.tokens.slice(0, network.streams) : accept.tokens,
-        firstIndex: 0,
-      };
-      const dialled = await dialStreams(grant, LIMITS.dataConnectMs);
-      if (dialled.kind === "unreachable" && (await this.isOverSoon())) return undefined;
-      if (dialled.kind === "unreachable")
-        return `the data port ${accept.dataPort} cannot be reached (${dialled.reason})`;
-      for (const socket of dialled.sockets) this.carriers.add(socket);
-      return undefined;
+      const reason = await this.streams.open(network.streams);
+      if (reason === undefined || (await this.isOverSoon())) return undefined;
+      return `the data port ${accept.dataPort} cannot be reached (${reason})`;
     };
     const reason = await inStream();
     stream.send(say({ case: "carrier", value: { inStream: reason !== undefined } }));
@@ -249,7 +260,7 @@ export class CallerSession {
       try {
         const { body } = message;
         if (body.case === LAST_WORD[this.direction]) stream.heardAll();
-        if (this.carriers.take(message) || others(message)) return;
+        if (this.carriers.take(message) || this.streams.take(message) || others(message)) return;
         const refusal = refusalOf(message, this.peer);
         if (refusal !== undefined) {
           this.refusals.push(refusal);
@@ -276,6 +287,7 @@ export class CallerSession {
   }
 
   async close(inOrder: boolean): Promise<void> {
+    this.streams.stop();
     await this.carriers.end(inOrder);
     this.session.stream.finish();
   }

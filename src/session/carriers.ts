@@ -1,5 +1,6 @@
 /** How the content of one session travels: its data streams, or the control plane, as seen by one side. */
 import { E } from "../core/errno.ts";
+import type { NetworkSummary } from "../core/events.ts";
 import type { Backend, StreamEnd, WireStream } from "../fs/backend.ts";
 import type { ControlStream } from "../link/control-stream.ts";
 import type { DataSocket } from "../link/data-client.ts";
@@ -56,6 +57,15 @@ export class Carriers {
     return bytes;
   }
 
+  summary(firstContentMs: number | undefined): NetworkSummary {
+    return {
+      carrier: this.inStream ? "in_stream" : "streams",
+      streams: this.inStream ? 0 : this.most,
+      bytes: this.bytes(),
+      firstContentMs,
+    };
+  }
+
   add(socket: DataSocket): void {
     if (this.isClosed) return socket.release();
     const wire = this.backend.openStream(socket.fd, this.direction, { idleMs: this.idleMs });
@@ -72,6 +82,8 @@ export class Carriers {
     this.endedBytes += end.bytes;
     open.socket.release();
     if (this.isEnding || end.status === 0) return;
+    // A stream that the caller gave up while it was being opened brought nothing, so that nothing is missing.
+    if (this.direction === "receive" && end.bytes === 0 && end.status !== -E.PROTO) return;
     const what = end.detail === "" ? `errno ${-end.status}` : end.detail;
     if (end.status === -E.PROTO) this.stream.fail("misbehaved", `on a data stream: ${what}`);
     else if (end.status === -E.TIMEDOUT) this.stream.fail("silent", `a data stream stood still: ${what}`);
@@ -107,7 +119,11 @@ export class Carriers {
         this.add(socket);
         const early = this.early ?? [];
         this.early = undefined;
-        for (const message of early) this.take(message);
+        try {
+          for (const message of early) this.take(message);
+        } catch (error) {
+          this.stream.fail("misbehaved", error instanceof Error ? error.message : String(error));
+        }
       },
       (error: unknown) => this.stream.fail("broken", error instanceof Error ? error.message : String(error)),
     );
@@ -119,8 +135,9 @@ export class Carriers {
     if (body.case !== "payload" && body.case !== "payloadCredit") return false;
     if (!this.inStream) throw new ProtocolViolation("content inside a control plane that does not carry it");
     if (this.early !== undefined) this.early.push(message);
-    else if (body.case === "payloadCredit") this.sender?.onCredit(body.value);
-    else if (this.receiver === undefined || !this.receiver.onPayload(body.value))
+    else if (body.case === "payloadCredit") {
+      if (this.sender?.onCredit(body.value) !== true) throw new ProtocolViolation("credit for what was never sent");
+    } else if (this.receiver === undefined || !this.receiver.onPayload(body.value))
       throw new ProtocolViolation("more content than the window allows");
     return true;
   }

@@ -15,7 +15,7 @@ const ROW_BYTES = 64;
 
 /** A link's end, fed with what arrived. */
 export interface NetworkLink<Out, In> extends LinkEnd<Out, In> {
-  /** Throws ProtocolViolation. */
+  /** Throws ProtocolViolation, also for what is not the other role's to say. */
   take(message: SessionMessage): void;
 }
 
@@ -39,6 +39,24 @@ class Inbox<In> {
   }
 }
 
+type Case = NonNullable<SessionMessage["body"]["case"]>;
+const SOURCE_SAYS: ReadonlySet<Case> = new Set(["manifest", "digests", "sourceFailure", "scanned", "closed"] as const);
+const TARGET_SAYS: ReadonlySet<Case> = new Set([
+  "need",
+  "settled",
+  "receipts",
+  "released",
+  "again",
+  "finished",
+] as const);
+
+/** A message that this version does not know has no case, and is ignored; one that it knows has its place. */
+function isFor(role: ReadonlySet<Case>, { body }: SessionMessage): boolean {
+  if (body.case === undefined) return false;
+  if (!role.has(body.case)) throw new ProtocolViolation(`${body.case} out of turn`);
+  return true;
+}
+
 const GREETING = { kind: "hello", protocolMin: PROTOCOL_VERSION, protocolMax: PROTOCOL_VERSION } as const;
 
 export function sourceEnd(
@@ -60,6 +78,7 @@ export function sourceEnd(
     },
     onMessage: (handler) => inbox.attach(handler, GREETING),
     take: (message) => {
+      if (!isFor(TARGET_SAYS, message)) return;
       for (const decoded of decodeTarget(message)) inbox.deliver(decoded);
     },
   };
@@ -86,23 +105,46 @@ export function targetEnd(
       uid: (id) => owners?.of("user", id) ?? id,
       gid: (id) => owners?.of("group", id) ?? id,
     },
-    memory: options.memory,
+    // What is open is bounded before there is memory for more of it.
+    memory: (bytes) => {
+      latestBytes = bytes;
+      if (openBytes + bytes > LIMITS.openBytes) throw new ProtocolViolation("more is offered than this side holds");
+      return options.memory(bytes);
+    },
   });
-  /** Offered and neither settled nor released yet: a peer that floods is cut off. */
-  const unsettled = new Set<number>();
+  let openBytes = 0;
+  let latestBytes = 0;
+  /** Bytes of each directory that was offered and not yet released. */
+  const open = new Map<number, number>();
+  /** Entries of those that are not settled either: a peer that floods is cut off. */
+  const unsettled = new Map<number, number>();
+  let unsettledEntries = 0;
   return {
     send: (message) => {
-      if (message.kind === "settled" || message.kind === "released") unsettled.delete(message.dir);
+      if (message.kind === "settled" || message.kind === "released") {
+        unsettledEntries -= unsettled.get(message.dir) ?? 0;
+        unsettled.delete(message.dir);
+      }
+      if (message.kind === "released") {
+        openBytes -= open.get(message.dir) ?? 0;
+        open.delete(message.dir);
+      }
       const encoded = encodeTarget(message);
       if (encoded !== undefined) stream.send(encoded);
     },
     onMessage: (handler) => inbox.attach(handler, GREETING),
     take: (message) => {
+      if (!isFor(SOURCE_SAYS, message)) return;
       const decoded = reader.read(message);
       if (decoded === undefined) return;
       if (decoded.kind === "directory") {
-        unsettled.add(decoded.id);
-        if (unsettled.size > LIMITS.offeredDirectories)
+        // An id that is open already is refused by the role, and its listing is never let go here.
+        const { id, listing } = decoded;
+        openBytes += latestBytes;
+        open.set(id, latestBytes);
+        unsettledEntries += listing.count;
+        unsettled.set(id, listing.count);
+        if (unsettled.size > LIMITS.offeredDirectories || unsettledEntries > LIMITS.openEntries)
           throw new ProtocolViolation("more directories than were asked for");
       }
       inbox.deliver(decoded);

@@ -4,11 +4,12 @@
  */
 import { create } from "@bufbuild/protobuf";
 import type { EntryBatch } from "../core/entry-batch.ts";
+import { LIMITS } from "../core/limits.ts";
 import type { AccountKind, Accounts } from "../fs/accounts.ts";
 import { type IdName, IdNameSchema } from "../wire/gen/fastsync/v1/session_pb.ts";
+import { ProtocolViolation } from "../wire/protocol-violation.ts";
 
-/** Numbers that a session remembers: a tree with more owners is told their numbers only. */
-const KNOWN_MOST = 65_536;
+const NAME_MOST = 255;
 
 class Teller {
   private readonly kind: AccountKind;
@@ -23,10 +24,12 @@ class Teller {
   newNames(ids: Uint32Array): IdName[] {
     const names: IdName[] = [];
     let last = -1;
-    for (const id of ids) {
+    // By index: an iterator costs more than all the rest, once for each entry of the tree.
+    for (let i = 0; i < ids.length; i++) {
+      const id = ids[i]!;
       if (id === last) continue;
       last = id;
-      if (this.told.has(id) || this.told.size >= KNOWN_MOST) continue;
+      if (this.told.has(id) || this.told.size >= LIMITS.ownerNames) continue;
       this.told.add(id);
       const name = this.accounts.nameOf(this.kind, id);
       if (name !== undefined) names.push(create(IdNameSchema, { id, name: Buffer.from(name, "latin1") }));
@@ -56,14 +59,19 @@ export class OwnerMap {
   private readonly accounts: Accounts;
   private readonly ids: Readonly<Record<AccountKind, Map<number, number>>> = { user: new Map(), group: new Map() };
 
+  private readonly heard: Record<AccountKind, number> = { user: 0, group: 0 };
+
   constructor(accounts: Accounts) {
     this.accounts = accounts;
   }
 
+  /** Throws ProtocolViolation: more names than are ever told, or one that is none. */
   learn(kind: AccountKind, names: readonly IdName[]): void {
     const ids = this.ids[kind];
+    this.heard[kind] += names.length;
+    if (this.heard[kind] > LIMITS.ownerNames) throw new ProtocolViolation(`${this.heard[kind]} names of ${kind}s`);
     for (const { id, name } of names) {
-      if (ids.size >= KNOWN_MOST) return;
+      if (name.length > NAME_MOST) throw new ProtocolViolation(`the name of a ${kind} of ${name.length} bytes`);
       const own = this.accounts.idOf(kind, Buffer.from(name).toString("latin1"));
       if (own !== undefined) ids.set(id, own);
     }

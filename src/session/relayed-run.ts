@@ -3,13 +3,12 @@
  * every message handed from one to the other as it is. What the target tells the face stays here.
  */
 import type { RunSummary } from "../core/events.ts";
-import { ExitCode } from "../core/exit-codes.ts";
 import { LIMITS } from "../core/limits.ts";
-import { RunError } from "../core/run-error.ts";
-import { decodeSourceFacts, decodeTargetFacts, encodeSourceFacts, encodeTargetFacts } from "../wire/facts.ts";
+import { decodeTargetFacts, encodeSourceFacts, encodeTargetFacts } from "../wire/facts.ts";
 import { Role, type SessionMessage } from "../wire/gen/fastsync/v1/session_pb.ts";
 import { encodeOptions } from "../wire/options.ts";
 import type { DaemonPlace } from "./api.ts";
+import { factsOf } from "./asked.ts";
 import { type OpenedSession, openSession, steerSession } from "./caller.ts";
 import { placementBetween } from "./delegated-run.ts";
 import type { TargetFacts } from "./facts.ts";
@@ -41,10 +40,10 @@ export async function openRelay(
   let from = await openSource(ANY_TARGET);
   let to: OpenedSession | undefined;
   try {
-    const facts = from.accept.sourceFacts;
-    if (facts === undefined)
-      throw new RunError(ExitCode.protocol, "protocol", "the source's daemon told nothing of it");
-    const peer = decodeSourceFacts(facts);
+    const peer = factsOf(
+      sources.map(({ path }) => path),
+      from.accept.sourceFacts,
+    );
     to = await openSession(
       target,
       {
@@ -85,11 +84,10 @@ export async function openRelay(
 async function relay(attempt: Attempt, from: OpenedSession, to: OpenedSession): Promise<RunSummary> {
   const { request, counters } = attempt;
   const told = new ToldSummary(to.stream, counters, request.hooks);
+  let saidLast = false;
   const source = steerSession(from, (message) => {
-    hand(message, to);
-    // Its last word: what follows is the end of its session.
-    if (message.body.case === "closed") from.stream.finish();
-    return true;
+    if (message.body.case === "closed") saidLast = true;
+    return hand(message, to);
   });
   const target = steerSession(to, (message) => told.take(message) || hand(message, from));
   for (const { stream } of [from, to]) stream.send(say({ case: "carrier", value: { inStream: true } }));
@@ -97,7 +95,10 @@ async function relay(attempt: Attempt, from: OpenedSession, to: OpenedSession): 
     await Promise.race([
       target.untilDone(told.summary, request.signal),
       // The source's session ends with its last word, before the summary: only its breaking counts.
-      source.untilDone(new Promise<never>(() => undefined), request.signal),
+      source.untilDone(new Promise<never>(() => undefined), request.signal).catch((error: unknown) => {
+        if (!saidLast) throw error;
+        return told.summary;
+      }),
     ]);
     return { ...(await told.summary), durationMs: Math.round(performance.now() - attempt.startedMs) };
   } finally {

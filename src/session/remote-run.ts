@@ -20,10 +20,12 @@ import { type Backend, WORKING_DIRECTORY } from "../fs/backend.ts";
 import { openBackend } from "../fs/open-backend.ts";
 import { Capability, hasCapability } from "../fs/privileges.ts";
 import { printableAddress } from "../link/control-client.ts";
-import { decodeSourceFacts, decodeTargetFacts, encodeSourceFacts, encodeTargetFacts } from "../wire/facts.ts";
+import { decodeTargetFacts, encodeSourceFacts, encodeTargetFacts } from "../wire/facts.ts";
 import { Role, type SessionMessage } from "../wire/gen/fastsync/v1/session_pb.ts";
 import { encodeOptions } from "../wire/options.ts";
+import { ProtocolViolation } from "../wire/protocol-violation.ts";
 import type { DaemonPlace, LocalPlace, NetworkOptions, Place, Placement, Run, RunRequest } from "./api.ts";
+import { factsOf } from "./asked.ts";
 import { askedOnce, beginAgain, mayPass, waitForNext } from "./attempts.ts";
 import { CallerSession, type OpenedSession, openSession } from "./caller.ts";
 import { openDelegated } from "./delegated-run.ts";
@@ -60,7 +62,7 @@ export interface OpenAttempt {
 export async function startRemoteRun(asked: RunRequest): Promise<Run> {
   const request = { ...asked, hooks: askedOnce(asked.hooks) };
   const { options, hooks, signal } = request;
-  const open = attemptOf(request);
+  const open = lawful(attemptOf(request));
   const counters = newCounters();
   const backend = backendFor(options);
   const attempt: Attempt = {
@@ -86,6 +88,15 @@ function backendFor({ write }: RunOptions): Backend {
   const backend = openBackend({ workers: write.workers > 0 ? write.workers : Math.max(2, availableParallelism()) });
   backend.setRate(write.rateBytesPerSecond);
   return backend;
+}
+
+/** What a daemon's acceptance says is decoded here and there: where it cannot be, the daemon broke the protocol. */
+function lawful(open: (attempt: Attempt) => Promise<OpenAttempt>): (attempt: Attempt) => Promise<OpenAttempt> {
+  return (attempt) =>
+    open(attempt).catch((error: unknown) => {
+      if (!(error instanceof ProtocolViolation)) throw error;
+      throw new RunError(ExitCode.protocol, "protocol", `the daemon broke the protocol: ${error.message}`);
+    });
 }
 
 async function runToEnd(
@@ -133,9 +144,13 @@ async function runToEnd(
   }
 }
 
+/** Of what a daemon tells: its own connection to another one, and its end, are no more lasting than ours to it. */
+const TRANSIENT: ReadonlySet<string> = new Set(["connection_lost", "timeout", "daemon_stopped"]);
+
 function isTransient(error: RunError): boolean {
   return (
     error instanceof SessionLost ||
+    TRANSIENT.has(error.reason) ||
     error.exitCode === ExitCode.socket ||
     error.exitCode === ExitCode.connectTimeout ||
     error.exitCode === ExitCode.starting
@@ -285,7 +300,7 @@ async function push(
 ): Promise<RunSummary> {
   const { request, backend, network, counters } = attempt;
   const { hooks, signal } = request;
-  const role = new CallerSession(session, backend, { direction: "send" }, hooks);
+  const role = new CallerSession(session, backend, { direction: "send", backlog: () => source.backlog }, hooks);
   const told = new ToldSummary(session.stream, counters, hooks);
   dispatch(role, (message) => told.take(message));
   source.start();
@@ -299,7 +314,7 @@ async function push(
     return { ...(await told.summary), durationMs: Math.round(performance.now() - attempt.startedMs) };
   } finally {
     await role.close(inOrder);
-    source.dispose();
+    await source.dispose();
   }
 }
 
@@ -323,9 +338,10 @@ async function openPull(attempt: Attempt, sources: readonly DaemonPlace[], targe
     signal,
   );
   try {
-    const facts = session.accept.sourceFacts;
-    if (facts === undefined) throw new RunError(ExitCode.protocol, "protocol", "the daemon told nothing of its source");
-    const peer = decodeSourceFacts(facts);
+    const peer = factsOf(
+      sources.map(({ path }) => path),
+      session.accept.sourceFacts,
+    );
     const decision = resolveTarget(peer.arguments, target.path);
     if (session.oneMachine) {
       const resolve = (path: Uint8Array) => backend.resolve(WORKING_DIRECTORY, path, { create: false, operator: true });
@@ -368,7 +384,12 @@ async function openPull(attempt: Attempt, sources: readonly DaemonPlace[], targe
         signal,
         link,
       });
-      const role = new CallerSession(session, backend, { direction: "receive" }, request.hooks);
+      const role = new CallerSession(
+        session,
+        backend,
+        { direction: "receive", backlog: () => side.runner.backlog },
+        request.hooks,
+      );
       role.dispatch(link, () => false);
       side.runner.start();
       void role.chooseCarrier(network);
@@ -387,12 +408,13 @@ async function openPull(attempt: Attempt, sources: readonly DaemonPlace[], targe
         clearInterval(landed);
         if (!inOrder) backend.cancel();
         await role.close(inOrder);
-        side.runner.dispose();
+        await side.runner.dispose();
       }
       return summarize(side.state, {
         backend,
         durationMs: performance.now() - attempt.startedMs,
         aborted: signal.aborted,
+        network: role.carriers.summary(side.runner.firstContentMs),
       });
     };
     return {

@@ -14,6 +14,7 @@ import type { LinkEnd } from "../link/loopback.ts";
 import { mergeListings } from "../scan/merge-listings.ts";
 import { type SelectionContext, selectRows } from "../scan/select-rows.ts";
 import { byOrigin, originsOf, type SourceDirectory } from "../scan/source-directory.ts";
+import { ProtocolViolation } from "../wire/protocol-violation.ts";
 import type { MergeFile, SourceMessage, TargetMessage } from "./messages.ts";
 import {
   NETWORK_WINDOW,
@@ -87,6 +88,7 @@ export class SourceRunner {
   private readonly open = new Set<SourceDirectory>();
   private working = 0;
   private finishing = false;
+  private isDone = false;
   private waitingSends: ContentEffect[] = [];
   private sending = 0;
   private resolveDone!: () => void;
@@ -107,7 +109,14 @@ export class SourceRunner {
   }
 
   start(): void {
-    this.link.onMessage((message) => this.feed({ kind: "message", message }));
+    this.link.onMessage((message) => {
+      try {
+        this.feed({ kind: "message", message });
+      } catch (error) {
+        // Messages are handed on from wherever they wait: what one of them breaks ends this run, and nothing else.
+        this.broken(error);
+      }
+    });
     this.feed({ kind: "start" });
   }
 
@@ -115,8 +124,12 @@ export class SourceRunner {
     this.feed({ kind: "stop" });
   }
 
-  /** Closes what an early end left open. */
-  dispose(): void {
+  /** Closes what an early end left open, as soon as nothing uses it any more; as `TargetRunner.dispose`. */
+  async dispose(): Promise<void> {
+    if (!this.isDone) {
+      this.feed({ kind: "stop" });
+      await this.context.backend.quiet();
+    }
     for (const directory of this.open) this.closeNow(directory);
     this.open.clear();
   }
@@ -140,7 +153,11 @@ export class SourceRunner {
           return;
         }
         const parts = byOrigin(effect.directory.handle, effect.rows);
-        this.feed({ kind: "answered", message: { kind: "content", need: effect.need, content: { parts } } });
+        this.feed({
+          kind: "answered",
+          need: effect.need,
+          message: { kind: "content", need: effect.need, content: { parts } },
+        });
         return;
       }
       case "digest":
@@ -180,26 +197,28 @@ export class SourceRunner {
         this.finishWhenIdle();
         return;
       case "protocol-error":
-        this.rejectDone(new Error(`protocol: ${effect.reason}`));
+        this.rejectDone(new ProtocolViolation(effect.reason));
         return;
     }
   }
 
+  private readonly broken = (error: unknown): void => {
+    this.rejectDone(error instanceof Error ? error : new Error(String(error)));
+  };
+
   private guard(work: Promise<void>): void {
     this.working++;
-    work.then(
-      () => {
-        this.working--;
-        this.finishWhenIdle();
-      },
-      (error: unknown) => this.rejectDone(error instanceof Error ? error : new Error(String(error))),
-    );
+    work.then(() => {
+      this.working--;
+      this.finishWhenIdle();
+    }, this.broken);
   }
 
   /** The last directories of a move are removed while the session already ends: "closed" is said after that. */
   private finishWhenIdle(): void {
     if (!this.finishing || this.working > 0) return;
     this.finishing = false;
+    this.isDone = true;
     this.link.send({ kind: "closed", sourcesRemoved: this.state.sourcesRemoved });
     this.resolveDone();
   }
@@ -446,6 +465,11 @@ export class SourceRunner {
     }
   }
 
+  /** Answers that are due. */
+  get backlog(): number {
+    return this.sending + this.waitingSends.length;
+  }
+
   private startSends(): void {
     let started = 0;
     while (this.sending < SENDS_UNDER_WAY && started < this.waitingSends.length) {
@@ -454,7 +478,7 @@ export class SourceRunner {
       this.guard(
         this.sendPayload(effect).then(() => {
           this.sending--;
-          this.feed({ kind: "answered" });
+          this.feed({ kind: "answered", need: effect.need });
           this.startSends();
         }),
       );
@@ -496,7 +520,7 @@ export class SourceRunner {
       results.release();
     }
     const digests = Array.from(effect.rows, (row) => byRow.get(row));
-    this.feed({ kind: "answered", message: { kind: "digests", need: effect.need, digests } });
+    this.feed({ kind: "answered", need: effect.need, message: { kind: "digests", need: effect.need, digests } });
   }
 
   private async remove(directory: SourceDirectory, rows: Uint32Array): Promise<void> {
@@ -555,7 +579,9 @@ export class SourceRunner {
   }
 
   private closeNow(directory: SourceDirectory): void {
-    this.context.backend.close(directory.handles.filter((handle) => handle >= 0));
-    this.context.backend.releaseBatch(directory.listing);
+    // The roots belong to whoever opened them.
+    const { backend, roots } = this.context;
+    backend.close(directory.handles.filter((handle) => handle >= 0 && roots.every((root) => root.handle !== handle)));
+    backend.releaseBatch(directory.listing);
   }
 }

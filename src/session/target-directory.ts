@@ -15,7 +15,7 @@ import type { NeedPurpose } from "./messages.ts";
 import { isSubdirectory } from "./source-role.ts";
 import { hasForeignNames, joinHardLinks } from "./target-links.ts";
 import { recordTargetFailure, reportRows } from "./target-results.ts";
-import { countSkipped, finishIfIdle } from "./target-role.ts";
+import { countSkipped, finishIfIdle, protocolError } from "./target-role.ts";
 import {
   BARE,
   type DirectoryMessage,
@@ -36,6 +36,12 @@ export function enterDirectory(
   effects: TargetEffect[],
 ): void {
   const { listing, parentRow } = message;
+  if (parent !== undefined && !takesChild(parent, parentRow))
+    return protocolError(
+      state,
+      effects,
+      `directory ${message.id} is at row ${parentRow}, which is none or was offered`,
+    );
   const name = parent === undefined ? new Uint8Array(0) : parent.source.name(parentRow).slice();
   let filter =
     parent === undefined ? state.rootFilter : parent.filter.isEmpty ? parent.filter : parent.filter.enter(name);
@@ -55,6 +61,7 @@ export function enterDirectory(
     difference: undefined,
     discarded: false,
     pending: 0,
+    offered: undefined,
     children: 0,
     settled: false,
     selfDifference: 0,
@@ -99,6 +106,16 @@ export function enterDirectory(
     default:
       discard(state, dir, effects);
   }
+}
+
+/** Each row that is a directory arrives as one, once. */
+function takesChild(parent: TargetDir, row: number): boolean {
+  const { source } = parent;
+  if (row < 0 || row >= source.count || !isSubdirectory(source, row)) return false;
+  parent.offered ??= new Uint8Array(source.count);
+  if (parent.offered[row] !== 0) return false;
+  parent.offered[row] = 1;
+  return true;
 }
 
 function countDirectory(state: TargetState, dir: TargetDir, message: DirectoryMessage): void {
@@ -305,7 +322,8 @@ function askForRows(state: TargetState, dir: TargetDir, effects: TargetEffect[])
     }
   }
   if (state.pass === 1) state.counters.unchanged += unchanged;
-  if (digests.length > 0) need(state, dir, Uint32Array.from(digests), "digest", "direct", effects);
+  for (let from = 0; from < digests.length; from += LIMITS.needRows)
+    need(state, dir, Uint32Array.from(digests.slice(from, from + LIMITS.needRows)), "digest", "direct", effects);
   transfer(state, dir, content, effects);
   repair(state, dir, repairs, effects);
 }

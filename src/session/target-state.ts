@@ -35,6 +35,8 @@ export interface TargetDir {
   discarded: boolean;
   /** Needs and effects that have not ended. */
   pending: number;
+  /** Rows that arrived as directories of their own, one byte each; undefined: none yet. */
+  offered: Uint8Array | undefined;
   /** Subdirectories that have not been released. */
   children: number;
   settled: boolean;
@@ -96,9 +98,13 @@ export interface TargetState {
   readonly planner: Planner;
   /** How content comes: through the source's open directories, or in frames that answer a need. */
   readonly payload: "handles" | "streams";
+  /** What may stand in the root's listing when it comes from another process: names (latin1), and whether directories. */
+  readonly asked: ReadonlyMap<string, boolean> | undefined;
   /** Device and inode numbers of source and target mean the same: both are on one machine. */
   readonly sharesInodes: boolean;
   pass: number;
+  /** The pass whose root was offered last. */
+  rootPass: number;
   readonly dirs: Map<DirId, TargetDir>;
   /** Directories that arrived before their parent was compared, by parent. */
   readonly waiting: Map<DirId, DirectoryMessage[]>;
@@ -203,6 +209,7 @@ export function targetState(options: {
   wantsReasons?: boolean;
   counters: Counters;
   payload?: TargetState["payload"];
+  asked?: TargetState["asked"];
   sharesInodes?: boolean;
 }): TargetState {
   return {
@@ -219,8 +226,10 @@ export function targetState(options: {
         : localLimits(options.options.write.methods),
     ),
     payload: options.payload ?? "handles",
+    asked: options.asked,
     sharesInodes: options.sharesInodes ?? true,
     pass: 1,
+    rootPass: 0,
     dirs: new Map(),
     waiting: new Map(),
     waitingIds: new Set(),

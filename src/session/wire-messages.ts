@@ -104,7 +104,7 @@ export interface SourceDecoding {
 export class SourceReader {
   private readonly decoding: SourceDecoding;
   private parts: Manifest[] = [];
-  private rows = 0;
+  private size = { rows: 0, bytes: 0 };
 
   constructor(decoding: SourceDecoding) {
     this.decoding = decoding;
@@ -138,11 +138,11 @@ export class SourceReader {
         return {
           kind: "scanned",
           complete: body.value.complete,
-          entries: Number(body.value.entries),
+          entries: countOf(body.value.entries),
           unmatchedPatterns: body.value.unmatchedPatterns,
         };
       case "closed":
-        return { kind: "closed", sourcesRemoved: Number(body.value.sourcesRemoved) };
+        return { kind: "closed", sourcesRemoved: countOf(body.value.sourcesRemoved) };
       default:
         return undefined;
     }
@@ -151,15 +151,17 @@ export class SourceReader {
   private readManifest(part: Manifest): SourceMessage | undefined {
     const first = this.parts[0] ?? part;
     if (part.dir !== first.dir) throw new ProtocolViolation("parts of two directories mixed");
-    checkPart(part, this.rows);
+    const bytes = checkPart(part, this.size);
     this.parts.push(part);
-    this.rows += part.rows;
+    this.size = { rows: this.size.rows + part.rows, bytes: this.size.bytes + bytes };
     if (part.more) return undefined;
     const { parts } = this;
     this.parts = [];
-    this.rows = 0;
+    this.size = { rows: 0, bytes: 0 };
     const { learn, policy, memory } = this.decoding;
     learn(first.users, first.groups);
+    if (first.mergeFiles.length > LIMITS.mergeFiles)
+      throw new ProtocolViolation(`${first.mergeFiles.length} filter files`);
     for (const { text, name } of first.mergeFiles)
       if (text.length > LIMITS.filterFileBytes || name.length > 255)
         throw new ProtocolViolation(`a filter file of ${text.length} bytes`);
@@ -175,6 +177,12 @@ export class SourceReader {
       skipped: knownReasons(first.skipped),
     };
   }
+}
+
+/** A count that a peer tells, as a number that can be added to others. */
+function countOf(count: bigint): number {
+  if (count > BigInt(Number.MAX_SAFE_INTEGER)) throw new ProtocolViolation(`a count of ${count}`);
+  return Number(count);
 }
 
 function knownReasons(skipped: Readonly<Record<string, number>>): SkipCounts {
@@ -232,6 +240,8 @@ export function decodeTarget({ body }: SessionMessage): TargetMessage[] {
     case "settled":
       return body.value.dirs.map((dir) => ({ kind: "settled", dir }));
     case "receipts":
+      if (body.value.rows.length > LIMITS.needRows)
+        throw new ProtocolViolation(`receipts of ${body.value.rows.length} rows`);
       return [{ kind: "receipts", dir: body.value.dir, rows: Uint32Array.from(body.value.rows) }];
     case "released":
       return body.value.dirs.map((dir) => ({ kind: "released", dir }));

@@ -7,13 +7,14 @@ import {
   type Failure,
   type FailureCode,
   type ItemsEvent,
+  type NetworkSummary,
   newCounters,
   type Phase,
   type RunEvent,
   type RunSummary,
   SKIP_REASONS,
 } from "../core/events.ts";
-import type { ExitCode } from "../core/exit-codes.ts";
+import { ExitCode, isExitCode } from "../core/exit-codes.ts";
 import {
   type Failure as FailureMessage,
   FailureSchema,
@@ -207,7 +208,17 @@ export function encodeSummary(summary: RunSummary): Summary {
     backend: summary.backend ?? "",
     workers: summary.workers ?? 0,
     dryRun: summary.dryRun,
+    ...(summary.network === undefined ? {} : { network: encodeNetwork(summary.network) }),
   });
+}
+
+function encodeNetwork({ carrier, streams, bytes, firstContentMs }: NetworkSummary) {
+  return {
+    inStream: carrier === "in_stream",
+    streams,
+    bytes: BigInt(bytes),
+    ...(firstContentMs === undefined ? {} : { firstContentMs }),
+  };
 }
 
 export function decodeSummary(message: Summary): RunSummary {
@@ -218,7 +229,7 @@ export function decodeSummary(message: Summary): RunSummary {
   const known = new Set<string>(SKIP_REASONS);
   const plan = table(message.plan);
   return {
-    exitCode: message.exitCode as ExitCode,
+    exitCode: isExitCode(message.exitCode) ? message.exitCode : ExitCode.protocol,
     exitReason: message.exitReason,
     message: message.message === "" ? undefined : message.message,
     counters,
@@ -247,5 +258,15 @@ export function decodeSummary(message: Summary): RunSummary {
     backend: message.backend === "native" || message.backend === "portable" ? message.backend : undefined,
     workers: message.workers === 0 ? undefined : message.workers,
     dryRun: message.dryRun,
+    ...(message.network === undefined
+      ? {}
+      : {
+          network: {
+            carrier: message.network.inStream ? "in_stream" : "streams",
+            streams: message.network.streams,
+            bytes: Number(message.network.bytes),
+            firstContentMs: message.network.firstContentMs,
+          },
+        }),
   };
 }

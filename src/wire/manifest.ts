@@ -21,6 +21,7 @@ import { ProtocolViolation } from "./protocol-violation.ts";
 const NAME_MOST = 255;
 /** PATH_MAX without its zero byte. */
 const LINK_MOST = 4095;
+const ERRNO_MOST = 4095;
 const SLASH = 0x2f;
 const DOT = 0x2e;
 const NO_BYTES = new Uint8Array(0);
@@ -48,15 +49,19 @@ function encodeRows(listing: EntryBatch, from: number, to: number, inodes: boole
   const u32 = (name: Parameters<EntryBatch["columnOf"]>[0]): Uint8Array =>
     packed(listing.columnOf(name).subarray(from, to));
   const nlinks = listing.columnOf("nlink").subarray(from, to);
-  const wantsInodes = inodes || nlinks.some((count, i) => count > 1 && listing.type(from + i) !== FileType.directory);
   const lengths = listing.columnOf("nameLength").subarray(from, to);
   const linkLengths = listing.columnOf("linkLength").subarray(from, to);
-  const hasLinks = linkLengths.some((length) => length > 0);
   const flags = listing.columnOf("flags").subarray(from, to);
+  let wantsInodes = inodes;
+  let hasLinks = false;
+  for (let i = 0; i < nlinks.length; i++) {
+    if (nlinks[i]! > 1 && listing.type(from + i) !== FileType.directory) wantsInodes = true;
+    if (linkLengths[i]! > 0) hasLinks = true;
+  }
   return create(ManifestSchema, {
     rows: to - from,
     names: packedTexts(listing, from, to, listing.columnOf("nameAt"), lengths),
-    nameLengths: packed(Uint16Array.from(lengths)),
+    nameLengths: packed(narrowed(lengths, Uint16Array)),
     modes: u32("mode"),
     sizes: packed(listing.doublesOf("size").subarray(from, to)),
     mtimeSeconds: packed(listing.doublesOf("mtimeSec").subarray(from, to)),
@@ -66,13 +71,19 @@ function encodeRows(listing: EntryBatch, from: number, to: number, inodes: boole
     rdevs: u32("rdev"),
     nlinks: packed(nlinks),
     devs: u32("dev"),
-    flags: packed(Uint8Array.from(flags)),
+    flags: packed(narrowed(flags, Uint8Array)),
     statuses: u32("status"),
     attributes: packedPairs(listing.columnOf("attrLow"), listing.columnOf("attrHigh"), from, to),
     inodes: wantsInodes ? packedPairs(listing.columnOf("inoLow"), listing.columnOf("inoHigh"), from, to) : NO_BYTES,
-    linkLengths: hasLinks ? packed(Uint16Array.from(linkLengths)) : NO_BYTES,
+    linkLengths: hasLinks ? packed(narrowed(linkLengths, Uint16Array)) : NO_BYTES,
     links: hasLinks ? packedTexts(listing, from, to, listing.columnOf("linkAt"), linkLengths) : NO_BYTES,
   });
+}
+
+function narrowed<T extends Uint8Array | Uint16Array>(values: Uint32Array, into: new (length: number) => T): T {
+  const narrow = new into(values.length);
+  for (let i = 0; i < values.length; i++) narrow[i] = values[i]!;
+  return narrow;
 }
 
 type Column = Uint8Array | Uint16Array | Uint32Array | Float64Array;
@@ -149,11 +160,43 @@ export interface BatchMemory {
   readonly at: number;
 }
 
-/** Rows so far of a directory whose parts arrive one by one: bounded before anything is kept. */
-export function checkPart(part: Manifest, rowsBefore: number): void {
+/** Bytes of each row in a column; a column may also be empty, or, but for pairs, hold one value for all. */
+const COLUMNS = {
+  modes: 4,
+  sizes: 8,
+  mtimeSeconds: 8,
+  mtimeNanos: 4,
+  uids: 4,
+  gids: 4,
+  rdevs: 4,
+  nlinks: 4,
+  devs: 4,
+  statuses: 4,
+  flags: 1,
+  nameLengths: 2,
+  linkLengths: 2,
+  attributes: 8,
+  inodes: 8,
+} as const;
+const PAIRS: ReadonlySet<string> = new Set(["attributes", "inodes"]);
+
+/** A part of a directory that arrives in several: bounded before it is kept. `before`: of the parts so far. */
+export function checkPart(part: Manifest, before: { readonly rows: number; readonly bytes: number }): number {
+  const rowsBefore = before.rows;
   if (part.rows < 1 || part.rows > LIMITS.manifestRows) throw new ProtocolViolation(`a manifest of ${part.rows} rows`);
   if (part.more && part.rows !== LIMITS.manifestRows) throw new ProtocolViolation("a short part of a manifest");
   if (rowsBefore + part.rows > LIMITS.directoryRows) throw new ProtocolViolation("a directory with too many entries");
+  let bytes = part.names.length + part.links.length;
+  if (part.names.length > part.rows * (NAME_MOST + 1) || part.links.length > part.rows * (LINK_MOST + 1))
+    throw new ProtocolViolation(`${bytes} bytes of names and links for ${part.rows} rows`);
+  for (const [name, width] of Object.entries(COLUMNS) as [keyof typeof COLUMNS, number][]) {
+    const { length } = part[name];
+    bytes += length;
+    if (length === 0 || length === part.rows * width || (length === width && !PAIRS.has(name))) continue;
+    throw new ProtocolViolation(`the column ${name} has ${length} bytes for ${part.rows} rows`);
+  }
+  if (before.bytes + bytes > LIMITS.openBytes) throw new ProtocolViolation("a directory with too many bytes");
+  return bytes;
 }
 
 /** `memory` gives room for a batch of so many bytes. Throws ProtocolViolation. */
@@ -169,7 +212,8 @@ export function decodeListing(
     rows += part.rows;
     texts += part.names.length + part.links.length;
   }
-  if (first.status > 0) throw new ProtocolViolation("a directory with a positive status");
+  if (first.status > 0 || first.status < -ERRNO_MOST)
+    throw new ProtocolViolation("a directory with a status that is no errno");
   const total = (columnBytes(rows) + texts + 63) & ~63;
   const header: BatchHeader = { status: first.status, filesystemType: first.filesystemType };
   const batch = blankBatch(rows, total, header, memory(total));
@@ -300,10 +344,13 @@ function checkRows(batch: EntryBatch, policy: ListingPolicy): void {
     if (!Number.isInteger(seconds) || seconds > SAFE || seconds < -SAFE)
       throw new ProtocolViolation(`a time of ${seconds} s`);
     if (batch.mtimeNsec(row) > 999_999_999) throw new ProtocolViolation(`a time of ${batch.mtimeNsec(row)} ns`);
-    if (batch.rowStatus(row) > 0) throw new ProtocolViolation("a row with a positive status");
+    const status = batch.rowStatus(row);
+    if (status > 0 || status < -ERRNO_MOST) throw new ProtocolViolation("a row with a status that is no errno");
     if ((batch.rowFlags(row) & ~KNOWN_FLAGS) !== 0) throw new ProtocolViolation("a row with unknown flags");
     checkType(batch, row, policy);
   }
+  if (batch.rowStatus(self) === 0 && batch.type(self) !== FileType.directory)
+    throw new ProtocolViolation("a directory that is none");
 }
 
 function checkName(batch: EntryBatch, row: number): void {

@@ -20,11 +20,16 @@ const VERBS: readonly (readonly [Verb, VerbMessage])[] = [
 ];
 const FSYNCS: readonly (readonly [WriteOptions["fsync"], Fsync])[] = [
   ["none", Fsync.NONE],
+  ["none", Fsync.UNSPECIFIED],
   ["file", Fsync.FILE],
   ["end", Fsync.END],
 ];
+const NAME_MOST = 255;
+const SLASH = 0x2f;
+const DOT = 0x2e;
 const VERIFIES: readonly (readonly [WriteOptions["verify"], Verify])[] = [
   ["none", Verify.NONE],
+  ["none", Verify.UNSPECIFIED],
   ["compare", Verify.COMPARE],
   ["readback", Verify.READBACK],
 ];
@@ -184,6 +189,24 @@ function decodeLimit(limit: NonNullable<RunOptionsMessage["delete"]>["limit"]): 
   }
 }
 
+/** Paths of --files-from are compared with names as they are: only clean ones can be meant. */
+function checkedPaths(paths: Uint8Array[]): Uint8Array[] {
+  if (paths.length > LIMITS.listedPaths) throw new ProtocolViolation(`${paths.length} paths of --files-from`);
+  for (const path of paths) {
+    let from = 0;
+    for (let at = 0; at <= path.length; at++) {
+      if (path[at] === 0) throw new ProtocolViolation("a path of --files-from with a zero byte");
+      if (at < path.length && path[at] !== SLASH) continue;
+      const length = at - from;
+      const isDots = path[from] === DOT && (length === 1 || (length === 2 && path[from + 1] === DOT));
+      if ((length === 0 && path.length > 0) || length > NAME_MOST || isDots)
+        throw new ProtocolViolation("a path of --files-from that is not clean");
+      from = at + 1;
+    }
+  }
+  return paths;
+}
+
 function decodeFilter(filter: NonNullable<RunOptionsMessage["filter"]>): FilterSpec {
   if (filter.rules.length > LIMITS.filterRules) throw new ProtocolViolation(`${filter.rules.length} filter rules`);
   const seconds = (value: number | undefined): number | undefined => {
@@ -196,7 +219,7 @@ function decodeFilter(filter: NonNullable<RunOptionsMessage["filter"]>): FilterS
         throw new ProtocolViolation(`a filter rule of ${text.length} bytes`);
       return { text, origin };
     }),
-    filesFrom: filter.hasFilesFrom ? filter.filesFrom : undefined,
+    filesFrom: filter.hasFilesFrom ? checkedPaths(filter.filesFrom) : undefined,
     gitignore: filter.gitignore,
     minSize: filter.minSize === undefined ? undefined : safe(filter.minSize, "min_size"),
     maxSize: filter.maxSize === undefined ? undefined : safe(filter.maxSize, "max_size"),

@@ -94,6 +94,7 @@ describe("fsy.h", () => {
     expect([...METHODS.slice(0, methods.length)].map(String)).toEqual(methods);
     expect(members("STAGE", "NONE").map(camel)).toEqual(Object.keys(fsy.Stage));
     expect(Object.keys(fsy.Stage).length).toBe(STAGES.length);
+    expect(members("REASON", "NONE").map((name) => name.toLowerCase())).toEqual([...fsy.REASONS]);
   });
 
   test("constants", () => {
@@ -103,6 +104,7 @@ describe("fsy.h", () => {
       ["FSY_SQ_SIZE", fsy.SQ_SIZE],
       ["FSY_CQ_SIZE", fsy.CQ_SIZE],
       ["FSY_MAX_WORKERS", fsy.MAX_WORKERS],
+      ["FSY_MAX_STREAMS", fsy.MAX_STREAMS],
       ["FSY_BATCH_MAGIC", BATCH_MAGIC],
       ["FSY_ROW_EXISTS", ROW_EXISTS],
       ["FSY_DELETE_SAME", fsy.DELETE_SAME],
@@ -120,6 +122,8 @@ describe("fsy.h", () => {
       ["FSY_WALK_", fsy.Walk],
       ["FSY_RESOLVE_", fsy.Resolve],
       ["FSY_LARGE_", fsy.Large],
+      ["FSY_STREAM_", fsy.Stream],
+      ["FSY_WIRE_", fsy.Wire],
       ["FSY_WARN_", Warning],
       ["FSY_ITEM_", ItemFlag],
       ["FSY_BATCH_", BatchFlag],

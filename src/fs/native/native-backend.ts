@@ -122,6 +122,9 @@ export class NativeBackend implements Backend {
   cancel(): void {
     this.ring.cancel();
   }
+  quiet(): Promise<void> {
+    return this.ring.quiet();
+  }
   shutdown(): Promise<void> {
     return this.ring.shutdown();
   }

@@ -1,9 +1,11 @@
 /**
  * The data plane on the native library: streams, what is sent and what is expected, each as one request.
  *
- * A socket is duplicated when it is handed over, so the caller closes its own. With Bun's sockets mind three things:
- * pause the socket first, or Bun reads the first frames; keep it open until `ended` settles, since `end()` shuts the
- * connection down for both descriptors; and close it then with `terminate()`, which no longer harms anything.
+ * A socket is duplicated when it is handed over, so the caller closes its own. With Bun's sockets (`socket.fd`) mind
+ * three things: pause the socket in its `open` handler, or Bun reads the first frames; keep it open until `ended`
+ * settles, since `end()` and `terminate()` act on the connection, which both descriptors share; and close it then with
+ * `terminate()`. It sends a reset, which no longer harms: a sending stream ends only after the peer has read BYE and
+ * closed, or kept it waiting for five seconds. `end()` alone would leave a paused socket open for ever.
  */
 import { NO_FD, Op, REASONS, type Reason, Stage, Stream, Wire } from "../../../ffi/fsy.ts";
 import { CQE, SQE } from "../../../ffi/layout.ts";

@@ -84,6 +84,13 @@ export class PortableBackend implements Backend {
     this.slices.cancel();
     this.plane.cancel();
   }
+  async quiet(): Promise<void> {
+    do {
+      this.cancel();
+      await this.slices.whenIdle();
+      await new Promise<void>((resolve) => setImmediate(resolve));
+    } while (!this.slices.isIdle);
+  }
   async shutdown(): Promise<void> {
     this.slices.cancel();
     await this.plane.shutdown();
