@@ -39,9 +39,38 @@ export function testParts(): Part[] {
       counts: bunCounts,
       env: { FASTSYNC_NATIVE: "off" },
     },
+    ...placementParts(skipNative),
     { name: "package", command: [...bunTest, "./test/package"], counts: bunCounts, needs: "build" },
   ];
 }
+
+/**
+ * The behaviours once more with one side behind a daemon. Every file runs in one direction, which changes from one
+ * day to the next; the ones that are most of what a mirror promises run in both.
+ * FASTSYNC_PLACEMENTS=all runs all of them in both.
+ */
+function placementParts(skip: string | undefined): Part[] {
+  const files = [...new Bun.Glob("*.test.ts").scanSync(join(root, "test/behaviours"))].sort();
+  const day = Math.floor(Date.now() / 86_400_000);
+  const isAll = process.env["FASTSYNC_PLACEMENTS"] === "all";
+  return (["push", "pull"] as const).map((placement, direction) => ({
+    name: placement,
+    command: [
+      ...bunTest,
+      "--preload=./test/behaviours/stop-daemons.ts",
+      ...files
+        .filter((file, i) => isAll || IN_BOTH.test(file) || (i + day) % 2 === direction)
+        .map((file) => `./test/behaviours/${file}`),
+    ],
+    counts: bunCounts,
+    needs: "build",
+    env: { FASTSYNC_BIN: "dist/fastsync", FASTSYNC_PLACEMENT: placement },
+    skip,
+  }));
+}
+
+/** Behaviours whose two directions are two different programs, and which take little time. */
+const IN_BOTH = /^(compare|filters|links-hard|move|trees-names|trees-places|deletion)\.test\.ts$/;
 
 /** The C tests: plain, with the address and undefined-behaviour sanitizers, and with the thread sanitizer. */
 function cParts(skipNative: string | undefined): Part[] {

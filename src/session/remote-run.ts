@@ -11,6 +11,7 @@ import { availableParallelism } from "node:os";
 import { type Counters, newCounters, type RunSummary } from "../core/events.ts";
 import { ExitCode } from "../core/exit-codes.ts";
 import { LIMITS } from "../core/limits.ts";
+import type { RunOptions } from "../core/options.ts";
 import { RunError } from "../core/run-error.ts";
 import { compileFilter } from "../filter/compile.ts";
 import type { CompiledFilter } from "../filter/filter.ts";
@@ -63,10 +64,7 @@ export async function startRemoteRun(asked: RunRequest): Promise<Run> {
   const { options, hooks, signal } = request;
   const open = lawful(attemptOf(request));
   const counters = newCounters();
-  const backend = openBackend({
-    workers: options.write.workers > 0 ? options.write.workers : Math.max(2, availableParallelism()),
-  });
-  backend.setRate(options.write.rateBytesPerSecond);
+  const backend = backendFor(options);
   const attempt: Attempt = {
     request,
     network: request.network ?? DEFAULT_NETWORK,
@@ -86,6 +84,12 @@ export async function startRemoteRun(asked: RunRequest): Promise<Run> {
   return { placement: first.placement, summary: runToEnd(attempt, first, open, signal) };
 }
 
+function backendFor({ write }: RunOptions): Backend {
+  const backend = openBackend({ workers: write.workers > 0 ? write.workers : Math.max(2, availableParallelism()) });
+  backend.setRate(write.rateBytesPerSecond);
+  return backend;
+}
+
 /** What a daemon's acceptance says is decoded here and there: where it cannot be, the daemon broke the protocol. */
 function lawful(open: (attempt: Attempt) => Promise<OpenAttempt>): (attempt: Attempt) => Promise<OpenAttempt> {
   return (attempt) =>
@@ -96,13 +100,14 @@ function lawful(open: (attempt: Attempt) => Promise<OpenAttempt>): (attempt: Att
 }
 
 async function runToEnd(
-  attempt: Attempt,
+  began: Attempt,
   first: OpenAttempt,
   open: (attempt: Attempt) => Promise<OpenAttempt>,
   signal: AbortSignal,
 ): Promise<RunSummary> {
-  const { request, counters, backend, startedMs } = attempt;
+  const { request, counters, startedMs } = began;
   const { options, hooks } = request;
+  let attempt = began;
   let current: OpenAttempt | undefined = first;
   let lost: RunError | undefined;
   try {
@@ -130,9 +135,12 @@ async function runToEnd(
       const what = summary === undefined ? lost!.message : `${counters.failed + counters.vanished} failed`;
       if (!(await waitForNext(what, tries, options, hooks, signal))) return end();
       beginAgain(counters);
+      // A backend whose streams have ended takes no further content: each session has its own.
+      await attempt.backend.shutdown();
+      attempt = { ...attempt, backend: backendFor(options) };
     }
   } finally {
-    await backend.shutdown();
+    await attempt.backend.shutdown();
   }
 }
 

@@ -20,6 +20,8 @@ const missing = libcMissing ?? fastsyncMissing() ?? (PLACEMENT === undefined ? u
 const LARGE = 56 * MIB;
 const CONTENT = noise(LARGE, 5);
 const SMALL_FILES = 400;
+/** FASTSYNC_SEEDS tries more. */
+const MOMENTS = Array.from({ length: Number(process.env["FASTSYNC_SEEDS"] ?? 1) }, (_, i) => i + 1);
 
 type Cut = "caller stopped" | "caller killed" | "daemon killed";
 const CUTS: readonly Cut[] = ["caller stopped", "caller killed", "daemon killed"];
@@ -29,7 +31,7 @@ const INTERRUPTED = 20;
 
 describe.skipIf(missing !== undefined)(`cut sessions${missing === undefined ? "" : ` (${missing})`}`, () => {
   const cases = (["push", "pull"] as const).flatMap((placement) =>
-    CUTS.flatMap((cut) => [1, 2].map((seed) => [placement, cut, seed] as const)),
+    CUTS.flatMap((cut) => MOMENTS.map((seed) => [placement, cut, seed] as const)),
   );
 
   test.each(cases)("%s, %s, small files, moment %i", async (placement, cut, seed) => {
