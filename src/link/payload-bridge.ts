@@ -21,6 +21,8 @@ type Send = (message: SessionMessage, bytes: number) => void;
 export interface PayloadSender {
   /** The backend's end. */
   readonly socket: DataSocket;
+  /** Everything that the backend wrote was handed on, after `socket.release`. */
+  readonly ended: Promise<void>;
   /** False: for more than is under way. */
   onCredit(credit: PayloadCredit): boolean;
 }
@@ -29,6 +31,7 @@ export async function sendPayload(send: Send): Promise<PayloadSender> {
   const [ours, theirs] = socketPair();
   let underWay = 0;
   let isPaused = false;
+  const ended = Promise.withResolvers<void>();
   const socket = await Bun.connect({
     fd: theirs,
     socket: {
@@ -53,16 +56,20 @@ export async function sendPayload(send: Send): Promise<PayloadSender> {
   const sayEnd = (): void => {
     if (saidEnd) return;
     saidEnd = true;
+    ended.resolve();
     send(create(SessionMessageSchema, { body: { case: "payload", value: { end: true } } }), 0);
   };
   return {
     socket: {
       fd: ours,
+      // What was written last, a goodbye at least, is still between the two ends: this one closes when it was read.
       release: () => {
         closeSync(ours);
-        socket.terminate();
+        if (isPaused) socket.resume();
+        isPaused = false;
       },
     },
+    ended: ended.promise,
     onCredit: ({ bytes }) => {
       if (bytes > underWay) return false;
       underWay -= bytes;

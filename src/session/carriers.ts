@@ -72,7 +72,12 @@ export class Carriers {
     const open = { wire, socket };
     this.streams.add(open);
     this.most = Math.max(this.most, this.streams.size);
-    this.gone.push(wire.ended.then((end) => this.onEnded(open, end)));
+    this.gone.push(
+      wire.ended.then((end) => {
+        this.onEnded(open, end);
+        return socket === this.sender?.socket ? this.sender.ended : undefined;
+      }),
+    );
     // The run was over before this stream was open: all that is left to say is goodbye.
     if (this.isEnding) wire.end();
   }
