@@ -111,6 +111,7 @@ export async function prepareServedTarget(
     temp,
     renames: false,
     signal: session.stopping.signal,
+    onContentLost: () => session.carriers?.contentLost(),
     link,
   });
 }

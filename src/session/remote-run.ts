@@ -11,6 +11,7 @@ import { availableParallelism } from "node:os";
 import { type Counters, newCounters, type RunSummary } from "../core/events.ts";
 import { ExitCode } from "../core/exit-codes.ts";
 import { LIMITS } from "../core/limits.ts";
+import type { RunOptions } from "../core/options.ts";
 import { RunError } from "../core/run-error.ts";
 import { compileFilter } from "../filter/compile.ts";
 import type { CompiledFilter } from "../filter/filter.ts";
@@ -60,37 +61,43 @@ export async function startRemoteRun(asked: RunRequest): Promise<Run> {
   const { options, hooks, signal } = request;
   const open = attemptOf(request);
   const counters = newCounters();
-  const backend = openBackend({
-    workers: options.write.workers > 0 ? options.write.workers : Math.max(2, availableParallelism()),
-  });
-  backend.setRate(options.write.rateBytesPerSecond);
   const attempt: Attempt = {
     request,
     network: request.network ?? DEFAULT_NETWORK,
     counters,
     filter: compileFilter(options.filter, { deleteExcluded: options.delete.excluded }),
-    backend,
+    backend: backendFor(options),
     startedMs: performance.now(),
   };
   let first: OpenAttempt;
   try {
     first = await open(attempt);
   } catch (error) {
-    await backend.shutdown();
+    await attempt.backend.shutdown();
     throw error;
   }
   hooks.onStart(counters);
   return { placement: first.placement, summary: runToEnd(attempt, first, open, signal) };
 }
 
+/** A session that broke leaves its needs and its streams behind: each has a backend of its own. */
+function backendFor({ write }: RunOptions): Backend {
+  const backend = openBackend({
+    workers: write.workers > 0 ? write.workers : Math.max(2, availableParallelism()),
+  });
+  backend.setRate(write.rateBytesPerSecond);
+  return backend;
+}
+
 async function runToEnd(
-  attempt: Attempt,
+  begun: Attempt,
   first: OpenAttempt,
   open: (attempt: Attempt) => Promise<OpenAttempt>,
   signal: AbortSignal,
 ): Promise<RunSummary> {
-  const { request, counters, backend, startedMs } = attempt;
+  const { request, counters, startedMs } = begun;
   const { options, hooks } = request;
+  let attempt = begun;
   let current: OpenAttempt | undefined = first;
   let lost: RunError | undefined;
   try {
@@ -118,9 +125,11 @@ async function runToEnd(
       const what = summary === undefined ? lost!.message : `${counters.failed + counters.vanished} failed`;
       if (!(await waitForNext(what, tries, options, hooks, signal))) return end();
       beginAgain(counters);
+      await attempt.backend.shutdown();
+      attempt = { ...attempt, backend: backendFor(options) };
     }
   } finally {
-    await backend.shutdown();
+    await attempt.backend.shutdown();
   }
 }
 
@@ -361,6 +370,7 @@ async function openPull(attempt: Attempt, sources: readonly DaemonPlace[], targe
         temp: await opened.auxiliary(options.write.tempDir, decision.target, writes),
         renames: false,
         signal,
+        onContentLost: () => role.carriers.contentLost(),
         link,
       });
       const role = new CallerSession(

@@ -3,7 +3,8 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { assertSameTrees, diffTrees } from "../support/diff.ts";
-import { describe as shown, fastsync, fastsyncJson, fastsyncOnTerminal, startFastsync } from "../support/run.ts";
+import { fastsync, fastsyncJson, fastsyncOnTerminal, describe as shown, startFastsync } from "../support/run.ts";
+import { takeSnapshot } from "../support/snapshot.ts";
 import { type TempDir, tempDir } from "../support/temp.ts";
 import { TreeBuilder } from "../support/tree.ts";
 import { type DaemonSettings, eventually, placeAt, startDaemon, type TestDaemon } from "./support/daemon.ts";
@@ -40,7 +41,11 @@ describe.skipIf(missing !== undefined)(`three hosts${missing === undefined ? "" 
     return path;
   };
   /** Both daemons, of which those that are named may dial. */
-  async function pair(mayDial: readonly ("source" | "target")[], source = scratch.join("tree"), target = emptyTarget()) {
+  async function pair(
+    mayDial: readonly ("source" | "target")[],
+    source = scratch.join("tree"),
+    target = emptyTarget(),
+  ) {
     const stack = new AsyncDisposableStack();
     const one = (role: "source" | "target", path: string) =>
       on(hosts[role], { path, ...(mayDial.includes(role) ? { delegation: OPEN } : {}) });
@@ -127,13 +132,12 @@ describe.skipIf(missing !== undefined)(`three hosts${missing === undefined ? "" 
     for (const mayDial of [["target"], ["source"], []] as const) {
       const source = emptyTarget();
       mixedTree(source, MIB);
-      const copy = emptyTarget();
-      mixedTree(copy, MIB);
+      const before = takeSnapshot(source);
       await using run = await pair(mayDial, source);
       const result = await fastsyncJson(["move", run.from.place(), run.to.place()], atCaller());
       expect(shown(result)).toStartWith("exit 0");
       expectSchema(result.events);
-      assertSameTrees(copy, run.target);
+      assertSameTrees(before, run.target);
       expect(readdirSync(source)).toEqual([]);
     }
   });
@@ -145,16 +149,19 @@ describe.skipIf(missing !== undefined)(`three hosts${missing === undefined ? "" 
       return pair(mayDial, scratch.join("tree"), target);
     };
 
-    test.each([[["target"]], [["source"]], [[]]] as const)("are asked of whoever sits at the caller: %p", async (mayDial) => {
-      await using run = await extraneous(mayDial);
-      const words = ["mirror", run.from.place(), run.to.place()];
-      const no = await fastsyncOnTerminal(words, [{ prompt: "[y/N]", reply: "n\r" }], atCaller());
-      expect(no.exitCode).toBe(25);
-      expect(readdirSync(join(run.target, "old"))).toHaveLength(2);
-      const yes = await fastsyncOnTerminal(words, [{ prompt: "[y/N]", reply: "y\r" }], atCaller());
-      expect(yes.exitCode).toBe(0);
-      assertSameTrees(run.source, run.target);
-    });
+    test.each([[["target"]], [["source"]], [[]]] as const)(
+      "are asked of whoever sits at the caller: %p",
+      async (mayDial) => {
+        await using run = await extraneous(mayDial);
+        const words = ["mirror", run.from.place(), run.to.place()];
+        const no = await fastsyncOnTerminal(words, [{ prompt: "[y/N]", reply: "n\r" }], atCaller());
+        expect(no.exitCode).toBe(25);
+        expect(readdirSync(join(run.target, "old"))).toHaveLength(2);
+        const yes = await fastsyncOnTerminal(words, [{ prompt: "[y/N]", reply: "y\r" }], atCaller());
+        expect(yes.exitCode).toBe(0);
+        assertSameTrees(run.source, run.target);
+      },
+    );
 
     test("need --yes where nobody sits", async () => {
       await using run = await extraneous(["target"]);
@@ -180,20 +187,25 @@ describe.skipIf(missing !== undefined)(`three hosts${missing === undefined ? "" 
   });
 
   describe("--detach", () => {
-    test.each(["target", "source"] as const)("prints a job's id and leaves; the %s's daemon goes on", async (dialler) => {
-      await using run = await pair([dialler]);
-      const words = ["copy", run.from.place(), run.to.place(), "--detach", "--bwlimit", "4M"];
-      const result = await fastsync(words, atCaller());
-      expect(shown(result)).toStartWith("exit 0");
-      const asked = dialler === "target" ? run.to : run.from;
-      const job = /^Detached: job ([0-9a-f]+) goes on at ([0-9.:]+), whose log tells how it ends$/m.exec(result.stdout);
-      expect(job?.[2]).toBe(`${asked.host}:${PORT}`);
-      expect(result.stdout).not.toContain("Up to date");
-      expect(asked.log("session_end")).toEqual([]);
-      const end = await asked.logged("session_end");
-      expect(end).toMatchObject({ session: job![1], exit_reason: "ok", files: 27 });
-      assertSameTrees(run.source, run.target);
-    });
+    test.each(["target", "source"] as const)(
+      "prints a job's id and leaves; the %s's daemon goes on",
+      async (dialler) => {
+        await using run = await pair([dialler]);
+        const words = ["copy", run.from.place(), run.to.place(), "--detach", "--bwlimit", "4M"];
+        const result = await fastsync(words, atCaller());
+        expect(shown(result)).toStartWith("exit 0");
+        const asked = dialler === "target" ? run.to : run.from;
+        const job = /^Detached: job ([0-9a-f]+) goes on at ([0-9.:]+), whose log tells how it ends$/m.exec(
+          result.stdout,
+        );
+        expect(job?.[2]).toBe(`${asked.host}:${PORT}`);
+        expect(result.stdout).not.toContain("Up to date");
+        expect(asked.log("session_end")).toEqual([]);
+        const end = await asked.logged("session_end");
+        expect(end).toMatchObject({ session: job![1], exit_reason: "ok", files: 27 });
+        assertSameTrees(run.source, run.target);
+      },
+    );
 
     test("as JSON: the job is in the summary", async () => {
       await using run = await pair(["target"]);
@@ -273,7 +285,10 @@ describe.skipIf(missing !== undefined)(`three hosts${missing === undefined ? "" 
         for await (const chunk of dns.stdout) queries += Buffer.from(chunk).toString();
       })();
       try {
-        await eventually(() => queries.includes("ready"), () => "the nameserver");
+        await eventually(
+          () => queries.includes("ready"),
+          () => "the nameserver",
+        );
         await using run = await pair(["target"]);
         const result = await fastsync(["copy", placeAt("changing.test", PORT), run.to.place()], atCaller());
         expect(shown(result)).toStartWith("exit 0");
