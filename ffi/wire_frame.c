@@ -96,7 +96,10 @@ bool fsy_record_get(const uint8_t from[FSY_RECORD_BYTES], bool end, fsy_record *
   bool times = record->mtime_nsec <= 999999999u && record->mtime_sec > -(int64_t)FSY_SIZE_MAX &&
                record->mtime_sec < (int64_t)FSY_SIZE_MAX;
   bool status = record->status <= 0 && record->status > -4096 && record->stage <= FSY_RECORD_READ &&
-                (record->status != 0 || record->stage == 0);
-  return status && times && !(record->flags & ~known) && record->size < FSY_SIZE_MAX &&
-         record->attr_bytes <= FSY_ATTRS_MAX && record->attr_errno < 4096 && record->bytes < FSY_SIZE_MAX;
+                (record->status == 0) == (record->stage == 0);
+  bool attrs = record->flags & FSY_RECORD_ATTRS_FAILED
+                   ? record->attr_errno > 0 && record->attr_errno < 4096 && record->attr_bytes == 0
+                   : record->attr_errno == 0;
+  return status && times && attrs && !(record->flags & ~known) && record->size < FSY_SIZE_MAX &&
+         record->attr_bytes <= FSY_ATTRS_MAX && record->bytes < FSY_SIZE_MAX;
 }

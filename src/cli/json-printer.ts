@@ -234,5 +234,17 @@ export function summaryFields(summary: RunSummary): Json {
     unmatched_patterns: summary.unmatchedPatterns,
     backend: summary.backend,
     workers: summary.workers,
+    network: networkFields(summary),
+  };
+}
+
+function networkFields({ network }: RunSummary): Json | undefined {
+  if (network === undefined) return undefined;
+  const { carrier, streams, bytes, firstContentMs } = network;
+  return {
+    carrier,
+    streams,
+    bytes,
+    ...(firstContentMs === undefined ? {} : { first_content_ms: Math.round(firstContentMs * 1000) / 1000 }),
   };
 }

@@ -1,6 +1,6 @@
 /** The end of a run in words: what was done, what was not, and what failed, by name. */
 import { errnoText } from "../core/errno.ts";
-import { type Failure, type RunSummary, type SkipReason, skipEntries } from "../core/events.ts";
+import { type Failure, type NetworkSummary, type RunSummary, type SkipReason, skipEntries } from "../core/events.ts";
 import { printable } from "../core/paths.ts";
 import { formatBytes, formatCount, formatDuration, formatRate, plural } from "./format.ts";
 import { rootOr } from "./json-printer.ts";
@@ -122,7 +122,14 @@ function detailLines(summary: RunSummary, verbose: boolean): string[] {
   if (tasks.length > 0) lines.push(row("Planned as", tasks.join(", ")));
   if (verbose && summary.backend !== undefined && summary.workers !== undefined)
     lines.push(row("Engine", `${summary.backend}, ${plural(summary.workers, "worker")}`));
+  if (verbose && summary.network !== undefined) lines.push(row("Network", networkText(summary.network)));
   return lines;
+}
+
+function networkText({ carrier, streams, bytes, firstContentMs }: NetworkSummary): string {
+  const way = carrier === "in_stream" ? "in the control connection" : `on ${plural(streams, "stream")}`;
+  const first = firstContentMs === undefined ? "" : `, first content after ${formatDuration(firstContentMs)}`;
+  return `${formatBytes(bytes)} ${way}${first}`;
 }
 
 function skippedLines(summary: RunSummary): string[] {

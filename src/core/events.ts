@@ -212,7 +212,20 @@ export interface RunSummary {
   /** The engine; undefined where the run ended without telling of it. */
   readonly backend: "native" | "portable" | undefined;
   readonly workers: number | undefined;
+  /** Of a run between two processes. */
+  readonly network?: NetworkSummary | undefined;
   readonly dryRun: boolean;
+}
+
+export interface NetworkSummary {
+  /** Streams of its own, or the control connection. */
+  readonly carrier: "streams" | "in_stream";
+  /** The most that were open at a time. */
+  readonly streams: number;
+  /** Content with its frames, as it travelled. */
+  readonly bytes: number;
+  /** From the target's start to the first content that it had whole; undefined: none came. */
+  readonly firstContentMs: number | undefined;
 }
 
 /** How the face of a run takes part in it. */

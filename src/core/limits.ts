@@ -27,6 +27,13 @@ export const LIMITS = {
   stripeRangeBytes: 8 * MIB,
   /** Ranges of one file in flight: they cover the delay of a long line, and every stream has one. */
   stripeLanes: 12,
+  /**
+   * Answers that a target expects from another process at a time: small directories have few files each, and a long line
+   * has to be filled all the same. What they occupy is a request in the library, no memory for content.
+   */
+  expectedAnswers: 256,
+  /** Such slots that a large file takes, so that a handful of them are open at a time. */
+  slotsOfLarge: 64,
   /** Unit in which the target tells what it already has of a range. */
   basisBlockBytes: 128 * KIB,
   /** A range of a split file: a few hundred of them in a big file, and milliseconds each. */
@@ -49,6 +56,8 @@ export const LIMITS = {
   manifestRows: 16_384,
   /** Rows of one need. */
   needRows: 16_384,
+  /** Needs that a target may have open: ranges of `workersMost` * `slicesPerWorker` large files, and as many again. */
+  unansweredNeeds: 65_536,
   /** A range that a peer may ask for, and the blocks in which it tells what it has of it. */
   rangeMostBytes: 64 * MIB,
   blockFewestBytes: 64 * KIB,
@@ -102,9 +111,14 @@ export const LIMITS = {
   streamsMost: 16,
   /** Tokens that a daemon may grant at once, as its `max_streams` may say. */
   streamsGrantable: 64,
+  /** From this round trip on it is tried whether more streams help. */
+  tuneFromMs: 3,
   /** Content inside the control plane: of one message, and on its way at a time. */
   payloadBytes: 256 * KIB,
   payloadWindowBytes: 8 * MIB,
+  /** What a peer may put into one message of it, and into how many messages before they are taken. */
+  payloadMostBytes: 1 * MIB,
+  payloadPieces: 65_536,
   /** What a source may have offered that is not released: a directory of `directoryRows` with usual names fits. */
   openBytes: 3 * 1024 * MIB,
   openEntries: 1 << 24,
@@ -134,15 +148,24 @@ assertRelation(LIMITS.stripeRangeBytes <= LIMITS.rangeMostBytes, "stripeRangeByt
 assertRelation(LIMITS.blockFewestBytes <= LIMITS.basisBlockBytes, "blockFewestBytes <= basisBlockBytes");
 assertRelation(LIMITS.unsettledDirectories <= LIMITS.offeredDirectories, "unsettledDirectories <= offeredDirectories");
 assertRelation(LIMITS.payloadBytes < LIMITS.payloadWindowBytes, "payloadBytes < payloadWindowBytes");
+assertRelation(LIMITS.payloadBytes <= LIMITS.payloadMostBytes, "payloadBytes <= payloadMostBytes");
+assertRelation(LIMITS.payloadMostBytes <= LIMITS.messageBytes, "payloadMostBytes <= messageBytes");
 assertRelation(LIMITS.streamsAtFirst <= LIMITS.streamsMost, "streamsAtFirst <= streamsMost");
 assertRelation(LIMITS.heartbeatMs < LIMITS.idleMs, "heartbeatMs < idleMs");
 assertRelation(LIMITS.idleLeastMs <= LIMITS.idleMs, "idleLeastMs <= idleMs");
 assertRelation(LIMITS.idleMs <= LIMITS.idleMostMs, "idleMs <= idleMostMs");
 assertRelation(LIMITS.streamsMost <= LIMITS.streamsGrantable, "streamsMost <= streamsGrantable");
+assertRelation(
+  LIMITS.workersMost * LIMITS.slicesPerWorker * LIMITS.stripeLanes * 2 <= LIMITS.unansweredNeeds,
+  "workersMost * slicesPerWorker * stripeLanes * 2 <= unansweredNeeds",
+);
+assertRelation(LIMITS.shardFiles <= LIMITS.needRows, "shardFiles <= needRows");
 assertRelation(LIMITS.directoryRows <= LIMITS.openEntries, "directoryRows <= openEntries");
 assertRelation(LIMITS.unsettledEntries <= LIMITS.openEntries, "unsettledEntries <= openEntries");
 assertRelation(LIMITS.messageBytes < LIMITS.openBytes, "messageBytes < openBytes");
 assertRelation(LIMITS.openBytes < 2 ** 32, "openBytes < 2^32, the length of a batch");
+assertRelation(LIMITS.slotsOfLarge <= LIMITS.expectedAnswers, "slotsOfLarge <= expectedAnswers");
+assertRelation(LIMITS.stripeLanes <= LIMITS.slotsOfLarge, "stripeLanes <= slotsOfLarge");
 assertRelation(LIMITS.basisBlockBytes <= LIMITS.blockMostBytes, "basisBlockBytes <= blockMostBytes");
 assertRelation(LIMITS.sliceFiles <= LIMITS.needRows, "sliceFiles <= needRows");
 assertRelation(LIMITS.basisBlockBytes < LIMITS.stripeRangeBytes, "basisBlockBytes < stripeRangeBytes");

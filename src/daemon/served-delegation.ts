@@ -12,12 +12,13 @@ import { ExitCode } from "../core/exit-codes.ts";
 import type { RunOptions } from "../core/options.ts";
 import { RunError } from "../core/run-error.ts";
 import { Accounts } from "../fs/accounts.ts";
+import { factsOf } from "../session/asked.ts";
 import { CallerSession, openSession } from "../session/caller.ts";
 import { targetFacts } from "../session/facts.ts";
 import { sourceEnd } from "../session/network-link.ts";
 import { say } from "../session/wire-messages.ts";
 import { decodeSummary } from "../wire/events.ts";
-import { decodeSourceFacts, decodeTargetFacts, encodeSourceFacts, encodeTargetFacts } from "../wire/facts.ts";
+import { decodeTargetFacts, encodeSourceFacts, encodeTargetFacts } from "../wire/facts.ts";
 import {
   type Delegation,
   type Hello,
@@ -84,10 +85,11 @@ async function serveAsTarget(
   let role: CallerSession | undefined;
   let inOrder = false;
   try {
-    const facts = other.accept.sourceFacts;
-    if (facts === undefined)
-      throw new RunError(ExitCode.protocol, "protocol", "the other daemon told nothing of its source");
-    const peer = decodeSourceFacts(facts);
+    const facts = other.accept.sourceFacts!;
+    const peer = factsOf(
+      delegation.sources.map(({ path }) => path),
+      other.accept.sourceFacts,
+    );
     const { oneMachine } = other;
     const target = await openServedTarget(session, module, moduleRoot, open.target, peer, oneMachine, options);
     const link = servedTargetEnd(session, other.stream, target, options);
@@ -128,7 +130,7 @@ async function serveAsTarget(
       inOrder = !session.isStopped;
       await side.tidy();
     } finally {
-      side.runner.dispose();
+      await side.runner.dispose();
     }
     await role.close(inOrder);
     face.close();
@@ -221,7 +223,7 @@ async function serveAsSource(
       inOrder = !session.isStopped;
     } finally {
       await role.close(inOrder);
-      runner.dispose();
+      await runner.dispose();
     }
     const summary = await told;
     session.stream.send(summary);

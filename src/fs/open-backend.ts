@@ -17,7 +17,8 @@ let search: LibrarySearch | undefined;
 /** Opens a backend with the full story, for `fastsync capabilities`. */
 export function openBackendExplained(options: { workers: number }): OpenedBackend {
   if (process.env["FASTSYNC_NATIVE"] === "off") return openPortable("FASTSYNC_NATIVE=off", []);
-  const { library, candidates } = (search ??= findLibrary());
+  search ??= findLibrary();
+  const { library, candidates } = search;
   if (library === undefined) {
     const tried = candidates.map(({ place, outcome }) => `${place}: ${outcome}`).join("; ");
     return openPortable(`no native library (${tried})`, candidates);

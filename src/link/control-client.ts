@@ -12,6 +12,7 @@ import {
   SessionResponseSchema,
   TransferService,
 } from "../wire/gen/fastsync/v1/session_pb.ts";
+import { ProtocolViolation } from "../wire/protocol-violation.ts";
 import { ControlStream } from "./control-stream.ts";
 import { GrpcCall } from "./grpc-call.ts";
 
@@ -85,8 +86,16 @@ function varint(value: number): number[] {
   return bytes;
 }
 
+function decoded(message: Uint8Array): SessionResponse {
+  try {
+    return fromBinary(SessionResponseSchema, message);
+  } catch {
+    throw new ProtocolViolation("bytes that are no message");
+  }
+}
+
 async function* answers(call: GrpcCall): AsyncGenerator<SessionResponse> {
-  for await (const message of call.messages()) yield fromBinary(SessionResponseSchema, message);
+  for await (const message of call.messages()) yield decoded(message);
 }
 
 function connectSocket(address: DaemonAddress, timeoutMs: number, signal: AbortSignal) {

@@ -7,6 +7,7 @@ import { create } from "@bufbuild/protobuf";
 import { LIMITS } from "../core/limits.ts";
 import type { SessionMessage } from "../wire/gen/fastsync/v1/session_pb.ts";
 import { SessionMessageSchema } from "../wire/gen/fastsync/v1/session_pb.ts";
+import { ProtocolViolation } from "../wire/protocol-violation.ts";
 import { Outbox } from "./outbox.ts";
 
 export interface StreamFailure {
@@ -16,6 +17,18 @@ export interface StreamFailure {
 
 interface Incoming {
   readonly messages: SessionMessage[];
+}
+
+/** Codes of gRPC for what cannot be decoded, or is too long to be. */
+const INVALID_ARGUMENT = 3;
+const RESOURCE_EXHAUSTED = 8;
+const INTERNAL = 13;
+
+/** What arrived is no message of the protocol, as opposed to a connection that broke. */
+function isMalformed(error: unknown): boolean {
+  if (error instanceof ProtocolViolation) return true;
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  return code === INVALID_ARGUMENT || code === RESOURCE_EXHAUSTED || code === INTERNAL;
 }
 
 export class ControlStream {
@@ -50,7 +63,7 @@ export class ControlStream {
       }
       this.fail("broken", "the other side closed the connection");
     } catch (error) {
-      this.fail("broken", error instanceof Error ? error.message : String(error));
+      this.fail(isMalformed(error) ? "misbehaved" : "broken", error instanceof Error ? error.message : String(error));
     }
   }
 
@@ -70,6 +83,11 @@ export class ControlStream {
   /** Until the next handler is set messages wait. */
   hold(): void {
     this.handler = undefined;
+  }
+
+  /** Nothing more will be said here, or needs to be. */
+  get isDone(): boolean {
+    return this.isOver || this.isComplete;
   }
 
   /**

@@ -10,6 +10,7 @@ import {
   type IncomingHttpHeaders,
 } from "node:http2";
 import type { Socket } from "node:net";
+import { ProtocolViolation } from "../wire/protocol-violation.ts";
 import { HTTP2_SETTINGS, HTTP2_WINDOW_BYTES } from "./http2-settings.ts";
 
 const PREFIX_BYTES = 5;
@@ -135,8 +136,8 @@ class MessageReader {
     while (this.have >= PREFIX_BYTES) {
       const prefix = this.peek(PREFIX_BYTES);
       const length = new DataView(prefix.buffer, prefix.byteOffset, PREFIX_BYTES).getUint32(1);
-      if (prefix[0] !== 0) throw new Error("a compressed message, which was not agreed on");
-      if (length > this.most) throw new Error(`a message of ${length} bytes`);
+      if (prefix[0] !== 0) throw new ProtocolViolation("a compressed message, which was not agreed on");
+      if (length > this.most) throw new ProtocolViolation(`a message of ${length} bytes`);
       if (this.have < PREFIX_BYTES + length) return;
       yield this.take(PREFIX_BYTES + length).subarray(PREFIX_BYTES);
     }

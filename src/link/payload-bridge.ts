@@ -21,13 +21,17 @@ type Send = (message: SessionMessage, bytes: number) => void;
 export interface PayloadSender {
   /** The backend's end. */
   readonly socket: DataSocket;
-  onCredit(credit: PayloadCredit): void;
+  /** Everything that the backend wrote was handed on, after `socket.release`. */
+  readonly ended: Promise<void>;
+  /** False: for more than is under way. */
+  onCredit(credit: PayloadCredit): boolean;
 }
 
 export async function sendPayload(send: Send): Promise<PayloadSender> {
   const [ours, theirs] = socketPair();
   let underWay = 0;
   let isPaused = false;
+  const ended = Promise.withResolvers<void>();
   const socket = await Bun.connect({
     fd: theirs,
     socket: {
@@ -52,28 +56,34 @@ export async function sendPayload(send: Send): Promise<PayloadSender> {
   const sayEnd = (): void => {
     if (saidEnd) return;
     saidEnd = true;
+    ended.resolve();
     send(create(SessionMessageSchema, { body: { case: "payload", value: { end: true } } }), 0);
   };
   return {
     socket: {
       fd: ours,
+      // What was written last, a goodbye at least, is still between the two ends: this one closes when it was read.
       release: () => {
         closeSync(ours);
-        socket.terminate();
+        if (isPaused) socket.resume();
+        isPaused = false;
       },
     },
+    ended: ended.promise,
     onCredit: ({ bytes }) => {
+      if (bytes > underWay) return false;
       underWay -= bytes;
-      if (!isPaused || underWay >= LIMITS.payloadWindowBytes / 2) return;
+      if (!isPaused || underWay >= LIMITS.payloadWindowBytes / 2) return true;
       isPaused = false;
       socket.resume();
+      return true;
     },
   };
 }
 
 export interface PayloadReceiver {
   readonly socket: DataSocket;
-  /** False: more than the window allows. */
+  /** False: more than a message holds or the window allows, or more after the end. */
   onPayload(payload: Payload): boolean;
 }
 
@@ -117,6 +127,7 @@ export async function receivePayload(send: Send): Promise<PayloadReceiver> {
       },
     },
     onPayload: ({ data, end }) => {
+      if (isEnding || data.length > LIMITS.payloadMostBytes || waiting.length > LIMITS.payloadPieces) return false;
       waitingBytes += data.length;
       if (waitingBytes > LIMITS.payloadWindowBytes + LIMITS.payloadBytes * 8) return false;
       if (data.length > 0) waiting.push(data);

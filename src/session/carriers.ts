@@ -1,5 +1,6 @@
 /** How the content of one session travels: its data streams, or the control plane, as seen by one side. */
 import { E } from "../core/errno.ts";
+import type { NetworkSummary } from "../core/events.ts";
 import type { Backend, StreamEnd, WireStream } from "../fs/backend.ts";
 import type { ControlStream } from "../link/control-stream.ts";
 import type { DataSocket } from "../link/data-client.ts";
@@ -25,7 +26,7 @@ export class Carriers {
   private readonly gone: Promise<void>[] = [];
   private endedBytes = 0;
   /** The role is done, or the run was interrupted: how streams end tells nothing any more. */
-  private isEnding = false;
+  isEnding = false;
   private isClosed = false;
   private bridging: Promise<void> = Promise.resolve();
   private most = 0;
@@ -56,13 +57,27 @@ export class Carriers {
     return bytes;
   }
 
+  summary(firstContentMs: number | undefined): NetworkSummary {
+    return {
+      carrier: this.inStream ? "in_stream" : "streams",
+      streams: this.inStream ? 0 : this.most,
+      bytes: this.bytes(),
+      firstContentMs,
+    };
+  }
+
   add(socket: DataSocket): void {
     if (this.isClosed) return socket.release();
     const wire = this.backend.openStream(socket.fd, this.direction, { idleMs: this.idleMs });
     const open = { wire, socket };
     this.streams.add(open);
     this.most = Math.max(this.most, this.streams.size);
-    this.gone.push(wire.ended.then((end) => this.onEnded(open, end)));
+    this.gone.push(
+      wire.ended.then((end) => {
+        this.onEnded(open, end);
+        return socket === this.sender?.socket ? this.sender.ended : undefined;
+      }),
+    );
     // The run was over before this stream was open: all that is left to say is goodbye.
     if (this.isEnding) wire.end();
   }
@@ -113,7 +128,11 @@ export class Carriers {
         this.add(socket);
         const early = this.early ?? [];
         this.early = undefined;
-        for (const message of early) this.take(message);
+        try {
+          for (const message of early) this.take(message);
+        } catch (error) {
+          this.stream.fail("misbehaved", error instanceof Error ? error.message : String(error));
+        }
       },
       (error: unknown) => this.stream.fail("broken", error instanceof Error ? error.message : String(error)),
     );
@@ -125,8 +144,9 @@ export class Carriers {
     if (body.case !== "payload" && body.case !== "payloadCredit") return false;
     if (!this.inStream) throw new ProtocolViolation("content inside a control plane that does not carry it");
     if (this.early !== undefined) this.early.push(message);
-    else if (body.case === "payloadCredit") this.sender?.onCredit(body.value);
-    else if (this.receiver === undefined || !this.receiver.onPayload(body.value))
+    else if (body.case === "payloadCredit") {
+      if (this.sender?.onCredit(body.value) !== true) throw new ProtocolViolation("credit for what was never sent");
+    } else if (this.receiver === undefined || !this.receiver.onPayload(body.value))
       throw new ProtocolViolation("more content than the window allows");
     return true;
   }

@@ -45,7 +45,7 @@ export async function runLocally(request: LocalRunRequest): Promise<TargetState>
       target,
       rename: places.rename,
       targetFacts: sink ?? source,
-      source: { timeGranularityNs: coarseStepNs(source.filesystemType) },
+      source: { arguments: [], timeGranularityNs: coarseStepNs(source.filesystemType) },
       sourceDevice: {
         rotational: isRotational(source.dev),
         remote: isRemoteFilesystem(source.filesystemType),
@@ -69,6 +69,7 @@ export async function runLocally(request: LocalRunRequest): Promise<TargetState>
         mayMakeDevices: hasCapability(Capability.mknod),
         targetIdentity: sink,
         payload: "handles",
+        confine: undefined,
         rootDev: source.dev,
       },
       link.first,
@@ -87,8 +88,8 @@ export async function runLocally(request: LocalRunRequest): Promise<TargetState>
       await side.tidy();
     } finally {
       signal.removeEventListener("abort", stop);
-      sender.dispose();
-      side.runner.dispose();
+      await sender.dispose();
+      await side.runner.dispose();
     }
     return side.state;
   } finally {

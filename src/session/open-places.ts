@@ -34,7 +34,7 @@ export class OpenPlaces {
         );
       }
       // An entry's descriptor belongs to the source role from here on, a directory's is opened once more by its walk.
-      if (place.entry === undefined) this.handles.push(handle);
+      this.handles.push(handle);
       roots.push({ handle, entry: place.entry, follow: false });
     }
     return roots;
@@ -77,7 +77,7 @@ export class OpenPlaces {
       try {
         closeSync(handle);
       } catch {
-        // closed by the role that used it
+        // nothing is left to be done about it
       }
     }
   }

@@ -3,13 +3,12 @@
  * every message handed from one to the other as it is. What the target tells the face stays here.
  */
 import type { RunSummary } from "../core/events.ts";
-import { ExitCode } from "../core/exit-codes.ts";
 import { LIMITS } from "../core/limits.ts";
-import { RunError } from "../core/run-error.ts";
-import { decodeSourceFacts, decodeTargetFacts, encodeSourceFacts, encodeTargetFacts } from "../wire/facts.ts";
+import { decodeTargetFacts, encodeSourceFacts, encodeTargetFacts } from "../wire/facts.ts";
 import { Role, type SessionMessage } from "../wire/gen/fastsync/v1/session_pb.ts";
 import { encodeOptions } from "../wire/options.ts";
 import type { DaemonPlace } from "./api.ts";
+import { factsOf } from "./asked.ts";
 import { type OpenedSession, openSession, steerSession } from "./caller.ts";
 import { placementBetween } from "./delegated-run.ts";
 import type { TargetFacts } from "./facts.ts";
@@ -41,10 +40,10 @@ export async function openRelay(
   let from = await openSource(ANY_TARGET);
   let to: OpenedSession | undefined;
   try {
-    const facts = from.accept.sourceFacts;
-    if (facts === undefined)
-      throw new RunError(ExitCode.protocol, "protocol", "the source's daemon told nothing of it");
-    const peer = decodeSourceFacts(facts);
+    const peer = factsOf(
+      sources.map(({ path }) => path),
+      from.accept.sourceFacts,
+    );
     to = await openSession(
       target,
       {

@@ -20,19 +20,22 @@ import { type Backend, WORKING_DIRECTORY } from "../fs/backend.ts";
 import { openBackend } from "../fs/open-backend.ts";
 import { Capability, hasCapability } from "../fs/privileges.ts";
 import { printableAddress } from "../link/control-client.ts";
-import { decodeSourceFacts, decodeTargetFacts, encodeSourceFacts, encodeTargetFacts } from "../wire/facts.ts";
+import { decodeTargetFacts, encodeSourceFacts, encodeTargetFacts } from "../wire/facts.ts";
 import { Role, type SessionMessage } from "../wire/gen/fastsync/v1/session_pb.ts";
 import { encodeOptions } from "../wire/options.ts";
+import { ProtocolViolation } from "../wire/protocol-violation.ts";
 import type { DaemonPlace, LocalPlace, NetworkOptions, Place, Placement, Run, RunRequest } from "./api.ts";
+import { factsOf } from "./asked.ts";
 import { askedOnce, beginAgain, mayPass, waitForNext } from "./attempts.ts";
 import { CallerSession, type OpenedSession, openSession } from "./caller.ts";
 import { openDelegated } from "./delegated-run.ts";
 import { lookAt, lookAtSource, sourceFacts, targetFacts } from "./facts.ts";
+import { guardOwners } from "./guard-owners.ts";
 import { sourceEnd, targetEnd } from "./network-link.ts";
 import { OpenPlaces } from "./open-places.ts";
 import { guardOverlapByInodes, onGround } from "./overlap.ts";
 import { placementOfTarget, resolveSources, resolveTarget, type SourcePlace } from "./places.ts";
-import { guardOwners, isLocal } from "./run.ts";
+import { isLocal } from "./run.ts";
 import { SessionLost } from "./session-end.ts";
 import { SourceRunner } from "./source-runner.ts";
 import { summarize } from "./summary.ts";
@@ -59,7 +62,7 @@ export interface OpenAttempt {
 export async function startRemoteRun(asked: RunRequest): Promise<Run> {
   const request = { ...asked, hooks: askedOnce(asked.hooks) };
   const { options, hooks, signal } = request;
-  const open = attemptOf(request);
+  const open = lawful(attemptOf(request));
   const counters = newCounters();
   const attempt: Attempt = {
     request,
@@ -80,24 +83,30 @@ export async function startRemoteRun(asked: RunRequest): Promise<Run> {
   return { placement: first.placement, summary: runToEnd(attempt, first, open, signal) };
 }
 
-/** A session that broke leaves its needs and its streams behind: each has a backend of its own. */
 function backendFor({ write }: RunOptions): Backend {
-  const backend = openBackend({
-    workers: write.workers > 0 ? write.workers : Math.max(2, availableParallelism()),
-  });
+  const backend = openBackend({ workers: write.workers > 0 ? write.workers : Math.max(2, availableParallelism()) });
   backend.setRate(write.rateBytesPerSecond);
   return backend;
 }
 
+/** What a daemon's acceptance says is decoded here and there: where it cannot be, the daemon broke the protocol. */
+function lawful(open: (attempt: Attempt) => Promise<OpenAttempt>): (attempt: Attempt) => Promise<OpenAttempt> {
+  return (attempt) =>
+    open(attempt).catch((error: unknown) => {
+      if (!(error instanceof ProtocolViolation)) throw error;
+      throw new RunError(ExitCode.protocol, "protocol", `the daemon broke the protocol: ${error.message}`);
+    });
+}
+
 async function runToEnd(
-  begun: Attempt,
+  began: Attempt,
   first: OpenAttempt,
   open: (attempt: Attempt) => Promise<OpenAttempt>,
   signal: AbortSignal,
 ): Promise<RunSummary> {
-  const { request, counters, startedMs } = begun;
+  const { request, counters, startedMs } = began;
   const { options, hooks } = request;
-  let attempt = begun;
+  let attempt = began;
   let current: OpenAttempt | undefined = first;
   let lost: RunError | undefined;
   try {
@@ -125,6 +134,7 @@ async function runToEnd(
       const what = summary === undefined ? lost!.message : `${counters.failed + counters.vanished} failed`;
       if (!(await waitForNext(what, tries, options, hooks, signal))) return end();
       beginAgain(counters);
+      // A backend whose streams have ended takes no further content: each session has its own.
       await attempt.backend.shutdown();
       attempt = { ...attempt, backend: backendFor(options) };
     }
@@ -254,6 +264,7 @@ async function openPush(attempt: Attempt, places: readonly SourcePlace[], target
           mayMakeDevices: their.makesDevices,
           targetIdentity: session.oneMachine ? their.chain[0] : undefined,
           payload: "streams",
+          confine: undefined,
           rootDev: facts.dev,
         },
         link,
@@ -303,7 +314,7 @@ async function push(
     return { ...(await told.summary), durationMs: Math.round(performance.now() - attempt.startedMs) };
   } finally {
     await role.close(inOrder);
-    source.dispose();
+    await source.dispose();
   }
 }
 
@@ -327,9 +338,10 @@ async function openPull(attempt: Attempt, sources: readonly DaemonPlace[], targe
     signal,
   );
   try {
-    const facts = session.accept.sourceFacts;
-    if (facts === undefined) throw new RunError(ExitCode.protocol, "protocol", "the daemon told nothing of its source");
-    const peer = decodeSourceFacts(facts);
+    const peer = factsOf(
+      sources.map(({ path }) => path),
+      session.accept.sourceFacts,
+    );
     const decision = resolveTarget(peer.arguments, target.path);
     if (session.oneMachine) {
       const resolve = (path: Uint8Array) => backend.resolve(WORKING_DIRECTORY, path, { create: false, operator: true });
@@ -397,12 +409,13 @@ async function openPull(attempt: Attempt, sources: readonly DaemonPlace[], targe
         clearInterval(landed);
         if (!inOrder) backend.cancel();
         await role.close(inOrder);
-        side.runner.dispose();
+        await side.runner.dispose();
       }
       return summarize(side.state, {
         backend,
         durationMs: performance.now() - attempt.startedMs,
         aborted: signal.aborted,
+        network: role.carriers.summary(side.runner.firstContentMs),
       });
     };
     return {

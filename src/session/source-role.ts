@@ -40,6 +40,8 @@ interface OpenDirectory<Handle> {
   readonly parent: DirId;
   scanned: ScannedDirectory<Handle>;
   settled: boolean;
+  /** Rows that were said to be durable. */
+  receipts: number;
 }
 
 interface PendingDirectory {
@@ -47,6 +49,11 @@ interface PendingDirectory {
   readonly parent: DirId;
   readonly parentRow: number;
 }
+
+/** Deletions make room once. */
+const PASSES_MOST = 2;
+/** Content, attributes and digests of a row may be asked for; a row of a large file by range. */
+const UNANSWERED_PER_ENTRY = 4;
 
 export interface OfferWindow {
   readonly directories: number;
@@ -72,8 +79,11 @@ export interface SourceState<Handle> {
   unsettledEntries: number;
   complete: boolean;
   entries: number;
-  /** Needs that the runner is answering. */
-  answering: number;
+  /** Needs that the runner is answering, with their rows. */
+  readonly answering: Map<NeedId, number>;
+  unansweredRows: number;
+  /** Entries of the directories that are open. */
+  openEntries: number;
   readonly removesSources: boolean;
   /** How much may be offered and not yet settled. */
   readonly window: OfferWindow;
@@ -93,7 +103,7 @@ export type SourceEvent<Handle> =
       readonly directory: ScannedDirectory<Handle>;
     }
   /** `message`: what is left to say; the payload of another process was sent already. */
-  | { readonly kind: "answered"; readonly message?: SourceMessage }
+  | { readonly kind: "answered"; readonly need: NeedId; readonly message?: SourceMessage }
   | { readonly kind: "removed"; readonly count: number }
   | { readonly kind: "stop" };
 
@@ -140,7 +150,9 @@ export function sourceState<Handle>(options: { removesSources: boolean; window?:
     unsettledEntries: 0,
     complete: true,
     entries: 0,
-    answering: 0,
+    answering: new Map(),
+    unansweredRows: 0,
+    openEntries: 0,
     removesSources: options.removesSources,
     window: options.window ?? LOCAL_WINDOW,
     removing: 0,
@@ -166,7 +178,8 @@ export function stepSource<Handle>(state: SourceState<Handle>, event: SourceEven
       onScanned(state, event, effects);
       break;
     case "answered":
-      state.answering--;
+      state.unansweredRows -= state.answering.get(event.need) ?? 0;
+      state.answering.delete(event.need);
       if (event.message !== undefined) effects.push({ kind: "send", message: event.message });
       break;
     case "removed":
@@ -214,7 +227,16 @@ function onMessage<Handle>(state: SourceState<Handle>, message: TargetMessage, e
       const isLarge = purpose === "range" || purpose === "commit";
       if ((isLarge && rows.length !== 1) || (purpose === "range") !== (range !== undefined))
         return fail(state, effects, `need ${need} does not say what it wants`);
-      state.answering++;
+      if (state.finishing || state.answering.has(need)) return fail(state, effects, `need ${need} out of turn`);
+      state.answering.set(need, rows.length);
+      state.unansweredRows += rows.length;
+      // In an orderly session a row waits for little more than its content: what is kept for a peer is bounded by what
+      // is open anyway.
+      if (
+        state.answering.size > LIMITS.unansweredNeeds ||
+        state.unansweredRows > LIMITS.unansweredNeeds + UNANSWERED_PER_ENTRY * state.openEntries
+      )
+        return fail(state, effects, `${state.answering.size} needs at a time`);
       if (purpose === "digest") effects.push({ kind: "digest", need, directory: directory.scanned, rows });
       else effects.push({ kind: "content", need, directory: directory.scanned, rows, purpose, range });
       return;
@@ -232,6 +254,10 @@ function onMessage<Handle>(state: SourceState<Handle>, message: TargetMessage, e
       const directory = state.open.get(message.dir);
       if (directory === undefined || !state.removesSources)
         return fail(state, effects, `receipts for directory ${message.dir} out of turn`);
+      const { count } = directory.scanned.listing;
+      directory.receipts += message.rows.length;
+      if (directory.receipts > count + 1 || message.rows.some((row) => row > count))
+        return fail(state, effects, `receipts for directory ${message.dir} that are not of its rows`);
       state.removing++;
       effects.push({ kind: "remove", directory: directory.scanned, rows: message.rows });
       return;
@@ -244,15 +270,18 @@ function onMessage<Handle>(state: SourceState<Handle>, message: TargetMessage, e
         state.unsettledEntries -= directory.scanned.listing.count;
       }
       state.open.delete(message.dir);
+      state.openEntries -= directory.scanned.listing.count + 1;
       effects.push({ kind: "release", id: message.dir, directory: directory.scanned });
       return;
     }
     case "again":
-      if (state.phase !== "offered") return fail(state, effects, "another pass was asked for before this one ended");
+      if (state.phase !== "offered" || state.finishing || state.pass >= PASSES_MOST)
+        return fail(state, effects, "another pass was asked for before this one ended");
       state.pass++;
       beginPass(state);
       return;
     case "finished":
+      if (state.finishing) return fail(state, effects, "finished twice");
       // Ahead of time when the target had to stop: what is still open is closed by the runner's end.
       state.finishing = true;
       state.stack.length = 0;
@@ -283,7 +312,8 @@ function onScanned<Handle>(
   if (listing.status !== 0 || directory.hidden) state.complete = false;
   // A source that is given as an entry stands in the listing of its parent: it does not fill itself.
   if (directory.owned) state.entries += listing.count;
-  state.open.set(id, { id, parent: event.parent, scanned: directory, settled: false });
+  state.open.set(id, { id, parent: event.parent, scanned: directory, settled: false, receipts: 0 });
+  state.openEntries += listing.count + 1;
   state.unsettledDirectories++;
   state.unsettledEntries += listing.count;
   effects.push({
@@ -338,7 +368,7 @@ function pump<Handle>(state: SourceState<Handle>, effects: SourceEffect<Handle>[
       effects.push({ kind: "describe-scan" });
     }
   }
-  if (state.finishing && state.answering === 0 && state.removing === 0 && state.phase === "offered") {
+  if (state.finishing && state.answering.size === 0 && state.removing === 0 && state.phase === "offered") {
     state.phase = "closed";
     effects.push({ kind: "finish" });
   }

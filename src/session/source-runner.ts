@@ -1,7 +1,7 @@
 /** Runs the source role: its step function decides, this does. Scans, answers needs, removes the sources of a move. */
 
 import { compareNames, type EntryBatch, FileType, RowFlag, rowFields } from "../core/entry-batch.ts";
-import { E, errnoText, failureCode } from "../core/errno.ts";
+import { E, errnoText, failureCode, LINK_LEADS_OUT } from "../core/errno.ts";
 import { type Failure, type SkipReason, skipEntries } from "../core/events.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { RunOptions } from "../core/options.ts";
@@ -43,6 +43,8 @@ export interface SourceContext {
   readonly targetIdentity: SelectionContext["targetIdentity"];
   /** How content reaches the target: by the open directories themselves, or in frames on the backend's streams. */
   readonly payload: "handles" | "streams";
+  /** The module's root, which no link that is followed may lead out of; undefined: the operator's links lead anywhere. */
+  readonly confine: DirHandle | undefined;
   /** `dev` of the first root, for --one-file-system. */
   readonly rootDev: number;
 }
@@ -88,6 +90,7 @@ export class SourceRunner {
   private readonly open = new Set<SourceDirectory>();
   private working = 0;
   private finishing = false;
+  private isDone = false;
   private waitingSends: ContentEffect[] = [];
   private sending = 0;
   private resolveDone!: () => void;
@@ -123,8 +126,12 @@ export class SourceRunner {
     this.feed({ kind: "stop" });
   }
 
-  /** Closes what an early end left open. */
-  dispose(): void {
+  /** Closes what an early end left open, as soon as nothing uses it any more; as `TargetRunner.dispose`. */
+  async dispose(): Promise<void> {
+    if (!this.isDone) {
+      this.feed({ kind: "stop" });
+      await this.context.backend.quiet();
+    }
     for (const directory of this.open) this.closeNow(directory);
     this.open.clear();
   }
@@ -148,7 +155,11 @@ export class SourceRunner {
           return;
         }
         const parts = byOrigin(effect.directory.handle, effect.rows);
-        this.feed({ kind: "answered", message: { kind: "content", need: effect.need, content: { parts } } });
+        this.feed({
+          kind: "answered",
+          need: effect.need,
+          message: { kind: "content", need: effect.need, content: { parts } },
+        });
         return;
       }
       case "digest":
@@ -209,6 +220,7 @@ export class SourceRunner {
   private finishWhenIdle(): void {
     if (!this.finishing || this.working > 0) return;
     this.finishing = false;
+    this.isDone = true;
     this.link.send({ kind: "closed", sourcesRemoved: this.state.sourcesRemoved });
     this.resolveDone();
   }
@@ -218,9 +230,10 @@ export class SourceRunner {
   }
 
   private walkOptions(selfOnly: boolean, openFollow: boolean): WalkOptions {
-    const { options, settings } = this.context;
+    const { options, settings, confine } = this.context;
     const { privileged } = settings.settings;
     return {
+      ...(confine === undefined ? {} : { confine }),
       ...(privileged === undefined ? {} : { privileged }),
       xattrs: options.preserve.xattrs,
       acls: options.preserve.acls,
@@ -243,7 +256,7 @@ export class SourceRunner {
 
   /** The root of the run: one directory's contents, or all source arguments offered as one directory. */
   private async scanRoot(): Promise<ScannedDirectory<SourceDirectory>> {
-    const { backend, roots, filter, options } = this.context;
+    const { backend, roots, filter, options, confine } = this.context;
     const { xattrs, acls } = options.preserve;
     const { privileged } = this.context.settings.settings;
     const handles: DirHandle[] = [];
@@ -259,6 +272,7 @@ export class SourceRunner {
         handles.push(root.handle);
         listings.push(
           await backend.stat(root.handle, [root.entry], {
+            ...(confine === undefined ? {} : { confine }),
             ...(privileged === undefined ? {} : { privileged }),
             xattrs,
             acls,
@@ -369,14 +383,15 @@ export class SourceRunner {
 
   private nameUnreadable(status: number, place: Place): void {
     const vanished = status === -E.NOENT && place.parent !== undefined;
+    const leadsOut = status === -E.XDEV && this.context.confine !== undefined;
     this.fail(
       {
-        code: vanished ? "vanished" : failureCode(status),
+        code: vanished ? "vanished" : leadsOut ? "permission" : failureCode(status),
         side: "source",
         path: place.path,
         operation: "read directory",
         errno: -status,
-        message: vanished ? "vanished before it was read" : errnoText(status),
+        message: vanished ? "vanished before it was read" : leadsOut ? LINK_LEADS_OUT : errnoText(status),
       },
       true,
     );
@@ -391,19 +406,23 @@ export class SourceRunner {
       if (status === 0 || (status === -E.LOOP && (listing.rowFlags(row) & RowFlag.skip) !== 0)) continue;
       const dangling = status === -E.NOENT && listing.type(row) === FileType.symlink;
       const vanished = status === -E.NOENT && !dangling;
-      if (!vanished && !dangling) hidden = true;
+      // It is never followed: nothing that could be offered is missing.
+      const leadsOut = status === -E.XDEV && this.context.confine !== undefined;
+      if (!vanished && !dangling && !leadsOut) hidden = true;
       this.fail(
         {
-          code: vanished ? "vanished" : failureCode(status),
+          code: vanished ? "vanished" : leadsOut ? "permission" : failureCode(status),
           side: "source",
           path: joinPath(directory, listing.name(row)),
-          operation: "stat",
+          operation: leadsOut ? "follow" : "stat",
           errno: -status,
           message: vanished
             ? "vanished before it was read"
             : dangling
               ? "the link points at nothing"
-              : errnoText(status),
+              : leadsOut
+                ? LINK_LEADS_OUT
+                : errnoText(status),
         },
         false,
       );
@@ -468,7 +487,7 @@ export class SourceRunner {
       this.guard(
         this.sendPayload(effect).then(() => {
           this.sending--;
-          this.feed({ kind: "answered" });
+          this.feed({ kind: "answered", need: effect.need });
           this.startSends();
         }),
       );
@@ -510,7 +529,7 @@ export class SourceRunner {
       results.release();
     }
     const digests = Array.from(effect.rows, (row) => byRow.get(row));
-    this.feed({ kind: "answered", message: { kind: "digests", need: effect.need, digests } });
+    this.feed({ kind: "answered", need: effect.need, message: { kind: "digests", need: effect.need, digests } });
   }
 
   private async remove(directory: SourceDirectory, rows: Uint32Array): Promise<void> {
@@ -569,7 +588,9 @@ export class SourceRunner {
   }
 
   private closeNow(directory: SourceDirectory): void {
-    this.context.backend.close(directory.handles.filter((handle) => handle >= 0));
-    this.context.backend.releaseBatch(directory.listing);
+    // The roots belong to whoever opened them.
+    const { backend, roots } = this.context;
+    backend.close(directory.handles.filter((handle) => handle >= 0 && roots.every((root) => root.handle !== handle)));
+    backend.releaseBatch(directory.listing);
   }
 }

@@ -1,6 +1,6 @@
 /** From the target role's final state to the summary and its exit code. */
 import { errnoName, errnoText } from "../core/errno.ts";
-import type { RunSummary, SkipCounts } from "../core/events.ts";
+import type { NetworkSummary, RunSummary, SkipCounts } from "../core/events.ts";
 import { ExitCode } from "../core/exit-codes.ts";
 import type { CopyMethod } from "../core/options.ts";
 import type { Backend } from "../fs/backend.ts";
@@ -8,7 +8,12 @@ import type { TargetState } from "./target-state.ts";
 
 export function summarize(
   state: TargetState,
-  end: { readonly backend: Backend; readonly durationMs: number; readonly aborted: boolean },
+  end: {
+    readonly backend: Backend;
+    readonly durationMs: number;
+    readonly aborted: boolean;
+    readonly network?: NetworkSummary;
+  },
 ): RunSummary {
   const verdict = verdictOf(state, end.aborted);
   const methods: Record<string, number> = {};
@@ -30,6 +35,7 @@ export function summarize(
     unmatchedPatterns: state.scanned?.unmatchedPatterns ?? [],
     backend: end.backend.kind,
     workers: end.backend.workers,
+    network: end.network,
     dryRun: state.options.dryRun,
   };
 }

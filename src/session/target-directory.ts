@@ -322,7 +322,8 @@ function askForRows(state: TargetState, dir: TargetDir, effects: TargetEffect[])
     }
   }
   if (state.pass === 1) state.counters.unchanged += unchanged;
-  if (digests.length > 0) need(state, dir, Uint32Array.from(digests), "digest", "direct", effects);
+  for (let from = 0; from < digests.length; from += LIMITS.needRows)
+    need(state, dir, Uint32Array.from(digests.slice(from, from + LIMITS.needRows)), "digest", "direct", effects);
   transfer(state, dir, content, effects);
   repair(state, dir, repairs, effects);
 }

@@ -182,7 +182,11 @@ export function onSynced(state: TargetState, status: number, effects: TargetEffe
   for (const dir of directories) {
     if (status === 0 && !state.stopped) {
       dir.receipts.push(dir.source.self); // the directory itself has arrived: it may go once it is empty
-      effects.push({ kind: "send", message: { kind: "receipts", dir: dir.id, rows: Uint32Array.from(dir.receipts) } });
+      const { id, receipts } = dir;
+      for (let from = 0; from < receipts.length; from += LIMITS.needRows) {
+        const rows = Uint32Array.from(receipts.slice(from, from + LIMITS.needRows));
+        effects.push({ kind: "send", message: { kind: "receipts", dir: id, rows } });
+      }
     }
     releaseDirectory(state, dir, effects);
   }

@@ -9,6 +9,7 @@
  *     everything scanned and released
  *                        -> decide about deletions (guards, question), delete, sync, "finished"
  */
+import { FileType } from "../core/entry-batch.ts";
 import type { SkipReason } from "../core/events.ts";
 import { LIMITS } from "../core/limits.ts";
 import { PROTOCOL_VERSION, type SourceMessage } from "./messages.ts";
@@ -131,6 +132,8 @@ function onMessage(state: TargetState, message: SourceMessage, effects: TargetEf
       if (message.parent < 0) {
         if (message.parentRow >= 0 || state.rootPass === state.pass)
           return protocolError(state, effects, `directory ${message.id} is a second root`);
+        if (!isAsked(state, message))
+          return protocolError(state, effects, "something was offered that was not asked for");
         state.rootPass = state.pass;
         return enterDirectory(state, undefined, message, effects);
       }
@@ -173,6 +176,17 @@ function onMessage(state: TargetState, message: SourceMessage, effects: TargetEf
       }
       return;
   }
+}
+
+/** Sources that are given as entries share the target's root with what is there: only they may change in it. */
+function isAsked({ asked }: TargetState, { owned, listing }: Extract<SourceMessage, { kind: "directory" }>): boolean {
+  if (asked === undefined) return true;
+  if (owned) return false;
+  for (let row = 0; row < listing.count; row++) {
+    const mayBeDirectory = asked.get(Buffer.from(listing.name(row)).toString("latin1"));
+    if (mayBeDirectory === undefined || (!mayBeDirectory && listing.type(row) === FileType.directory)) return false;
+  }
+  return true;
 }
 
 /** Says "settled" when the directory's own entries need nothing more, and finishes it when all below is finished. */

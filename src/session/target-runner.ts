@@ -90,6 +90,9 @@ export class TargetRunner {
   private readonly liftings = new Map<TargetDir, Promise<void>>();
   /** Backup directories of directories that need one, open until the directory is. */
   private readonly backups = new Map<TargetDir, Promise<DirHandle>>();
+  private startedMs = 0;
+  /** From the start to the first content that came from another process; undefined: none came. */
+  firstContentMs: number | undefined;
   private reviewAtFiles = WORKER_REVIEW_FILES;
   private resolveDone!: () => void;
   private rejectDone!: (error: Error) => void;
@@ -102,7 +105,8 @@ export class TargetRunner {
     const { backend, settings } = context;
     this.mayLift = !touchesNothing(state) && process.geteuid?.() !== 0;
     this.withoutAttributes = backend.prepare({ ...settings.settings, xattrs: false, acls: false });
-    this.copySlots = context.backend.workers * LIMITS.slicesPerWorker;
+    this.copySlots =
+      state.payload === "streams" ? LIMITS.expectedAnswers : context.backend.workers * LIMITS.slicesPerWorker;
     const { backup } = context.options.write;
     this.extraneous = new ExtraneousWalker(
       context.backend,
@@ -116,6 +120,7 @@ export class TargetRunner {
   }
 
   start(): void {
+    this.startedMs = performance.now();
     this.link.onMessage((message) => {
       try {
         this.feed({ kind: "message", message });
@@ -131,17 +136,33 @@ export class TargetRunner {
     this.feed({ kind: "stop" });
   }
 
-  /** Answers that are asked for, or will be. */
+  /** Answers that are due. */
   get backlog(): number {
-    return this.copying + this.waitingCopies.length - this.nextCopy;
+    return this.copying;
   }
 
-  /** Closes what an early end left open. */
-  dispose(): void {
+  /**
+   * Closes what an early end left open, as soon as nothing uses it any more: the number of a descriptor that is closed
+   * may be another session's at once.
+   */
+  async dispose(): Promise<void> {
+    if (this.state.phase !== "done") {
+      this.feed({ kind: "stop" });
+      await this.context.backend.quiet();
+    }
+    this.isDisposed = true;
     for (const dir of this.state.dirs.values()) this.close(dir);
+    this.state.dirs.clear();
   }
+  private isDisposed = false;
 
   private feed(event: TargetEvent): void {
+    const { phase } = this.state;
+    if (this.isDisposed || phase === "failed" || phase === "done") {
+      // Nobody will take what was opened.
+      if (event.kind === "opened") this.closeListing(event.batch);
+      return;
+    }
     for (const effect of stepTarget(this.state, event)) this.perform(effect);
   }
 
@@ -389,11 +410,12 @@ export class TargetRunner {
   private startCopies(): void {
     while (this.copying < this.copySlots && this.nextCopy < this.waitingCopies.length) {
       const effect = this.waitingCopies[this.nextCopy++]!;
-      this.copying++;
+      const slots = effect.task === "large" && effect.need !== 0 ? LIMITS.slotsOfLarge : 1;
+      this.copying += slots;
       const lifting = this.lift(effect.dir);
       const copied = lifting === undefined ? this.copy(effect) : lifting.then(() => this.copy(effect));
       this.afterwards(copied, (results) => {
-        this.copying--;
+        this.copying -= slots;
         this.startCopies();
         return { kind: "copied", dir: effect.dir, task: effect.task, rows: effect.rows, results };
       });
@@ -439,6 +461,7 @@ export class TargetRunner {
       effect.need === 0 ? backend.copy(request) : this.receive(request, effect.dir, effect.need, "content");
     if (effect.task !== "large") return copy();
     const onBytes = (bytes: number): void => {
+      if (effect.need !== 0) this.firstContentMs ??= performance.now() - this.startedMs;
       this.state.counters.bytesTransferred += bytes;
     };
     // Only the ordinary copy opens a file for writing in place that its owner may not write.
@@ -475,7 +498,10 @@ export class TargetRunner {
   ): Promise<ItemResults> {
     const results = this.context.backend.receive({ ...request, need, purpose });
     this.link.send({ kind: "need", need, dir: dir.id, rows: request.rows.map((row) => row & ~ROW_EXISTS), purpose });
-    return results.then((answer) => this.arrived(answer));
+    return results.then((answer) => {
+      if (purpose === "content") this.firstContentMs ??= performance.now() - this.startedMs;
+      return this.arrived(answer);
+    });
   }
 
   /** A stream that broke says nothing of the items that were on it: the session is lost, and they have no result. */
@@ -543,6 +569,12 @@ export class TargetRunner {
     const { backend, backupRoot } = this.context;
     if (backupRoot < 0) return directory;
     return backend.resolve(backupRoot, path.length === 0 ? SELF_NAME : path, { create: true, operator: false });
+  }
+
+  private closeListing(listing: EntryBatch): void {
+    const { backend, root } = this.context;
+    if (listing.dirfd >= 0 && listing.dirfd !== root) backend.close([listing.dirfd]);
+    backend.releaseBatch(listing);
   }
 
   private close(dir: TargetDir): void {

@@ -28,7 +28,7 @@ export interface TargetSideRequest {
   readonly rename: TargetDecision["rename"];
   /** Of the opened target; undefined in a dry run of a target that does not exist. */
   readonly targetFacts: DirectoryFacts | undefined;
-  readonly source: Pick<SourceFacts, "timeGranularityNs">;
+  readonly source: Pick<SourceFacts, "timeGranularityNs" | "arguments">;
   /** What the source's device means for the number of workers, when it is on this machine. */
   readonly sourceDevice: Pick<WorkerFacts, "rotational" | "remote">;
   readonly payload: TargetState["payload"];
@@ -50,6 +50,17 @@ export interface TargetSide {
   readonly runner: TargetRunner;
   /** Removes what died in the temporary directory; after an orderly end. */
   tidy(): Promise<void>;
+}
+
+/** Entries that a run takes from its source; undefined: the contents of a directory, whatever they are. */
+function askedOf(sources: SourceFacts["arguments"]): TargetState["asked"] {
+  const asked = new Map<string, boolean>();
+  for (const { entry, isDirectory } of sources) {
+    if (entry === undefined) return undefined;
+    const name = Buffer.from(entry).toString("latin1");
+    asked.set(name, isDirectory || asked.get(name) === true);
+  }
+  return asked;
 }
 
 export async function prepareTarget(request: TargetSideRequest): Promise<TargetSide> {
@@ -93,6 +104,7 @@ export async function prepareTarget(request: TargetSideRequest): Promise<TargetS
     wantsReasons: hooks.wantsReasons ?? false,
     counters,
     payload: request.payload,
+    asked: request.payload === "streams" ? askedOf(request.source.arguments) : undefined,
     sharesInodes: request.sharesInodes,
   });
   await keep(state, backend, [backupRoot, temp]);

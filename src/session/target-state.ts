@@ -98,6 +98,8 @@ export interface TargetState {
   readonly planner: Planner;
   /** How content comes: through the source's open directories, or in frames that answer a need. */
   readonly payload: "handles" | "streams";
+  /** What may stand in the root's listing when it comes from another process: names (latin1), and whether directories. */
+  readonly asked: ReadonlyMap<string, boolean> | undefined;
   /** Device and inode numbers of source and target mean the same: both are on one machine. */
   readonly sharesInodes: boolean;
   pass: number;
@@ -207,6 +209,7 @@ export function targetState(options: {
   wantsReasons?: boolean;
   counters: Counters;
   payload?: TargetState["payload"];
+  asked?: TargetState["asked"];
   sharesInodes?: boolean;
 }): TargetState {
   return {
@@ -223,6 +226,7 @@ export function targetState(options: {
         : localLimits(options.options.write.methods),
     ),
     payload: options.payload ?? "handles",
+    asked: options.asked,
     sharesInodes: options.sharesInodes ?? true,
     pass: 1,
     rootPass: 0,

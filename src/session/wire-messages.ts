@@ -240,6 +240,8 @@ export function decodeTarget({ body }: SessionMessage): TargetMessage[] {
     case "settled":
       return body.value.dirs.map((dir) => ({ kind: "settled", dir }));
     case "receipts":
+      if (body.value.rows.length > LIMITS.needRows)
+        throw new ProtocolViolation(`receipts of ${body.value.rows.length} rows`);
       return [{ kind: "receipts", dir: body.value.dir, rows: Uint32Array.from(body.value.rows) }];
     case "released":
       return body.value.dirs.map((dir) => ({ kind: "released", dir }));

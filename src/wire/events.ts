@@ -7,6 +7,7 @@ import {
   type Failure,
   type FailureCode,
   type ItemsEvent,
+  type NetworkSummary,
   newCounters,
   type Phase,
   type RunEvent,
@@ -207,7 +208,17 @@ export function encodeSummary(summary: RunSummary): Summary {
     backend: summary.backend ?? "",
     workers: summary.workers ?? 0,
     dryRun: summary.dryRun,
+    ...(summary.network === undefined ? {} : { network: encodeNetwork(summary.network) }),
   });
+}
+
+function encodeNetwork({ carrier, streams, bytes, firstContentMs }: NetworkSummary) {
+  return {
+    inStream: carrier === "in_stream",
+    streams,
+    bytes: BigInt(bytes),
+    ...(firstContentMs === undefined ? {} : { firstContentMs }),
+  };
 }
 
 export function decodeSummary(message: Summary): RunSummary {
@@ -247,5 +258,15 @@ export function decodeSummary(message: Summary): RunSummary {
     backend: message.backend === "native" || message.backend === "portable" ? message.backend : undefined,
     workers: message.workers === 0 ? undefined : message.workers,
     dryRun: message.dryRun,
+    ...(message.network === undefined
+      ? {}
+      : {
+          network: {
+            carrier: message.network.inStream ? "in_stream" : "streams",
+            streams: message.network.streams,
+            bytes: Number(message.network.bytes),
+            firstContentMs: message.network.firstContentMs,
+          },
+        }),
   };
 }

@@ -64,7 +64,7 @@ export class RequestRing {
   private ending: Promise<void> | undefined;
   private closing: number[] = [];
   private reader: ReturnType<typeof wakeReader> | undefined;
-  private idle: (() => void) | undefined;
+  private idle: (() => void)[] = [];
 
   constructor(ring: Ring) {
     this.ring = ring;
@@ -173,6 +173,22 @@ export class RequestRing {
     return this.ring.duplicate(fd);
   }
 
+  /** Cancels until nothing is under way and no caller goes on sending. */
+  async quiet(): Promise<void> {
+    if (this.isShut) return;
+    do {
+      this.cancel();
+      await this.whenIdle();
+    } while (!this.isShut && (this.underWay > 0 || this.tail !== this.submitted));
+  }
+
+  /** Once, and the turn of whoever waited for the last answer. */
+  private async whenIdle(): Promise<void> {
+    this.flush();
+    if (this.underWay > 0) await new Promise<void>((resolve) => this.idle.push(resolve));
+    await new Promise<void>((resolve) => setImmediate(resolve));
+  }
+
   /** Cancels, waits for everything under way and for what its callers still send (their cleaning up), then ends. */
   shutdown(): Promise<void> {
     this.ending ??= this.end();
@@ -182,11 +198,8 @@ export class RequestRing {
   private async end(): Promise<void> {
     this.isEnding = true;
     this.ring.cancel();
-    do {
-      this.flush();
-      if (this.underWay > 0) await new Promise<void>((resolve) => (this.idle = resolve));
-      await new Promise<void>((resolve) => setImmediate(resolve));
-    } while (this.underWay > 0 || this.closing.length > 0 || this.tail !== this.submitted);
+    do await this.whenIdle();
+    while (this.underWay > 0 || this.closing.length > 0 || this.tail !== this.submitted);
     this.isShut = true;
     await this.reader?.cancel();
     this.ring.close();
@@ -263,8 +276,7 @@ export class RequestRing {
       }
     }
     this.isPumping = false;
-    this.idle?.();
-    this.idle = undefined;
+    for (const wake of this.idle.splice(0)) wake();
   }
 
   private drain(ready: number): void {

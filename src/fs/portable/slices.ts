@@ -42,6 +42,9 @@ export class Slices {
   get canceled(): boolean {
     return this.isCanceled;
   }
+  get isIdle(): boolean {
+    return this.underWay === 0;
+  }
   async whenIdle(): Promise<void> {
     if (this.underWay > 0) await new Promise<void>((resolve) => this.idle.push(resolve));
   }

@@ -73,6 +73,8 @@ export class Caller {
   private status: StatusObject | undefined;
   private readonly sockets: Socket[] = [];
   accepted: Accept | undefined;
+  /** Hears every request. */
+  record: ((bytes: Uint8Array) => void) | undefined;
 
   constructor(address: Address) {
     this.address = address;
@@ -106,6 +108,7 @@ export class Caller {
     return this.sayBytes(requestBytes(bodies));
   }
   sayBytes(bytes: Uint8Array): this {
+    this.record?.(bytes);
     this.call.write(Buffer.from(bytes));
     return this;
   }

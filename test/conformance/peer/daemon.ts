@@ -90,6 +90,8 @@ export class DaemonProcess {
   }
 
   async kill(): Promise<void> {
+    // A crash is told where it is seen: the tests that ran then say little about it.
+    if (!this.isAlive) console.error(`the daemon is dead (${this.child.signalCode}):\n${this.text.slice(-3000)}`);
     this.child.kill("SIGKILL");
     await this.child.exited;
     rmSync(this.directory, { recursive: true, force: true });
@@ -152,7 +154,7 @@ ${(settings.modules ?? "").replaceAll("DIR", directory)}
   );
   const child = Bun.spawn([...fastsync(), "daemon", "--config", join(directory, "config.toml")], {
     stdio: ["ignore", "ignore", "pipe"],
-    env: cleanEnv(settings.env),
+    env: cleanEnv({ FASTSYNC_DEBUG: "1", ...settings.env }),
   });
   const process = new DaemonProcess(directory, child);
   const started = await process.logged("started");

@@ -21,8 +21,9 @@ export async function pulling(daemon: Daemon, module = daemon.modules.read, more
   return { caller, root };
 }
 
+let places = 0;
 /** One whole push: the daemon is in good health. */
-export async function healthy(daemon: Daemon, path = "healthy/"): Promise<void> {
+export async function healthy(daemon: Daemon, path = `healthy-${places++}/`): Promise<void> {
   using caller = await pushing(daemon, path);
   const content = Buffer.from(`${Math.random()}`);
   const row: Row = { name: "f", size: content.length, mtime: Math.floor(Math.random() * 1e9) };
