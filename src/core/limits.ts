@@ -117,6 +117,8 @@ export const LIMITS = {
   mergeFiles: 1024,
   /** Owners, and groups, whose names are told in one session: of more only the numbers are. */
   ownerNames: 65_536,
+  /** Directories from a place up to the root of its file system, as a side tells them. */
+  chainDirectories: 256,
   /** Source arguments of one session. */
   sourceArguments: 4096,
   /** As `unsettledDirectories`, between two processes: what is on its way over a long line counts too. */
