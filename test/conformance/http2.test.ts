@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { connect as connectHttp2 } from "node:http2";
 import type { Socket } from "node:net";
-import { dialPort, SESSION } from "./peer/caller.ts";
+import { closed, dialPort, SESSION } from "./peer/caller.ts";
 import { type Daemon, type DaemonProcess, eventually, startDaemon } from "./peer/daemon.ts";
 import { healthy } from "./peer/sessions.ts";
 
@@ -108,6 +108,10 @@ test("500 calls that are cancelled", async () => {
   }
   await healthy(daemon);
   session.destroy();
+});
+test("a connection that says nothing is closed", async () => {
+  const socket = await dialPort(daemon.host, daemon.port);
+  await closed(socket);
 });
 test("another service and another content type", async () => {
   const session = connectHttp2(`http://${daemon.host}:${daemon.port}`);
