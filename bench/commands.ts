@@ -13,7 +13,7 @@ export function subjectCommand(): string[] {
   return chosen.endsWith(".ts") ? [process.execPath, chosen] : [resolve(chosen)];
 }
 
-function subjectMissing(): string | undefined {
+export function subjectMissing(): string | undefined {
   const path = subjectCommand().at(-1)!;
   return existsSync(path) ? undefined : `there is no ${path}`;
 }
@@ -111,6 +111,7 @@ export function emptyTarget(place: Place): void {
   mkdirSync(place.target);
 }
 
-function lacking(program: string): string | undefined {
+/** Why a program cannot be used, or undefined. */
+export function lacking(program: string): string | undefined {
   return Bun.which(program) === null ? `${program} is not installed` : undefined;
 }

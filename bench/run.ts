@@ -1,19 +1,24 @@
 /**
- * The bench: `bun bench/run.ts [--only S,N,...] [--runs 5] [--fs xfs,xfs-noreflink] [--quick]`.
- * Needs root, to mount filesystems in RAM. A whole run writes bench/RESULTS.md; a part of it, or a quick one, writes
+ * The bench: `bun bench/run.ts [local] [net] [--only S,net-L,...] [--runs 5] [--fs xfs,xfs-noreflink] [--quick]`.
+ * `local` is one machine, `net` is daemons over loopback; neither named: both. `--only net-S` is net-S-push and
+ * net-S-pull. Needs root, to mount filesystems in RAM.
+ * A whole run writes its parts of bench/RESULTS.md and leaves the other alone; less than a part, or a quick run, writes
  * bench/out/RESULTS.md. Raw figures go to bench/out. Exit code 1 when a bar is missed.
  */
-import { writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { canMount, FILESYSTEMS, type FilesystemKind } from "../test/support/filesystems.ts";
 import { runWorkload, type Table } from "./harness.ts";
-import { describeMachine } from "./machine.ts";
-import { judgeAll, type Results, renderReport } from "./report.ts";
+import { describeMachine, type Machine } from "./machine.ts";
+import { judgeAll, type Results, renderPart, replacePart } from "./report.ts";
+import { select } from "./select.ts";
 import { prepareTools } from "./tools.ts";
-import { WORKLOADS } from "./workloads/all.ts";
+import type { Workload } from "./workload.ts";
+import { PARTS, type Part, WORKLOADS } from "./workloads/all.ts";
 
-const { values } = parseArgs({
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
   options: {
     only: { type: "string" },
     fs: { type: "string" },
@@ -22,56 +27,61 @@ const { values } = parseArgs({
   },
 });
 
-const chosen = choose(
-  values.only,
-  WORKLOADS.map(({ id }) => id),
-  "workload",
-);
-const filesystems = choose(values.fs, FILESYSTEMS, "filesystem");
+const parts = select(positionals, PARTS, "part");
+const all = parts.flatMap((part) => WORKLOADS[part]);
+const ids = all.map(({ id }) => id);
+const chosen = select(values.only?.split(","), ids, "workload");
+const filesystems = values.fs === undefined ? undefined : select(values.fs.split(","), FILESYSTEMS, "filesystem");
 const runs = values.quick ? 1 : Number(values.runs);
 if (!Number.isInteger(runs) || runs < 1) throw new Error(`--runs: not a number of runs: ${values.runs}`);
+const isWhole = values.only === undefined && filesystems === undefined && !values.quick;
 
 const tools = prepareTools();
-const machine = describeMachine(tools.compiled);
 const log = (line: string) => console.error(line);
-for (const line of machine.lines) log(line);
-
-const tables: Table[] = [];
-for (const workload of WORKLOADS) {
-  if (!chosen.includes(workload.id)) continue;
-  for (const filesystem of pick(workload.filesystems)) {
-    const reason = canMount(filesystem);
-    if (reason === undefined)
-      tables.push(await runWorkload(workload, filesystem, tools, { runs, quick: values.quick, log }));
-    else log(`${workload.id} on ${filesystem}: skipped: ${reason}`);
-  }
-}
-
-const results: Results = { machine, tables, workloads: WORKLOADS, runs, quick: values.quick };
-const judged = judgeAll(results);
-const whole = values.only === undefined && values.fs === undefined && !values.quick;
 const out = resolve(import.meta.dir, "out");
-for (const { table, verdicts } of judged)
-  writeFileSync(
-    resolve(out, `${table.workload}-${table.filesystem}.json`),
-    `${JSON.stringify({ machine, table, verdicts }, null, 2)}\n`,
-  );
-writeFileSync(resolve(whole ? import.meta.dir : out, "RESULTS.md"), renderReport(results));
-for (const { table, verdicts } of judged)
-  for (const { bar, measured, result } of verdicts)
-    console.log(`${result}\t${table.workload}\t${table.filesystem}\t${bar}\t${measured}`);
-process.exitCode = judged.some(({ verdicts }) => verdicts.some(({ result }) => result === "FAIL")) ? 1 : 0;
+const report = resolve(isWhole ? import.meta.dir : out, "RESULTS.md");
 
-/** A workload asked for on a filesystem that is not its own runs there too. */
-function pick(own: readonly FilesystemKind[]): readonly FilesystemKind[] {
-  return values.fs === undefined ? own : filesystems;
+let hasFailed = false;
+let text = isWhole && existsSync(report) ? readFileSync(report, "utf8") : "";
+for (const part of parts) {
+  const workloads = WORKLOADS[part].filter(({ id }) => chosen.includes(id));
+  if (workloads.length === 0) continue;
+  text = replacePart(text, part, await runPart(part, workloads));
+  writeFileSync(report, text);
+}
+process.exitCode = hasFailed ? 1 : 0;
+
+/** The part's text for the report. */
+async function runPart(part: Part, workloads: readonly Workload[]): Promise<string> {
+  const machine = describeMachine(tools.compiled);
+  for (const line of machine.lines) log(line);
+  const tables: Table[] = [];
+  for (const workload of workloads) {
+    /* A workload asked for on a filesystem that is not its own runs there too. */
+    for (const filesystem of filesystems ?? workload.filesystems) {
+      const table = await runOn(workload, filesystem);
+      if (table !== undefined) tables.push(table);
+    }
+  }
+  const results: Results = { part, machine, tables, workloads, runs, quick: values.quick };
+  keep(results, machine);
+  return renderPart(results);
 }
 
-function choose<Name extends string>(list: string | undefined, known: readonly Name[], what: string): readonly Name[] {
-  if (list === undefined) return known;
-  return list.split(",").map((name) => {
-    const found = known.find((one) => one === name);
-    if (found === undefined) throw new Error(`no ${what} ${name}; there are ${known.join(", ")}`);
-    return found;
-  });
+async function runOn(workload: Workload, filesystem: FilesystemKind): Promise<Table | undefined> {
+  const reason = canMount(filesystem);
+  if (reason === undefined) return runWorkload(workload, filesystem, tools, { runs, quick: values.quick, log });
+  log(`${workload.id} on ${filesystem}: skipped: ${reason}`);
+  return undefined;
+}
+
+function keep(results: Results, machine: Machine): void {
+  for (const { table, verdicts } of judgeAll(results)) {
+    const path = resolve(out, `${table.workload}-${table.filesystem}.json`);
+    writeFileSync(path, `${JSON.stringify({ machine, table, verdicts }, null, 2)}\n`);
+    for (const { bar, measured, result } of verdicts) {
+      console.log(`${result}\t${table.workload}\t${table.filesystem}\t${bar}\t${measured}`);
+      hasFailed ||= result === "FAIL";
+    }
+  }
 }

@@ -1,6 +1,14 @@
 /** What is said of a cell's runs, and whether a bar is cleared. */
 import type { Cell, Table } from "./harness.ts";
-import type { Bar } from "./workload.ts";
+import type { Bar, Figures } from "./workload.ts";
+
+const FIGURE_NAMES: Readonly<Record<keyof Figures, string>> = {
+  otherCpuMs: "processor time at the other end",
+  otherRssKiB: "peak RSS at the other end",
+  streams: "number of data connections",
+  wireBytes: "bytes through data connections",
+  payloadBytes: "bytes of content",
+};
 
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
@@ -19,6 +27,23 @@ export function wallMs(cell: Cell | undefined): number | undefined {
 export function peakRssBytes(cell: Cell | undefined): number | undefined {
   if (cell === undefined || cell.costs.length === 0) return undefined;
   return Math.max(...cell.costs.map((cost) => cost.maxRssKiB)) * 1024;
+}
+
+/** Of the process at the other end, the highest of all runs. */
+export function otherRssBytes(cell: Cell | undefined): number | undefined {
+  const peaks = figuresOf(cell, "otherRssKiB");
+  return peaks.length === 0 ? undefined : Math.max(...peaks) * 1024;
+}
+
+/** Of the runs that count and have it. */
+export function figuresOf(cell: Cell | undefined, figure: keyof Figures): number[] {
+  return (cell?.costs ?? []).map(({ figures }) => figures?.[figure]).filter((value) => value !== undefined);
+}
+
+/** Undefined where the case does not say what it moves. */
+export function mibPerSecond(cell: Cell | undefined): number | undefined {
+  const wall = wallMs(cell);
+  return wall === undefined || cell?.bytes === undefined ? undefined : cell.bytes / 2 ** 20 / (wall / 1000);
 }
 
 export interface Verdict {
@@ -46,8 +71,9 @@ export function judge(table: Table, bar: Bar): Verdict {
       return own === undefined ? unmeasured(text) : verdict(text, own <= bar.maxMs, `${own.toFixed(1)} ms`);
     }
     case "rss": {
-      const text = `${bar.subject}: peak RSS at most ${bar.maxMB} MB`;
-      const own = peakRssBytes(subject);
+      const whose = bar.end === "other" ? "peak RSS of the other end" : "peak RSS";
+      const text = `${bar.subject}: ${whose} at most ${bar.maxMB} MB`;
+      const own = bar.end === "other" ? otherRssBytes(subject) : peakRssBytes(subject);
       return own === undefined
         ? unmeasured(text)
         : verdict(text, own <= bar.maxMB * 1e6, `${(own / 1e6).toFixed(0)} MB`);
@@ -58,6 +84,34 @@ export function judge(table: Table, bar: Bar): Verdict {
       const from = peakRssBytes(find(bar.from));
       if (own === undefined || from === undefined) return unmeasured(text);
       return verdict(text, own / from <= bar.max, (own / from).toFixed(2));
+    }
+    case "rate": {
+      const text = `${bar.subject}: at least ${bar.minMiBPerSecond} MiB/s`;
+      const own = mibPerSecond(subject);
+      return own === undefined
+        ? unmeasured(text)
+        : verdict(text, own >= bar.minMiBPerSecond, `${own.toFixed(0)} MiB/s`);
+    }
+    case "near": {
+      const text = `${bar.subject} and ${bar.other}: neither more than ${bar.max.toFixed(2)} of the other`;
+      const [own, other] = [wallMs(subject), wallMs(find(bar.other))];
+      if (own === undefined || other === undefined) return unmeasured(text);
+      return verdict(text, Math.max(own, other) / Math.min(own, other) <= bar.max, (own / other).toFixed(2));
+    }
+    case "same": {
+      const text = `${bar.subject} and ${bar.other}: the same ${FIGURE_NAMES[bar.figure]}`;
+      const [own, other] = [figuresOf(subject, bar.figure), figuresOf(find(bar.other), bar.figure)];
+      if (own.length === 0 || other.length === 0) return unmeasured(text);
+      return verdict(text, median(own) === median(other), `${median(own)} and ${median(other)}`);
+    }
+    case "trips": {
+      const text = `${bar.subject}: at most ${bar.max} round trips of ${bar.roundTripMs} ms more than ${bar.few}`;
+      const names = [bar.subject, bar.few, bar.without.subject, bar.without.few];
+      const [far, farFew, near, nearFew] = names.map((name) => wallMs(find(name)));
+      if (far === undefined || farFew === undefined || near === undefined || nearFew === undefined)
+        return unmeasured(text);
+      const trips = (far - farFew - (near - nearFew)) / bar.roundTripMs;
+      return verdict(text, trips <= bar.max, trips.toFixed(1));
     }
   }
 }

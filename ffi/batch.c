@@ -79,6 +79,24 @@ int fsy_entry_get(const fsy_view *view, uint32_t row, fsy_entry *entry) {
   return 0;
 }
 
+void fsy_entry_put(const fsy_view *view, uint32_t row, const fsy_entry *entry) {
+  uint32_t *u = view->u32 + row;
+  size_t n = view->rows;
+  view->f64[row] = (double)entry->size;
+  view->f64[n + row] = (double)entry->mtime_sec;
+  u[FSY_U32_MTIME_NSEC * n] = entry->mtime_nsec;
+  u[FSY_U32_CTIME_SEC * n] = entry->ctime_sec;
+  u[FSY_U32_CTIME_NSEC * n] = entry->ctime_nsec;
+  u[FSY_U32_MODE * n] = entry->mode;
+  u[FSY_U32_UID * n] = entry->uid;
+  u[FSY_U32_GID * n] = entry->gid;
+  u[FSY_U32_NLINK * n] = entry->nlink;
+  u[FSY_U32_INO_LO * n] = (uint32_t)entry->ino;
+  u[FSY_U32_INO_HI * n] = (uint32_t)(entry->ino >> 32);
+  u[FSY_U32_DEV * n] = entry->dev;
+  u[FSY_U32_FLAGS * n] = entry->flags;
+}
+
 int fsy_builder_open(fsy_builder *b, fsy_ring *ring, uint32_t count, uint64_t text_bytes) {
   uint64_t fixed = sizeof(fsy_batch) + columns_bytes((uint64_t)count + 1);
   uint64_t bytes = fixed + text_bytes + 2;

@@ -157,7 +157,8 @@ typedef struct fsy_options {
   uint32_t mmap_bytes;   /* mmap is considered from this size */
   uint32_t run_id_lo;    /* names temporary files: .fastsync.<16 hex>.tmp */
   uint32_t run_id_hi;
-  uint32_t reserved[6];
+  uint32_t confine;      /* FSY_OPT_FOLLOW: descriptor + 1 of the directory that links must not lead out of; 0: none */
+  uint32_t reserved[5];
 } fsy_options;           /* 64 bytes */
 
 #define FSY_OPT_PERMS (1u << 0)
@@ -314,7 +315,9 @@ enum {
   /* Expects the answer to need `need` on any receiving stream; registered by fsy_submit itself. `flags`: FSY_WIRE_*.
    * CONTENT, ATTRIBUTES: rows of `batch` are written to, or repaired in, fd1 as COPY and REPAIR do. RANGE: `fd1` is the
    * large file's temporary, content lands inside offset..offset+length; `flags` of the completion is the stage of a
-   * failure. COMMIT: as LARGE_COMMIT; closes the descriptors at `extra`, however it ends. Completes when every item was
+   * failure. COMMIT: as LARGE_COMMIT; closes the descriptors at `extra`, however it ends; without a temporary there nothing is
+   * published (-EBADF). When it answers -EBUSY with FSY_ITEM_CHANGED the rows of both sides say what the file is now
+   * (here: size, mtime, permissions), so that the caller can begin again. Completes when every item was
    * answered, or with -EPIPE when the last receiving stream has ended. */
   FSY_OP_RECEIVE,
 
@@ -329,6 +332,8 @@ enum {
 #define FSY_WALK_WRITABLE 32u   /* add u+rwx to the directory when it lacks it, see FSY_BATCH_MADE_WRITABLE */
 #define FSY_WALK_XATTR_PRIVILEGED 64u
 #define FSY_WALK_SELF_ONLY 128u /* open and stat the directory; list nothing (count is 0) */
+#define FSY_WALK_CONFINED 256u  /* links are followed only where they stay below directory fd1: what climbs out of it, or is
+                                   absolute, answers -EXDEV, without a look at what is there */
 #define FSY_RESOLVE_CREATE 1u
 #define FSY_RESOLVE_OPERATOR 2u
 #define FSY_LARGE_COMPARE 1u

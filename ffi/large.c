@@ -209,6 +209,7 @@ static int commit(large *l, fsy_task *t, int source, int target) {
       return fsy_fail(r, -EBUSY, FSY_STAGE_READ);
     }
   }
+  if (target < 0) return fsy_fail(r, -EBADF, FSY_STAGE_PUBLISH); /* it was only asked */
   if (fstat(target, &st) < 0) return fsy_fail(r, -errno, FSY_STAGE_WRITE);
   if (st.st_size != l->entry.size && ftruncate(target, l->entry.size) < 0)
     return fsy_fail(r, -errno, FSY_STAGE_WRITE);

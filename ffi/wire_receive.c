@@ -198,7 +198,8 @@ static void adopt(fsy_entry *entry, const fsy_record *record, fsy_result *r) {
     entry->size = (int64_t)record->size;
     entry->mtime_sec = record->mtime_sec;
     entry->mtime_nsec = record->mtime_nsec;
-    entry->mode = (entry->mode & S_IFMT) | (record->mode & 07777);
+    /* type, setid and sticky bits are the row's: whoever made the manifest may have taken some away on purpose */
+    entry->mode = (entry->mode & ~0777u) | (record->mode & 0777);
     r->flags |= FSY_ITEM_RETRIED;
   }
   r->size = (double)entry->size;
@@ -219,6 +220,17 @@ static fsy_received received_of(const fsy_record *record, const uint8_t *attrs, 
   entry->flags &= ~FSY_ROW_ATTR_FAILED;
   if (got.attrs.error) entry->flags |= FSY_ROW_ATTR_FAILED;
   return got;
+}
+
+/* A large file is another one than the manifest's: the row says from now on what the source found instead. */
+static void renew(const fsy_expectation *e, const fsy_record *record, fsy_entry *entry) {
+  bool changed = record->status == -EBUSY && (record->flags & FSY_RECORD_CHANGED);
+  if (e->sqe.flags != FSY_WIRE_COMMIT || !changed || !S_ISREG(record->mode) || !S_ISREG(entry->mode)) return;
+  entry->size = (int64_t)record->size;
+  entry->mtime_sec = record->mtime_sec;
+  entry->mtime_nsec = record->mtime_nsec;
+  entry->mode = (entry->mode & ~0777u) | (record->mode & 0777);
+  fsy_entry_put(&e->view, e->rows[record->item] & ~FSY_ROW_EXISTS, entry);
 }
 
 static int fail_as_told(fsy_result *r, const fsy_record *record) {
@@ -245,6 +257,7 @@ static void land(fsy_job *j, fsy_expectation *e, const fsy_record *record, const
     r->status = status;
     return;
   }
+  if (record->status) renew(e, record, &entry);
   r->size = (double)entry.size;
   if (record->status) {
     (void)fail_as_told(r, record);
@@ -642,7 +655,9 @@ int fsy_receive_main(fsy_stream *s) {
   int status;
   while ((status = one_frame(s)) == 0) continue;
   if (s->in.state != FSY_IN_NOTHING) { /* this item can no longer come */
-    if (!s->in.result->status) (void)fsy_fail(s->in.result, status == -ECANCELED ? status : -EPIPE, FSY_STAGE_READ);
+    /* a sender that was cancelled as well may have gone first */
+    int why = fsy_cancelled(s->ring) ? -ECANCELED : -EPIPE;
+    if (!s->in.result->status) (void)fsy_fail(s->in.result, why, FSY_STAGE_READ);
     incoming_close(s);
   }
   return status == FSY_TOLD ? 0 : status;

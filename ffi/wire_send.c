@@ -7,7 +7,7 @@
  *               the shard leaves when it holds 1 MiB, and at the end
  *   attributes  records with attributes
  *   range       DATA inside the range: all, data extents only, or the blocks that differ; END
- *   commit      one record: still what the row says, or -EBUSY
+ *   commit      one record: still what the row says, or -EBUSY and what it is now, which the row then says too
  *
  * A file that ends inside a DATA frame that was announced is padded with zeros, and the END says that it changed: the
  * stream stays in step. An item counts as sent when its last frame went into the socket. */
@@ -350,9 +350,9 @@ static int send_plain(sending *o, uint32_t row, const fsy_entry *entry) {
   int opened = FSY_NO_FD;
   if (!self && (only_attributes ? o->which != 0 : carries(o, entry))) {
     bool follow = only_attributes && (j->opt.flags & FSY_OPT_FOLLOW);
-    opened = openat(j->source_dir, entry->name, O_PATH | O_CLOEXEC | (follow ? 0 : O_NOFOLLOW));
+    opened = fsy_open_from(j, entry->name, follow, O_PATH);
     if (opened < 0) {
-      (void)fsy_fail(r, -errno, FSY_STAGE_OPEN_SOURCE);
+      (void)fsy_fail(r, opened, FSY_STAGE_OPEN_SOURCE);
       return add_failure(o, row);
     }
     place.fd = opened;
@@ -397,8 +397,9 @@ static int send_row(sending *o, uint32_t row) {
 
 /* ---- large files -------------------------------------------------------------------------------------------------------------- */
 
-/* The row's file when it still is what the row says; else its result says why not. */
-static int open_unchanged(sending *o, fsy_entry *entry, fsy_result *r) {
+/* The row's file when it still is what the row says; else its result says why not. `fresh`, unless NULL: set when the
+ * file is another one now, and still a file: `entry` then says what it is. */
+static int open_unchanged(sending *o, fsy_entry *entry, bool *fresh, fsy_result *r) {
   int bad = fsy_entry_get(&o->view, o->rows[0] & ~FSY_ROW_EXISTS, entry);
   if (bad || !S_ISREG(entry->mode)) return fsy_fail(r, bad ? bad : -EINVAL, FSY_STAGE_OPEN_SOURCE);
   r->size = (double)entry->size;
@@ -410,6 +411,13 @@ static int open_unchanged(sending *o, fsy_entry *entry, fsy_result *r) {
   else if (FSY_FAULT("changed") || !fsy_entry_same(entry, &st)) {
     r->flags |= FSY_ITEM_CHANGED;
     status = fsy_fail(r, -EBUSY, FSY_STAGE_READ);
+    if (fresh && S_ISREG(st.st_mode)) {
+      uint32_t flags = (entry->flags & ~FSY_ROW_SPARSE) | (o->which ? FSY_ROW_ATTR_FAILED : 0u);
+      fsy_entry_from_stat(entry, &st);
+      entry->flags |= flags;
+      r->size = (double)entry->size;
+      *fresh = true;
+    }
   }
   if (!status) return file;
   close(file);
@@ -452,7 +460,7 @@ static int send_range(sending *o) {
   const uint8_t *digests = q->extra ? fsy_at(o->stream->ring, q->path, q->path_bytes) : NULL;
   fsy_entry entry;
   fsy_hasher hasher;
-  pouring p = {open_unchanged(o, &entry, r), 0, o->hashing ? &hasher : NULL, offset, 0, false, 0};
+  pouring p = {open_unchanged(o, &entry, NULL, r), 0, o->hashing ? &hasher : NULL, offset, 0, false, 0};
   fsy_record end;
   int status = 0;
   if (p.file >= 0) {
@@ -486,9 +494,17 @@ static int send_range(sending *o) {
 static int send_commit(sending *o) {
   fsy_result *r = &o->results[0];
   fsy_entry entry;
-  int file = open_unchanged(o, &entry, r);
+  bool fresh = false;
+  int file = open_unchanged(o, &entry, &fresh, r);
   int status;
-  if (file < 0) status = add_failure(o, 0);
+  if (fresh) { /* both sides go on with what it is now: the target may ask for it once more */
+    fsy_entry_put(&o->view, o->rows[0] & ~FSY_ROW_EXISTS, &entry);
+    fsy_record record = record_of(&entry, item_of(o, 0)), failed = failure(record.item, r);
+    record.status = failed.status;
+    record.stage = failed.stage;
+    record.flags = failed.flags;
+    status = add_record(o, 0, &record, 0);
+  } else if (file < 0) status = add_failure(o, 0);
   else {
     fsy_record record = record_of(&entry, 0);
     if (o->which) gather(o, (fsy_subject){FSY_BY_FD, file, ""}, 0, &record);

@@ -9,21 +9,16 @@ import type { Place, Workload } from "../workload.ts";
 const PLAIN = "rsync -a --delete";
 const FULL = "rsync -aHAXS --delete";
 
+export const CHANGES_TITLE =
+  "128 MiB + 10,000 x 4 KiB; 1 % rewritten, 50 added, 50 deleted, 4 KiB changed inside the large file";
+
 export const incremental: Workload = {
   id: "I",
-  title: "128 MiB + 10,000 x 4 KiB; 1 % rewritten, 50 added, 50 deleted, 4 KiB changed inside the large file",
+  title: CHANGES_TITLE,
   filesystems: ["xfs"],
   size: "4G",
   prepare: (place) => {
-    const old = `${place.mount}/old`;
-    makeOld(place);
-    run(["cp", "-a", "--reflink=never", place.source, old]);
-    change(place);
-    /* Shared blocks would make an update in place slower than it is, so the old target owns its own. */
-    const before = () => {
-      removeTree(place.target);
-      run(["cp", "-a", "--reflink=never", old, place.target]);
-    };
+    const before = prepareChanges(place);
     return [fastsyncMirror(place, [], { before }), rsync(place, PLAIN, { before }), rsync(place, FULL, { before })];
   },
   bars: () => [
@@ -31,6 +26,19 @@ export const incremental: Workload = {
     { kind: "ratio", subject: FASTSYNC, against: [FULL], max: 0.6 },
   ],
 };
+
+/** Makes the changed source; what it answers makes the old target. */
+export function prepareChanges(place: Place): () => void {
+  const old = `${place.mount}/old`;
+  makeOld(place);
+  run(["cp", "-a", "--reflink=never", place.source, old]);
+  change(place);
+  /* Shared blocks would make an update in place slower than it is, so the old target owns its own. */
+  return () => {
+    removeTree(place.target);
+    run(["cp", "-a", "--reflink=never", old, place.target]);
+  };
+}
 
 function makeOld(place: Place): void {
   place.tools.gen("files", place.source, place.scale(10_000), 100, 4096, 0);

@@ -546,6 +546,19 @@ static void large_round(pair *p, bool delta, bool change) {
   const fsy_result *r = at(&p->to.c, results[1]);
   CHECK_EQ(r->status, change ? -EBUSY : 0);
   CHECK_EQ(!!(r->flags & FSY_ITEM_CHANGED), change);
+  if (change) { /* both sides know what it is now */
+    fsy_view ours, theirs;
+    fsy_entry here, there;
+    CHECK_EQ(fsy_view_at(p->to.c.ring, l.manifest, &ours) | fsy_entry_get(&ours, row, &here), 0);
+    CHECK_EQ(fsy_view_at(p->from.c.ring, l.source, &theirs) | fsy_entry_get(&theirs, row, &there), 0);
+    struct stat now = stat_of(p->d.source, "large");
+    CHECK(fsy_entry_same(&there, &now));
+    CHECK_EQ(here.size, 17);
+    CHECK_EQ(here.mtime_sec, now.st_mtim.tv_sec);
+    CHECK_EQ(here.mtime_nsec, now.st_mtim.tv_nsec);
+    CHECK_EQ(here.mode, now.st_mode);
+    CHECK_EQ(here.uid, there.uid);
+  }
   if (!change) {
     CHECK(same_file(p->d.source, "large", p->d.target, "large"));
     CHECK(same_meta(p->d.source, "large", p->d.target, "large"));
@@ -978,6 +991,46 @@ static size_t put_record(uint8_t *to, uint32_t item, uint64_t size, uint32_t mod
   record.bytes = bytes;
   fsy_record_put(to, &record);
   return FSY_RECORD_BYTES;
+}
+
+/* What a target took away from its manifest does not come back with a record. */
+TEST(wire_retried_records_bring_permissions_only) {
+  uint8_t *bytes = malloc(SESSION_ROOM);
+  size_t count, n = 0;
+  pair *p = small_session(dirfd, bytes, SESSION_ROOM, &count);
+  test_register_ms(p->to.c.ring, 1);
+  listing l = list(p);
+  fsy_record record;
+  memset(&record, 0, sizeof(record));
+  record.flags = FSY_RECORD_RETRIED;
+  record.size = 3;
+  record.mode = S_IFREG | 07751;
+  memset(bytes, 0, 4096);
+  n += put_frame(bytes, FSY_FRAME_SHARD, 1, 1, 0, FSY_RECORD_BYTES + 4 * FSY_TAR_BLOCK);
+  fsy_record_put(bytes + n, &record);
+  n += FSY_RECORD_BYTES;
+  fsy_tar_header(bytes + n, "a", 1, &record);
+  memcpy(bytes + n + FSY_TAR_BLOCK, "new", 3);
+  n += 4 * FSY_TAR_BLOCK;
+  record.item = 3;
+  n += put_frame(bytes + n, FSY_FRAME_FILE, 1, 3, 0, FSY_RECORD_BYTES);
+  fsy_record_put(bytes + n, &record);
+  n += FSY_RECORD_BYTES;
+  n += put_frame(bytes + n, FSY_FRAME_DATA, 1, 3, 0, 3);
+  memcpy(bytes + n, "new", 3);
+  n += 3;
+  record.bytes = 3;
+  n += put_frame(bytes + n, FSY_FRAME_END, 1, 3, 0, FSY_RECORD_BYTES);
+  fsy_record_put(bytes + n, &record);
+  n += FSY_RECORD_BYTES;
+  play y = replay(p, &l, bytes, n, FSY_WIRE_CONTENT);
+  CHECK_EQ(y.need.count, 2);
+  CHECK_EQ(stat_of(p->d.target, "a").st_mode, S_IFREG | 0751);
+  CHECK_EQ(stat_of(p->d.target, "d").st_mode, S_IFREG | 0751);
+  CHECK_EQ(stat_of(p->d.target, "a").st_size, 3);
+  free(bytes);
+  unlist(p, &l);
+  pair_close(p);
 }
 
 /* Rows: 0 "a" 10, 1 "b" 600, 2 "c" symlink, 3 "d" 1 MiB. */

@@ -10,6 +10,9 @@ const bunTest = [bun, "test", "--timeout=60000"];
 // Packing, installing and compiling has its own part at the end.
 const notPackage = "--path-ignore-patterns=test/package/**";
 
+// Peers do not see which backend a daemon has: once is enough, and test/network has daemons of both.
+const notPeers = ["--path-ignore-patterns=test/conformance/**", "--path-ignore-patterns=test/network/**"];
+
 /** Every part of `npm test`, in the order in which a failure is cheapest to learn. */
 export function testParts(): Part[] {
   const compiler = findCompiler();
@@ -35,13 +38,41 @@ export function testParts(): Part[] {
     {
       name: "portable",
       // Tests beside the code touch no backend: with the native part skipped they still have to run once.
-      command: [...bunTest, notPackage, ...(skipNative === undefined ? ["./test"] : [])],
+      command: [...bunTest, notPackage, ...(skipNative === undefined ? [...notPeers, "./test"] : [])],
       counts: bunCounts,
       env: { FASTSYNC_NATIVE: "off" },
     },
+    ...placementParts(skipNative),
     { name: "package", command: [...bunTest, "./test/package"], counts: bunCounts, needs: "build" },
   ];
 }
+
+/**
+ * The behaviours once more with one side behind a daemon. Every file runs in one direction; the ones that are most of
+ * what a mirror promises run in both.
+ * FASTSYNC_PLACEMENTS=all runs all of them in both.
+ */
+function placementParts(skip: string | undefined): Part[] {
+  const files = [...new Bun.Glob("*.test.ts").scanSync(join(root, "test/behaviours"))].sort();
+  const isAll = process.env["FASTSYNC_PLACEMENTS"] === "all";
+  return (["push", "pull"] as const).map((placement, direction) => ({
+    name: placement,
+    command: [
+      ...bunTest,
+      "--preload=./test/behaviours/stop-daemons.ts",
+      ...files
+        .filter((file, i) => isAll || IN_BOTH.test(file) || i % 2 === direction)
+        .map((file) => `./test/behaviours/${file}`),
+    ],
+    counts: bunCounts,
+    needs: "build",
+    env: { FASTSYNC_BIN: "dist/fastsync", FASTSYNC_PLACEMENT: placement },
+    skip,
+  }));
+}
+
+/** Behaviours whose two directions are two different programs, and which take little time. */
+const IN_BOTH = /^(compare|filters|links-hard|move|trees-names|trees-places|deletion)\.test\.ts$/;
 
 /** The C tests: plain, with the address and undefined-behaviour sanitizers, and with the thread sanitizer. */
 function cParts(skipNative: string | undefined): Part[] {

@@ -17,6 +17,7 @@ export function overviewHelp(): string {
     "Examples",
     "  fastsync mirror photos/ /mnt/backup/photos/      make the backup equal",
     "  fastsync mirror -n photos/ /mnt/backup/photos/   only show what would happen",
+    "  fastsync mirror photos/ nas:/media/photos/       to the module media of a daemon",
     "  fastsync copy *.iso /mnt/usb/                    copy some files",
     "  fastsync move --verify camera/ archive/          remove what arrived safely",
     "  fastsync check --checksum photos/ /mnt/backup/photos/",

@@ -217,6 +217,8 @@ export function summaryFields(summary: RunSummary): Json {
     exit_code: summary.exitCode,
     exit_reason: summary.exitReason,
     message: summary.message,
+    job: summary.job?.id,
+    job_daemon: summary.job?.daemon,
     dry_run: summary.dryRun,
     ...counters,
     duration_ms: Math.round(summary.durationMs),

@@ -28,6 +28,10 @@ const SKIP_WORDS: Readonly<Record<SkipReason, string | readonly [one: string, ma
 };
 
 export function summaryLines(summary: RunSummary, facts: RunFacts, verbose: boolean): string[] {
+  if (summary.job !== undefined) {
+    const { id, daemon } = summary.job;
+    return [`Detached: job ${id} goes on at ${printable(Buffer.from(daemon))}, whose log tells how it ends`];
+  }
   if (facts.verb === "check") return checkLines(summary);
   const { counters } = summary;
   const would = facts.dryRun ? "would be " : "";

@@ -12,6 +12,9 @@ export interface VerbInfo {
 const SLASH_NOTE =
   "SOURCE/ with a slash at its end means what is inside it; SOURCE without one means the entry itself, which then appears under its own name in TARGET.";
 
+const PLACES_NOTE =
+  "A place is a local path, or HOST:/MODULE/PATH behind a daemon (HOST:PORT:/MODULE/PATH, HOST://PATH below its root, [IPV6]:/MODULE/PATH). A local path that exists comes first.";
+
 export const VERBS = {
   copy: {
     summary: "copy files and trees; deletes nothing",
@@ -20,6 +23,7 @@ export const VERBS = {
     maxPlaces: Number.POSITIVE_INFINITY,
     notes: [
       SLASH_NOTE,
+      PLACES_NOTE,
       "What is already equal in the target is left alone, so a second run finishes an interrupted one.",
     ],
   },
@@ -30,6 +34,7 @@ export const VERBS = {
     maxPlaces: 2,
     notes: [
       SLASH_NOTE,
+      PLACES_NOTE,
       "Deletions come last, only after the source was read completely. On a terminal you are asked first; elsewhere nothing is deleted without --yes.",
     ],
   },
@@ -38,14 +43,22 @@ export const VERBS = {
     usage: "fastsync move [flags] SOURCE... TARGET",
     minPlaces: 2,
     maxPlaces: Number.POSITIVE_INFINITY,
-    notes: [SLASH_NOTE, "A source is removed only after its own copy is on disk (--fsync is `end` by default here)."],
+    notes: [
+      SLASH_NOTE,
+      PLACES_NOTE,
+      "A source is removed only after its own copy is on disk (--fsync is `end` by default here).",
+    ],
   },
   check: {
     summary: "compare two trees and list what differs; exit 1 when they differ",
     usage: "fastsync check [flags] SOURCE TARGET",
     minPlaces: 2,
     maxPlaces: 2,
-    notes: [SLASH_NOTE, "Changes nothing. Compares sizes, times and attributes; --checksum compares contents too."],
+    notes: [
+      SLASH_NOTE,
+      PLACES_NOTE,
+      "Changes nothing. Compares sizes, times and attributes; --checksum compares contents too.",
+    ],
   },
   daemon: {
     summary: "serve directories to other machines",

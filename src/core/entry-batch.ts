@@ -222,6 +222,15 @@ export class EntryBatch {
   setRowStatus(row: number, status: number): void {
     this.setColumn(STATUS, row, status);
   }
+  /** Replaces what `fields` has; name and link text stay. */
+  renew(row: number, fields: Omit<Partial<EntryFields>, "name" | "linkText">): void {
+    for (const name of U32_COLUMNS) {
+      const value = name in fields ? fields[name as keyof typeof fields] : undefined;
+      if (value !== undefined) this.setColumn(COLUMN[name], row, value);
+    }
+    if (fields.size !== undefined) this.f64[this.base8 + row] = fields.size;
+    if (fields.mtimeSec !== undefined) this.f64[this.base8 + this.rows + row] = fields.mtimeSec;
+  }
   /** Offset of the name in `bytes`. */
   nameAt(row: number): number {
     return this.at + this.column(NAME_AT, row);

@@ -51,6 +51,7 @@ export const E = {
   PERM: 1,
   NOENT: 2,
   IO: 5,
+  BADF: 9,
   AGAIN: 11,
   ACCES: 13,
   BUSY: 16,
@@ -78,6 +79,9 @@ export function errnoText(errno: number): string {
   const known = ERRNOS[Math.abs(errno)];
   return known === undefined ? `error ${Math.abs(errno)}` : known.text;
 }
+
+/** Of a link that a confined side does not follow. */
+export const LINK_LEADS_OUT = "the link leads out of the module";
 
 export function failureCode(errno: number): FailureCode {
   return ERRNOS[Math.abs(errno)]?.code ?? "other";

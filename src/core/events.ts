@@ -187,11 +187,13 @@ export interface RunSummary {
   readonly exitReason: string;
   /** A sentence for people when the exit code is not 0. */
   readonly message: string | undefined;
+  /** The run goes on without us, between two daemons: its id, and whose log tells how it ends. */
+  readonly job?: { readonly id: string; readonly daemon: string };
   readonly counters: Readonly<Counters>;
   readonly durationMs: number;
   readonly skipped: SkipCounts;
   /** Files by the method that moved them. */
-  readonly methods: Readonly<Partial<Record<CopyMethod | "delta" | "rename", number>>>;
+  readonly methods: Readonly<Partial<Record<CopyMethod | "delta" | "rename" | "stream", number>>>;
   /** Fast methods that fell through: why, and how many files tried before the pair of filesystems was known for it. */
   readonly refused: readonly { readonly method: CopyMethod; readonly reason: string; readonly files: number }[];
   readonly plan: { readonly shards: number; readonly bundles: number; readonly large: number; readonly direct: number };

@@ -27,6 +27,13 @@ export const LIMITS = {
   stripeRangeBytes: 8 * MIB,
   /** Ranges of one file in flight: they cover the delay of a long line, and every stream has one. */
   stripeLanes: 12,
+  /**
+   * Answers that a target expects from another process at a time: small directories have few files each, and a long line
+   * has to be filled all the same. What they occupy is a request in the library, no memory for content.
+   */
+  expectedAnswers: 256,
+  /** Such slots that a large file takes, so that a handful of them are open at a time. */
+  slotsOfLarge: 64,
   /** Unit in which the target tells what it already has of a range. */
   basisBlockBytes: 128 * KIB,
   /** A range of a split file: a few hundred of them in a big file, and milliseconds each. */
@@ -108,6 +115,8 @@ export const LIMITS = {
   streamsMost: 16,
   /** Tokens that a daemon may grant at once, as its `max_streams` may say. */
   streamsGrantable: 64,
+  /** From this round trip on it is tried whether more streams help. */
+  tuneFromMs: 3,
   /** Content inside the control plane: of one message, and on its way at a time. */
   payloadBytes: 256 * KIB,
   payloadWindowBytes: 8 * MIB,
@@ -162,6 +171,8 @@ assertRelation(LIMITS.directoryRows <= LIMITS.openEntries, "directoryRows <= ope
 assertRelation(LIMITS.unsettledEntries <= LIMITS.openEntries, "unsettledEntries <= openEntries");
 assertRelation(LIMITS.messageBytes < LIMITS.openBytes, "messageBytes < openBytes");
 assertRelation(LIMITS.openBytes < 2 ** 32, "openBytes < 2^32, the length of a batch");
+assertRelation(LIMITS.slotsOfLarge <= LIMITS.expectedAnswers, "slotsOfLarge <= expectedAnswers");
+assertRelation(LIMITS.stripeLanes <= LIMITS.slotsOfLarge, "stripeLanes <= slotsOfLarge");
 assertRelation(LIMITS.basisBlockBytes <= LIMITS.blockMostBytes, "basisBlockBytes <= blockMostBytes");
 assertRelation(LIMITS.sliceFiles <= LIMITS.needRows, "sliceFiles <= needRows");
 assertRelation(LIMITS.basisBlockBytes < LIMITS.stripeRangeBytes, "basisBlockBytes < stripeRangeBytes");

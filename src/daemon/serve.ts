@@ -31,6 +31,9 @@ export const serve: Serve = async (hooks, sockets) => {
   return server;
 };
 
+/** After the end of every session its connection gets so long. */
+const LAST_WORDS_MS = 500;
+
 /** Address of the caller, as its socket tells it. */
 const PEER = createContextKey("");
 
@@ -50,6 +53,8 @@ class DaemonServer implements Listener {
   private readonly perPeer = new Map<string, number>();
   private readonly open = new Set<Promise<void>>();
   private readonly perModule = new Map<string, number>();
+  /** Sessions that were let in. Those that still say what they want take nobody's place. */
+  private admitted = 0;
   private readonly stopping = new AbortController();
   private data: DataListener | undefined;
   private isDraining = false;
@@ -78,7 +83,7 @@ class DaemonServer implements Listener {
         }
       }
       if (controlFd !== undefined && this.controlPort === 0) this.controlPort = port;
-      this.listenData();
+      this.listenData(controlFd !== undefined);
     } catch (error) {
       await this.stop();
       throw error;
@@ -111,13 +116,14 @@ class DaemonServer implements Listener {
     });
   }
 
-  private listenData(): void {
+  /** On every address that has the control plane. A socket of IPv6 from systemd takes IPv4 too, unless it was told not to. */
+  private listenData(isGiven: boolean): void {
     const config = this.hooks.config();
     if (config.dataPort === "none") return;
     const { handshakeTimeoutMs, maxConnectionsPerPeer, maxSessions, maxStreams } = config;
-    const [hostname] = config.bind;
     this.data = new DataListener({
-      hostname: hostname!,
+      hostnames: config.bind,
+      bothFamilies: isGiven,
       port: config.dataPort === "any" ? 0 : config.dataPort,
       handshakeMs: handshakeTimeoutMs,
       halfOpenMost: maxSessions * maxStreams,
@@ -220,7 +226,7 @@ class DaemonServer implements Listener {
     const config = this.hooks.config();
     const shown = name === undefined ? "the root of this daemon" : `module '${name}'`;
     if (this.isDraining) throw new RunError(ExitCode.starting, "stopping", "the daemon is stopping; try again later");
-    if (this.open.size > config.maxSessions) {
+    if (this.admitted >= config.maxSessions) {
       throw new RunError(
         ExitCode.starting,
         "too_many_sessions",
@@ -248,7 +254,12 @@ class DaemonServer implements Listener {
         `${shown} serves ${module.maxSessions} sessions already; try again later`,
       );
     this.perModule.set(module.name, used);
-    return { module, leave: () => this.perModule.set(module.name, (this.perModule.get(module.name) ?? 1) - 1) };
+    this.admitted++;
+    const leave = (): void => {
+      this.admitted--;
+      this.perModule.set(module.name, (this.perModule.get(module.name) ?? 1) - 1);
+    };
+    return { module, leave };
   }
 
   private async dialable(host: string, port: number, peer: string): Promise<DaemonAddress> {
@@ -273,6 +284,9 @@ class DaemonServer implements Listener {
     for (const server of this.servers) server.close();
     await Promise.allSettled([...this.open]);
     this.data?.stop();
+    // What callers are told last gets its time to leave.
+    const closed = [...this.connections].map((connection) => new Promise<void>((resolve) => connection.close(resolve)));
+    await Promise.race([Promise.all(closed), Bun.sleep(LAST_WORDS_MS)]);
     for (const connection of this.connections) connection.destroy();
   }
 }

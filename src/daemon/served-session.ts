@@ -139,7 +139,7 @@ export class ServedSession {
   async run(): Promise<ServedEnd> {
     const { hello, open } = await this.opening();
     const options = decodeOptions(open.options!);
-    this.checkOptions(open, options);
+    this.checkRole(open);
     const cores = availableParallelism();
     const asked = Math.min(options.write.workers, Math.max(LIMITS.servedWorkers, cores));
     const workers = asked > 0 ? asked : Math.max(2, cores);
@@ -180,16 +180,9 @@ export class ServedSession {
     });
   }
 
-  checkOptions(open: Open, options: RunOptions): void {
+  checkRole(open: Open): void {
     if (open.daemonRole !== Role.SOURCE && open.daemonRole !== Role.TARGET)
       throw new ProtocolViolation("a session without a role for the daemon");
-    if (open.daemonRole === Role.SOURCE && options.copyLinks) {
-      throw new RunError(
-        ExitCode.usage,
-        "copy_links",
-        "--copy-links cannot be used with a daemon as the source: its links may lead out of the module",
-      );
-    }
   }
 
   /** Whether both sides see the same inodes. */
@@ -262,7 +255,11 @@ export class ServedSession {
     switch (body.case) {
       case "carrier":
         if (body.value.inStream) this.carriers!.useControlPlane();
-        for (const socket of this.parked.splice(0)) this.carriers!.add(socket);
+        // Beside the control plane no stream is used: one that did open is none that the caller waits for.
+        for (const socket of this.parked.splice(0)) {
+          if (body.value.inStream) socket.release();
+          else this.carriers!.add(socket);
+        }
         return true;
       case "streamRequest": {
         const room = Math.max(0, this.maxStreams - this.granted);
@@ -321,14 +318,21 @@ export class ServedSession {
     });
     const onStop = (): void => stop();
     this.stopping.signal.addEventListener("abort", onStop, { once: true });
+    const stopped = Promise.withResolvers<never>();
     const onHost = (): void => {
       this.stopping.abort();
-      this.stream.fail("broken", "the daemon was stopped");
+      stopped.reject(
+        new RunError(
+          ExitCode.stream,
+          "daemon_stopped",
+          "the daemon was stopped during the run; what is there is whole, and the next run goes on from here",
+        ),
+      );
     };
     this.host.signal.addEventListener("abort", onHost, { once: true });
     if (this.host.signal.aborted) onHost();
     try {
-      await Promise.race([done, lost]);
+      await Promise.race([done, lost, stopped.promise]);
     } finally {
       this.stopping.signal.removeEventListener("abort", onStop);
       this.host.signal.removeEventListener("abort", onHost);

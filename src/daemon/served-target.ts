@@ -7,6 +7,7 @@ import { Accounts } from "../fs/accounts.ts";
 import type { DirHandle } from "../fs/backend.ts";
 import type { ControlStream } from "../link/control-stream.ts";
 import { lookAt, type SourceFacts, type TargetFacts, targetFacts } from "../session/facts.ts";
+import { guardOwners } from "../session/guard-owners.ts";
 import type { SourceMessage, TargetMessage } from "../session/messages.ts";
 import { type ModuleTarget, openModuleAuxiliary, openModuleTarget } from "../session/module-places.ts";
 import { type NetworkLink, targetEnd } from "../session/network-link.ts";
@@ -31,6 +32,7 @@ export interface ServedTarget extends ModuleTarget {
 
 /** Admits the session to the module of its target; nothing is opened yet. */
 export function admitTarget(session: ServedSession, place: Place, options: RunOptions): ModuleConfig {
+  guardOwners(options);
   return session.admit(place.module, {
     reads: options.verb === "check" || options.dryRun,
     writes: options.verb !== "check",

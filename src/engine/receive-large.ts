@@ -5,7 +5,8 @@
  *     split into ranges; keep a few in flight; of what lies in the basis the digests go along, and only blocks that
  *     differ come back
  *     commit: the source says whether the file is still what was listed, and sends its attributes; publish
- *     it is not: the source has told what it is now; once more, with what is there as basis
+ *     it is not: the source has told what it is now, and the row says so; once more, with what is there as basis
+ *     a range is refused because the file changed: the commit need is asked all the same, to hear what it is now
  */
 import type { ContentRange } from "../core/content-range.ts";
 import { E } from "../core/errno.ts";
@@ -19,6 +20,7 @@ import {
   METHOD_STREAM,
   NO_HANDLE,
   type RangeResult,
+  STAGES,
 } from "../fs/backend.ts";
 import { asRetried, failedItem, withTransfer } from "./large-file.ts";
 
@@ -28,6 +30,8 @@ export interface LargeNeeds {
   /** Says it to the source; the answer is expected already. */
   ask(need: number, range: ContentRange | undefined): void;
 }
+
+const READING = STAGES.indexOf("read");
 
 type Request = Omit<LargeRequest, "source">;
 
@@ -48,7 +52,7 @@ export async function receiveLargeFile(
   const changed = attempt.status(0) === -E.BUSY && (attempt.flags(0) & ItemFlag.changed) !== 0;
   if (!changed || signal.aborted) return attempt;
   attempt.release();
-  return asRetried(await receiveOnce(backend, request, needs, onBytes, signal));
+  return asRetried(await receiveOnce(backend, { ...request, resume: true }, needs, onBytes, signal));
 }
 
 async function receiveOnce(
@@ -76,11 +80,25 @@ async function receiveOnce(
     }
   };
   await Promise.all(Array.from({ length: Math.min(LIMITS.stripeLanes, ranges.length) }, lane));
-  if (failure === undefined && !signal.aborted) {
+  const askCommit = (of: LargeFile): Promise<ItemResults> => {
     const need = needs.next();
-    const committed = backend.receiveCommit(need, file, whole);
+    const committed = backend.receiveCommit(need, of, whole);
     needs.ask(need, undefined);
-    return withTransfer(file, await committed, bytes, METHOD_STREAM, file.refused);
+    return committed;
+  };
+  if (failure === undefined && !signal.aborted) {
+    return withTransfer(file, await askCommit(file), bytes, METHOD_STREAM, file.refused);
+  }
+  if (failure?.status === -E.BUSY && failure.stage === READING && !signal.aborted) {
+    const asked = await askCommit({ ...file, temp: NO_HANDLE });
+    const isChanged = asked.status(0) === -E.BUSY;
+    if (isChanged) {
+      await backend.largeAbort(file, whole, true);
+      return withTransfer(file, asked, bytes, METHOD_STREAM, file.refused);
+    }
+    // Gone, or the stream is: that is why. Unchanged after all: what the range said stands.
+    if (asked.status(0) !== -E.BADF) failure = { status: asked.status(0), stage: asked.stage(0) };
+    asked.release();
   }
   // A part on a full disk would keep it full.
   const isFull = failure?.status === -E.NOSPC || failure?.status === -E.DQUOT;

@@ -33,7 +33,25 @@ export interface WalkOptions {
    * their digests differ.
    */
   readonly privileged?: boolean;
+  /** See `Confinement`. */
+  readonly confine?: Confinement;
 }
+
+/** Of `stat`; as for a walk. */
+export interface StatOptions {
+  readonly xattrs: boolean;
+  readonly acls: boolean;
+  readonly follow: boolean;
+  readonly privileged?: boolean;
+  readonly confine?: Confinement;
+}
+
+/**
+ * `confine`, in walks, stats and settings: a held directory which no link that is followed may lead out of, whatever
+ * happens to the tree meanwhile. One that climbs above it, or is absolute, answers -EXDEV, and what it leads to is not
+ * looked at. Only where `BackendCapabilities.confinesLinks`; elsewhere such a call rejects.
+ */
+export type Confinement = DirHandle;
 
 export type WriteMethod = CopyMethod | "delta" | "none" | "rename" | "stream";
 /** Index = `FSY_METHOD_*`; a rename moves no data, a stream brings it from another process: they stand behind them. */
@@ -121,6 +139,8 @@ export interface WriteSettings {
   readonly backupSuffix: Uint8Array;
   /** See `WalkOptions.privileged`. */
   readonly privileged?: boolean;
+  /** See `Confinement`; it stays open as long as the settings are used. */
+  readonly confine?: Confinement;
 }
 /** An opaque, backend-made form of `WriteSettings`. */
 export interface PreparedSettings {
@@ -205,7 +225,10 @@ export type SendRequest = {
   readonly settings: PreparedSettings;
 } & (
   | { readonly purpose: "content" | "attributes" }
-  /** One row: the file must still be what the row says; its attributes. */
+  /**
+   * One row: the file must still be what the row says; its attributes. It is another one: the row says from then on what
+   * it is now, and so does the answer.
+   */
   | { readonly purpose: "commit" }
   /** One row: a stretch of its content. */
   | {
@@ -250,6 +273,8 @@ export interface BackendCapabilities {
   readonly specials: boolean;
   readonly hardLinks: boolean;
   readonly sparse: boolean;
+  /** Links can be followed without leaving a directory, see `Confinement`. */
+  readonly confinesLinks: boolean;
   /** Steps in which mtimes can be set. */
   readonly timeGranularityNs: number;
   readonly methods: readonly CopyMethod[];
@@ -277,18 +302,15 @@ export interface Backend {
   quiet(): Promise<void>;
 
   walk(parent: DirHandle, name: Uint8Array, options: WalkOptions): Promise<EntryBatch>;
-  stat(
-    parent: DirHandle,
-    names: readonly Uint8Array[],
-    options: { xattrs: boolean; acls: boolean; follow: boolean; privileged?: boolean },
-  ): Promise<EntryBatch>;
+  stat(parent: DirHandle, names: readonly Uint8Array[], options: StatOptions): Promise<EntryBatch>;
   /** A handle, or a negative errno. Relative, component by component. `operator`: see ffi/fsy.h. */
   resolve(parent: DirHandle, path: Uint8Array, options: { create: boolean; operator: boolean }): Promise<number>;
   prepare(settings: WriteSettings): PreparedSettings;
   copy(request: CopyRequest): Promise<ItemResults>;
   /**
    * Applies metadata of the rows to entries that exist; row `batch.self` is the target directory itself. With `source`
-   * NO_HANDLE the rows have no attributes: those that the target's entries carry go.
+   * NO_HANDLE the rows have no attributes: those that the target's entries carry go, the directory's own too. Settings
+   * without `xattrs` and `acls` leave them alone.
    */
   repair(request: CopyRequest): Promise<ItemResults>;
   /** With `source` NO_HANDLE the content comes from another process: `receiveRange` and `receiveCommit` follow. */
@@ -343,7 +365,12 @@ export interface Backend {
     length: number,
     settings: PreparedSettings,
   ): Promise<RangeResult>;
-  /** Expects the answer to a commit need, then finishes the file as `largeCommit` does. Closes its descriptors. */
+  /**
+   * Expects the answer to a commit need, then finishes the file as `largeCommit` does. Closes its descriptors. When the
+   * source's file is another one now (-EBUSY, `ItemFlag.changed`) the row has its size, mtime and permissions
+   * afterwards, and the file can be begun again. A `file` whose `temp` is NO_HANDLE only asks: where nothing changed the
+   * answer is -EBADF.
+   */
   receiveCommit(need: NeedNumber, file: LargeFile, request: LargeRequest): Promise<ItemResults>;
   /** XXH3-128 of each `blockBytes` of a stretch of the large file's temporary, 16 bytes each; or a negative errno. */
   hashBlocks(file: LargeFile, offset: number, length: number, blockBytes: number): Promise<Uint8Array | number>;

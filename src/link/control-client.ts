@@ -35,7 +35,8 @@ export async function openControl(address: DaemonAddress, signal: AbortSignal): 
   const stream = new ControlStream();
   const call = new GrpcCall({
     socket,
-    authority: printableAddress(address),
+    // A zone means something on this machine only (RFC 6874, section 4).
+    authority: printableAddress({ ...address, host: address.host.replace(/%.*$/, "") }),
     path: `/${TransferService.typeName}/${TransferService.method.session.name}`,
     messageBytes: LIMITS.messageBytes,
   });

@@ -85,6 +85,11 @@ export class ControlStream {
     this.handler = undefined;
   }
 
+  /** Nothing more will be said here, or needs to be. */
+  get isDone(): boolean {
+    return this.isOver || this.isComplete;
+  }
+
   /**
    * Nothing more is needed of the other side: that the connection goes is no failure, while this side still ends its own
    * work.

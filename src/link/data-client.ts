@@ -22,9 +22,14 @@ export interface DataGrant {
   readonly firstIndex: number;
 }
 
-/** All of them, or none: then `reason` says why, and content has to go another way. */
+/** As many as opened; when none did `reason` says why, and content has to go another way. */
 export type DialResult =
-  | { readonly kind: "open"; readonly sockets: readonly DataSocket[] }
+  | {
+      readonly kind: "open";
+      readonly sockets: readonly DataSocket[];
+      /** From a greeting to its answer: the shortest of them, which is the line's. */
+      readonly roundTripMs: number;
+    }
   | { readonly kind: "unreachable"; readonly reason: string };
 
 export async function dialStreams(grant: DataGrant, timeoutMs: number): Promise<DialResult> {
@@ -32,20 +37,27 @@ export async function dialStreams(grant: DataGrant, timeoutMs: number): Promise<
     grant.tokens.map((token, i) => dial(grant, token, grant.firstIndex + i, timeoutMs)),
   );
   const sockets: DataSocket[] = [];
+  let roundTripMs = Number.POSITIVE_INFINITY;
   let reason: string | undefined;
   for (const result of results) {
-    if (result.status === "fulfilled") sockets.push(result.value);
-    else reason ??= result.reason instanceof Error ? result.reason.message : String(result.reason);
+    if (result.status === "fulfilled") {
+      sockets.push(result.value);
+      roundTripMs = Math.min(roundTripMs, result.value.roundTripMs);
+    } else reason ??= result.reason instanceof Error ? result.reason.message : String(result.reason);
   }
-  if (reason === undefined) return { kind: "open", sockets };
-  for (const socket of sockets) socket.release();
+  if (reason === undefined || sockets.length > 0) return { kind: "open", sockets, roundTripMs };
   return { kind: "unreachable", reason };
 }
 
-function dial(grant: DataGrant, token: Uint8Array, index: number, timeoutMs: number): Promise<DataSocket> {
+interface DialledSocket extends DataSocket {
+  readonly roundTripMs: number;
+}
+
+function dial(grant: DataGrant, token: Uint8Array, index: number, timeoutMs: number): Promise<DialledSocket> {
   return new Promise((resolve, reject) => {
     let heard = new Uint8Array(0);
     let opened: Bun.Socket | undefined;
+    let greetedMs = 0;
     const fail = (reason: string): void => {
       clearTimeout(timer);
       opened?.terminate();
@@ -59,6 +71,7 @@ function dial(grant: DataGrant, token: Uint8Array, index: number, timeoutMs: num
         open(socket) {
           opened = socket;
           socket.setNoDelay(true);
+          greetedMs = performance.now();
           socket.write(encodeGreeting({ index, sessionId: grant.sessionId, token }));
         },
         data(socket, chunk) {
@@ -68,7 +81,8 @@ function dial(grant: DataGrant, token: Uint8Array, index: number, timeoutMs: num
           if (!isWelcome(heard)) return fail("the answer is not that of a data port");
           clearTimeout(timer);
           socket.pause();
-          resolve({ fd: fdOf(socket), release: () => socket.end() });
+          const roundTripMs = performance.now() - greetedMs;
+          resolve({ fd: fdOf(socket), release: () => socket.end(), roundTripMs });
         },
         error(_socket, error) {
           fail(error.message);

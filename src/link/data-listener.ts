@@ -28,7 +28,10 @@ interface Visitor {
 }
 
 export interface DataListenerOptions {
-  readonly hostname: string;
+  /** Addresses, all with the same port. `bothFamilies`: `::` is IPv4 as well. */
+  readonly hostnames: readonly string[];
+  readonly bothFamilies: boolean;
+  /** 0: any that is free. */
   readonly port: number;
   /** From connecting to a complete greeting. */
   readonly handshakeMs: number;
@@ -43,13 +46,23 @@ export class DataListener {
   private readonly sessions = new Map<string, Session>();
   private readonly halfOpen = new Map<string, number>();
   private halfOpenAll = 0;
-  private readonly server: Bun.TCPSocketListener<Visitor>;
+  private readonly servers: Bun.TCPSocketListener<Visitor>[] = [];
 
   constructor(options: DataListenerOptions) {
     this.options = options;
-    this.server = Bun.listen<Visitor>({
-      hostname: options.hostname,
-      port: options.port,
+    try {
+      for (const hostname of options.hostnames) this.listen(hostname, this.servers[0]?.port ?? options.port);
+    } catch (error) {
+      this.stop();
+      throw error;
+    }
+  }
+
+  private listen(hostname: string, port: number): void {
+    // Bun listens with this option, though its types know it for connections only.
+    const where = { hostname, port, ipv6Only: hostname.includes(":") && !this.options.bothFamilies };
+    const server = Bun.listen<Visitor>({
+      ...where,
       socket: {
         open: (socket) => this.onOpen(socket),
         data: (socket, chunk) => this.onData(socket, chunk),
@@ -59,14 +72,15 @@ export class DataListener {
         },
       },
     });
+    this.servers.push(server);
   }
 
   get port(): number {
-    return this.server.port;
+    return this.servers[0]!.port;
   }
 
   stop(): void {
-    this.server.stop(true);
+    for (const server of this.servers) server.stop(true);
   }
 
   add(sessionId: Uint8Array, take: TakeStream): void {

@@ -21,6 +21,7 @@ export class CallerStreams {
   private readonly hooks: RunHooks;
   /** Streams that were asked for so far: the index of the next one. */
   private asked = 0;
+  private roundTripMs = Number.POSITIVE_INFINITY;
   private tuning: ReturnType<typeof setInterval> | undefined;
 
   constructor(session: OpenedSession, carriers: Carriers, role: CallerRole, hooks: RunHooks) {
@@ -34,7 +35,9 @@ export class CallerStreams {
   async open(most: number): Promise<string | undefined> {
     const { tokens, maxStreams } = this.session.accept;
     const reason = await this.dial(most > 0 ? tokens.slice(0, most) : tokens);
-    if (reason === undefined) this.tune(most > 0 ? Math.min(most, maxStreams) : maxStreams);
+    // A near line is full with the first few: there is nothing to find out.
+    if (reason === undefined && this.roundTripMs >= LIMITS.tuneFromMs)
+      this.tune(most > 0 ? Math.min(most, maxStreams) : maxStreams);
     return reason;
   }
 
@@ -45,6 +48,7 @@ export class CallerStreams {
     this.asked += tokens.length;
     const dialled = await dialStreams(grant, LIMITS.dataConnectMs);
     if (dialled.kind === "unreachable") return dialled.reason;
+    this.roundTripMs = Math.min(this.roundTripMs, dialled.roundTripMs);
     for (const socket of dialled.sockets) this.carriers.add(socket);
     return undefined;
   }

@@ -100,6 +100,9 @@ function answerOf(
   });
 }
 
+/** How long a refused stream waits for the word that the run is over. */
+const OVER_SOON_MS = 300;
+
 /** What a daemon says last: as the target the summary, as the source that it is done. */
 const LAST_WORD = { send: "summary", receive: "closed" } as const;
 /** Tokens become connections, and the id goes into each of their greetings: both are what the protocol says they are. */
@@ -224,7 +227,8 @@ export class CallerSession {
       if (network.inStream) return "--force-grpc";
       if (accept.dataPort === 0) return "the daemon has no data port";
       const reason = await this.streams.open(network.streams);
-      return reason === undefined ? undefined : `the data port ${accept.dataPort} cannot be reached (${reason})`;
+      if (reason === undefined || (await this.isOverSoon())) return undefined;
+      return `the data port ${accept.dataPort} cannot be reached (${reason})`;
     };
     const reason = await inStream();
     stream.send(say({ case: "carrier", value: { inStream: reason !== undefined } }));
@@ -237,6 +241,16 @@ export class CallerSession {
       code: "in_stream",
       message: `content travels in the control connection: ${reason}`,
     });
+  }
+
+  /** A run without content may be over before its streams are open, and then nobody waits for them. */
+  private async isOverSoon(): Promise<boolean> {
+    const { stream } = this.session;
+    for (let waitedMs = 0; waitedMs < OVER_SOON_MS; waitedMs += 10) {
+      if (stream.isDone || this.carriers.isEnding) return true;
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    return false;
   }
 
   /** Role messages go to the role, from now on; `others` takes what is for the face. */

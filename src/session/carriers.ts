@@ -26,7 +26,7 @@ export class Carriers {
   private readonly gone: Promise<void>[] = [];
   private endedBytes = 0;
   /** The role is done, or the run was interrupted: how streams end tells nothing any more. */
-  private isEnding = false;
+  isEnding = false;
   private isClosed = false;
   private bridging: Promise<void> = Promise.resolve();
   private most = 0;
@@ -87,6 +87,8 @@ export class Carriers {
     this.endedBytes += end.bytes;
     open.socket.release();
     if (this.isEnding || end.status === 0) return;
+    // A stream that the caller gave up while it was being opened brought nothing, so that nothing is missing.
+    if (this.direction === "receive" && end.bytes === 0 && end.status !== -E.PROTO) return;
     const what = end.detail === "" ? `errno ${-end.status}` : end.detail;
     if (end.status === -E.PROTO) this.stream.fail("misbehaved", `on a data stream: ${what}`);
     else if (end.status === -E.TIMEDOUT) this.stream.fail("silent", `a data stream stood still: ${what}`);

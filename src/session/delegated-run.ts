@@ -132,16 +132,11 @@ function watched(
 function leave(attempt: Attempt, session: OpenedSession): RunSummary {
   const { job } = session.accept;
   session.stream.finish();
-  attempt.request.hooks.onEvent({
-    kind: "notice",
-    level: "info",
-    code: "detached",
-    message: `job ${job} goes on without us; the log of ${printableAddress(session.address)} tells how it ends`,
-  });
   return {
     exitCode: ExitCode.ok,
     exitReason: "detached",
     message: undefined,
+    job: { id: job, daemon: printableAddress(session.address) },
     counters: { ...attempt.counters },
     durationMs: Math.round(performance.now() - attempt.startedMs),
     skipped: {},
@@ -153,6 +148,6 @@ function leave(attempt: Attempt, session: OpenedSession): RunSummary {
     unmatchedPatterns: [],
     backend: undefined,
     workers: undefined,
-    dryRun: false,
+    dryRun: attempt.request.options.dryRun,
   };
 }

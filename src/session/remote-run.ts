@@ -11,6 +11,7 @@ import { availableParallelism } from "node:os";
 import { type Counters, newCounters, type RunSummary } from "../core/events.ts";
 import { ExitCode } from "../core/exit-codes.ts";
 import { LIMITS } from "../core/limits.ts";
+import type { RunOptions } from "../core/options.ts";
 import { RunError } from "../core/run-error.ts";
 import { compileFilter } from "../filter/compile.ts";
 import type { CompiledFilter } from "../filter/filter.ts";
@@ -29,11 +30,12 @@ import { askedOnce, beginAgain, mayPass, waitForNext } from "./attempts.ts";
 import { CallerSession, type OpenedSession, openSession } from "./caller.ts";
 import { openDelegated } from "./delegated-run.ts";
 import { lookAt, lookAtSource, sourceFacts, targetFacts } from "./facts.ts";
+import { guardOwners } from "./guard-owners.ts";
 import { sourceEnd, targetEnd } from "./network-link.ts";
 import { OpenPlaces } from "./open-places.ts";
 import { guardOverlapByInodes, onGround } from "./overlap.ts";
 import { placementOfTarget, resolveSources, resolveTarget, type SourcePlace } from "./places.ts";
-import { guardOwners, isLocal } from "./run.ts";
+import { isLocal } from "./run.ts";
 import { SessionLost } from "./session-end.ts";
 import { SourceRunner } from "./source-runner.ts";
 import { summarize } from "./summary.ts";
@@ -62,10 +64,7 @@ export async function startRemoteRun(asked: RunRequest): Promise<Run> {
   const { options, hooks, signal } = request;
   const open = lawful(attemptOf(request));
   const counters = newCounters();
-  const backend = openBackend({
-    workers: options.write.workers > 0 ? options.write.workers : Math.max(2, availableParallelism()),
-  });
-  backend.setRate(options.write.rateBytesPerSecond);
+  const backend = backendFor(options);
   const attempt: Attempt = {
     request,
     network: request.network ?? DEFAULT_NETWORK,
@@ -85,6 +84,12 @@ export async function startRemoteRun(asked: RunRequest): Promise<Run> {
   return { placement: first.placement, summary: runToEnd(attempt, first, open, signal) };
 }
 
+function backendFor({ write }: RunOptions): Backend {
+  const backend = openBackend({ workers: write.workers > 0 ? write.workers : Math.max(2, availableParallelism()) });
+  backend.setRate(write.rateBytesPerSecond);
+  return backend;
+}
+
 /** What a daemon's acceptance says is decoded here and there: where it cannot be, the daemon broke the protocol. */
 function lawful(open: (attempt: Attempt) => Promise<OpenAttempt>): (attempt: Attempt) => Promise<OpenAttempt> {
   return (attempt) =>
@@ -95,13 +100,14 @@ function lawful(open: (attempt: Attempt) => Promise<OpenAttempt>): (attempt: Att
 }
 
 async function runToEnd(
-  attempt: Attempt,
+  began: Attempt,
   first: OpenAttempt,
   open: (attempt: Attempt) => Promise<OpenAttempt>,
   signal: AbortSignal,
 ): Promise<RunSummary> {
-  const { request, counters, backend, startedMs } = attempt;
+  const { request, counters, startedMs } = began;
   const { options, hooks } = request;
+  let attempt = began;
   let current: OpenAttempt | undefined = first;
   let lost: RunError | undefined;
   try {
@@ -129,15 +135,22 @@ async function runToEnd(
       const what = summary === undefined ? lost!.message : `${counters.failed + counters.vanished} failed`;
       if (!(await waitForNext(what, tries, options, hooks, signal))) return end();
       beginAgain(counters);
+      // A backend whose streams have ended takes no further content: each session has its own.
+      await attempt.backend.shutdown();
+      attempt = { ...attempt, backend: backendFor(options) };
     }
   } finally {
-    await backend.shutdown();
+    await attempt.backend.shutdown();
   }
 }
+
+/** Of what a daemon tells: its own connection to another one, and its end, are no more lasting than ours to it. */
+const TRANSIENT: ReadonlySet<string> = new Set(["connection_lost", "timeout", "daemon_stopped"]);
 
 function isTransient(error: RunError): boolean {
   return (
     error instanceof SessionLost ||
+    TRANSIENT.has(error.reason) ||
     error.exitCode === ExitCode.socket ||
     error.exitCode === ExitCode.connectTimeout ||
     error.exitCode === ExitCode.starting
@@ -252,6 +265,7 @@ async function openPush(attempt: Attempt, places: readonly SourcePlace[], target
           mayMakeDevices: their.makesDevices,
           targetIdentity: session.oneMachine ? their.chain[0] : undefined,
           payload: "streams",
+          confine: undefined,
           rootDev: facts.dev,
         },
         link,

@@ -6,16 +6,13 @@
  */
 import { availableParallelism } from "node:os";
 import { type Counters, newCounters, type RunSummary } from "../core/events.ts";
-import { ExitCode } from "../core/exit-codes.ts";
-import type { RunOptions } from "../core/options.ts";
-import { RunError } from "../core/run-error.ts";
 import { type WorkerFacts, workersFor } from "../engine/worker-policy.ts";
 import { compileFilter } from "../filter/compile.ts";
 import type { CompiledFilter } from "../filter/filter.ts";
 import { openBackend } from "../fs/open-backend.ts";
-import { Capability, hasCapability } from "../fs/privileges.ts";
 import type { LocalPlace, Place, Run, RunRequest } from "./api.ts";
 import { askedOnce, beginAgain, mayPass, waitForNext } from "./attempts.ts";
+import { guardOwners } from "./guard-owners.ts";
 import { runLocally } from "./local-run.ts";
 import { guardOverlap, type Places, placementOf, resolvePlaces } from "./places.ts";
 import { summarize } from "./summary.ts";
@@ -47,17 +44,6 @@ export async function startRun(request: RunRequest): Promise<Run> {
   const counters = newCounters();
   request.hooks.onStart(counters);
   return { placement, summary: runToEnd(request, places, filter, counters) };
-}
-
-/** What --chown asks for must be possible: everything would arrive with another owner, and look well. */
-export function guardOwners({ verb, preserve: { chownUid, chownGid } }: RunOptions): void {
-  if (verb === "check" || hasCapability(Capability.chown)) return;
-  const refuse = (what: string): never => {
-    throw new RunError(ExitCode.usage, "chown_not_permitted", `--chown: only root can give files to ${what}`);
-  };
-  if (chownUid !== undefined && chownUid !== process.geteuid?.()) refuse(`user ${chownUid}`);
-  if (chownGid !== undefined && chownGid !== process.getegid?.() && !process.getgroups?.().includes(chownGid))
-    refuse(`group ${chownGid}, which you are not in`);
 }
 
 /** As often as a person can see it. */

@@ -103,7 +103,8 @@ export class TargetRunner {
     const { backend, settings } = context;
     this.mayLift = !touchesNothing(state) && process.geteuid?.() !== 0;
     this.withoutAttributes = backend.prepare({ ...settings.settings, xattrs: false, acls: false });
-    this.copySlots = context.backend.workers * LIMITS.slicesPerWorker;
+    this.copySlots =
+      state.payload === "streams" ? LIMITS.expectedAnswers : context.backend.workers * LIMITS.slicesPerWorker;
     const { backup } = context.options.write;
     this.extraneous = new ExtraneousWalker(
       context.backend,
@@ -133,9 +134,9 @@ export class TargetRunner {
     this.feed({ kind: "stop" });
   }
 
-  /** Answers that are asked for, or will be. */
+  /** Answers that are due. */
   get backlog(): number {
-    return this.copying + this.waitingCopies.length - this.nextCopy;
+    return this.copying;
   }
 
   /**
@@ -407,11 +408,12 @@ export class TargetRunner {
   private startCopies(): void {
     while (this.copying < this.copySlots && this.nextCopy < this.waitingCopies.length) {
       const effect = this.waitingCopies[this.nextCopy++]!;
-      this.copying++;
+      const slots = effect.task === "large" && effect.need !== 0 ? LIMITS.slotsOfLarge : 1;
+      this.copying += slots;
       const lifting = this.lift(effect.dir);
       const copied = lifting === undefined ? this.copy(effect) : lifting.then(() => this.copy(effect));
       this.afterwards(copied, (results) => {
-        this.copying--;
+        this.copying -= slots;
         this.startCopies();
         return { kind: "copied", dir: effect.dir, task: effect.task, rows: effect.rows, results };
       });

@@ -115,10 +115,15 @@ describe.skipIf(behavioursMissing !== undefined)(because("live sources", behavio
     expect(readFileSync(join(target, "z"), "utf8")).toBe("the last");
   });
 
+  const rewrite = (path: string): void => writeAt(path, 10, "changed");
+  const grow = (path: string): void => appendFileSync(path, noise(MIB, 2));
   test.each([
-    ["medium", 12 * MIB, "16M"],
-    ["large", 50 * MIB, "70M"],
-  ])("B60 a %s file changes once while it is read: it is read again and arrives as it is", async (_, size, rate) => {
+    ["medium", 12 * MIB, "16M", rewrite],
+    ["large", 50 * MIB, "70M", rewrite],
+    ["large growing", 50 * MIB, "70M", grow],
+    ["large shrinking", 50 * MIB, "70M", (path: string) => truncateSync(path, 49 * MIB + 7)],
+  ] as const)("B60 a %s file changes once while it is read: it is read again and arrives as it is", async (...row) => {
+    const [, size, rate, changeFile] = row;
     using dir = quickDir();
     const { source, target } = pair(dir);
     const big = join(source, "big");
@@ -127,7 +132,7 @@ describe.skipIf(behavioursMissing !== undefined)(because("live sources", behavio
     let before = 0n;
     const change = () => {
       before = statSync(big, { bigint: true }).mtimeNs;
-      writeAt(big, 10, "changed");
+      changeFile(big);
     };
     const { result } = await disturbed(source, target, slowRead(target, size), change, rate);
     expect(statSync(big, { bigint: true }).mtimeNs).not.toBe(before);

@@ -5,6 +5,11 @@ import { leftOut } from "./placements.ts";
 
 type Define = (name: string, ...rest: never[]) => void;
 
+/** The name of one row's test, as far as the table of what is left out needs it. */
+function named(name: string, row: unknown): string {
+  return name.replace(/%[sp]/, String(Array.isArray(row) ? row[0] : row));
+}
+
 function placedDefine<T extends typeof bunTest | typeof bunDescribe>(original: T): T {
   const skip = original.skip as unknown as Define;
   const guarded = (define: unknown): Define => {
@@ -16,8 +21,16 @@ function placedDefine<T extends typeof bunTest | typeof bunDescribe>(original: T
   };
   const loose = original as unknown as Record<string, (...args: unknown[]) => unknown>;
   const wrapped = guarded(original) as unknown as Record<string, unknown>;
-  for (const name of ["each", "skipIf", "if", "todoIf"])
-    wrapped[name] = (...args: unknown[]) => guarded(loose[name]!(...args));
+  for (const name of ["skipIf", "if", "todoIf"]) wrapped[name] = (...args: unknown[]) => guarded(loose[name]!(...args));
+  wrapped["each"] = (rows: readonly unknown[]) => {
+    const all: Define = (name, ...rest) => {
+      const isKept = (row: unknown): boolean => leftOut(named(name, row), PLACEMENT!) === undefined;
+      const kept = rows.filter(isKept);
+      if (kept.length > 0) (loose["each"]!(kept) as Define)(name, ...rest);
+      for (const row of rows) if (!isKept(row)) guarded(skip)(named(name, row), ...rest);
+    };
+    return all;
+  };
   for (const name of ["skip", "todo", "only"]) wrapped[name] = loose[name]!.bind(original);
   return wrapped as unknown as T;
 }

@@ -10,7 +10,7 @@ import type { RunOptions, Verb } from "../../src/core/options.ts";
 import type { Collected, ExtraneousRecord } from "../../src/engine/extraneous.ts";
 import { compileFilter } from "../../src/filter/compile.ts";
 import type { ItemResults } from "../../src/fs/backend.ts";
-import type { SourceMessage, TargetMessage } from "../../src/session/messages.ts";
+import type { NeedPurpose, SourceMessage, TargetMessage } from "../../src/session/messages.ts";
 import {
   type ScannedDirectory,
   type SourceEffect,
@@ -142,6 +142,8 @@ export interface Simulation {
   /** Steps after which both roles are told to stop. */
   readonly stopAfter?: number;
   readonly deletionLimit?: number;
+  /** Default: by seed, even ones in frames that answer a need, as between two processes. */
+  readonly payload?: "handles" | "streams";
 }
 
 export interface SimulationResult {
@@ -222,7 +224,26 @@ export function simulate(simulation: Simulation): SimulationResult {
   };
   const filter = compileFilter(NO_FILTER, { deleteExcluded: false });
   const source: SourceState<Handle> = sourceState<Handle>({ removesSources: simulation.verb === "move" });
-  const target = targetState({ options, rules, rootFilter: filter.root(), wantsItems: true, counters: newCounters() });
+  const payload = simulation.payload ?? (simulation.seed % 2 === 0 ? "streams" : "handles");
+  const target = targetState({
+    options,
+    rules,
+    rootFilter: filter.root(),
+    wantsItems: true,
+    counters: newCounters(),
+    payload,
+    sharesInodes: payload === "handles",
+  });
+  /** Answers that the target expects, by need: they come on a lane of their own. */
+  const expected = new Map<number, () => void>();
+  const ask = (need: number, dir: TargetDir, rows: Uint32Array, purpose: NeedPurpose, arrived: () => void): void => {
+    if (need === 0) {
+      completions.push(arrived);
+      return;
+    }
+    expected.set(need, arrived);
+    toSource.push({ kind: "need", need, dir: dir.id, rows, purpose });
+  };
   const sourceLinks = countLinks(simulation.source);
   const openTargets = new Map<TargetDir, ModelNode>();
   const toTarget: SourceMessage[] = [];
@@ -301,6 +322,13 @@ export function simulate(simulation: Simulation): SimulationResult {
         });
         return;
       case "content":
+        if (payload === "streams") {
+          const arrived = expected.get(effect.need);
+          if (arrived === undefined) throw new Error(`need ${effect.need} is answered, and nobody expects it`);
+          expected.delete(effect.need);
+          completions.push(arrived, () => feedSource({ kind: "answered", need: effect.need }));
+          return;
+        }
         completions.push(() =>
           feedSource({
             kind: "answered",
@@ -393,7 +421,7 @@ export function simulate(simulation: Simulation): SimulationResult {
         });
         return;
       case "copy":
-        completions.push(() => {
+        ask(effect.need, effect.dir, effect.rows, "content", () => {
           const statuses = Array.from(effect.rows, (row) => {
             if (random() < (simulation.failRate ?? 0)) return -5;
             const name = decoder.decode(effect.dir.source.name(row));
@@ -414,7 +442,7 @@ export function simulate(simulation: Simulation): SimulationResult {
         });
         return;
       case "repair":
-        completions.push(() => {
+        ask(effect.need, effect.dir, effect.rows, "attributes", () => {
           for (const row of effect.rows) {
             const name = decoder.decode(effect.dir.source.name(row));
             nodeOf(effect.dir).children.get(name)!.mtime = effect.dir.source.mtimeSec(row);

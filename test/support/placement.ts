@@ -70,7 +70,7 @@ function behindDaemon(word: Word, port: number, cwd: string): Word {
 
 // ---- daemons --------------------------------------------------------------------------------------------------
 
-interface RunningDaemon {
+export interface RunningDaemon {
   readonly port: number;
   readonly pid: number;
   readonly log: () => string;
@@ -100,7 +100,7 @@ export async function stopDaemons(): Promise<void> {
   await Promise.all(all.map((daemon) => daemon.stop()));
 }
 
-const CONFIG = `
+const configOf = (root: string): string => `
 [daemon]
 log = "json"
 port = 0
@@ -108,7 +108,7 @@ force_grpc_data = ${IN_CONTROL}
 handshake_timeout = "5s"
 [[module]]
 name = "root"
-path = "/"
+path = ${JSON.stringify(root)}
 read_only = false
 strip_setid = false
 allow_devices = true
@@ -118,11 +118,13 @@ allow_specials = true
 /** A test run that is killed leaves no daemon behind. */
 const DIES_WITH_US = Bun.which("setpriv") === null ? [] : ["setpriv", "--pdeathsig=KILL", "--"];
 
-/** Waits for it without yielding, since starting a process does not yield either. */
-export function startDaemon(circumstances: Circumstances): RunningDaemon {
+/**
+ * Its one module, named root, is `root`. Waits for it without yielding, since starting a process does not yield either.
+ */
+export function startDaemon(circumstances: Circumstances, root = "/"): RunningDaemon {
   const scratch = tempDir();
   const config = scratch.join("config.toml");
-  writeFileSync(config, CONFIG, { mode: 0o644 });
+  writeFileSync(config, configOf(root), { mode: 0o644 });
   const logFile = scratch.join("log");
   const fd = openSync(logFile, "w");
   const words = ["daemon", "--config", config];

@@ -186,10 +186,7 @@ export function repairEntry(job: Job, entry: Entry, name: Uint8Array, item: Item
   item.doing = Stage.meta;
   const isSelf = name.length === 0;
   if (!wantsAttributes(job.wanted)) return repairWith(job, entry, name, undefined, item);
-  if (job.source === NO_HANDLE) {
-    // A directory restamped on its own keeps what it has.
-    return repairWith(job, entry, name, isSelf ? undefined : NO_ATTRIBUTES, item);
-  }
+  if (job.source === NO_HANDLE) return repairWith(job, entry, name, NO_ATTRIBUTES, item);
   repairWith(job, entry, name, sourceAttributes(job, entry, isSelf, item), item);
 }
 

@@ -94,14 +94,21 @@ export async function beginLarge(
   }
 }
 
-/** Throws -EBUSY when it is no longer the file of the row. */
-export function openUnchanged(job: Job, entry: Entry, item: Item): number {
+/** Throws -EBUSY when it is no longer the file of the row; `onChanged` hears what it is instead. */
+export function openUnchanged(
+  job: Job,
+  entry: Entry,
+  item: Item,
+  onChanged: (stats: fs.BigIntStats) => void = () => {},
+): number {
   item.doing = Stage.openSource;
   const fd = openSource(job, entry.name);
   item.doing = Stage.read;
-  if (isUnchanged(entry, fstat(fd))) return fd;
+  const stats = fstat(fd);
+  if (isUnchanged(entry, stats)) return fd;
   closeHandle(fd);
   item.flags |= ItemFlag.changed;
+  onChanged(stats);
   throw new StatusError(-E.EBUSY);
 }
 
@@ -225,7 +232,7 @@ export async function publishLarge(
   }
   item.doing = Stage.publish;
   if (!isSameFile(below(temp.directory, temp.name), stats)) throw new StatusError(-E.ESTALE);
-  await publishTemp(job, temp, name, exists, item);
+  await publishTemp(job, temp, landed, name, exists, item);
 }
 
 export function abortLarge(parts: OpenParts, file: LargeFile, keepPart: boolean): void {

@@ -9,14 +9,13 @@ import { Stage } from "../../../ffi/fsy.ts";
 import { FileType, RowFlag } from "../../core/entry-batch.ts";
 import { ItemFlag } from "../backend.ts";
 import type { AttributeSource } from "./attributes.ts";
-import { copySparse, openFlow, verifyContent } from "./copy-data.ts";
+import { copyRange, copySparse, openFlow, verifyContent } from "./copy-data.ts";
 import { below, closeHandle, descriptorPath, fstat, lstatOrNothing, O_NOFOLLOW, O_NONBLOCK } from "./directories.ts";
-import { type Entry, entryOfStat, typeOf } from "./entry.ts";
+import { type Entry, typeOf } from "./entry.ts";
 import { attempt, E, must, StatusError, statusOf } from "./errno.ts";
 import { holdEntry } from "./hold-entry.ts";
 import type { Item } from "./item-results.ts";
-import { type Job, wholeJob } from "./job.ts";
-import { attributesOfOpen } from "./local-content.ts";
+import { type Job, openJob } from "./job.ts";
 import { applyMetadata, type State, stateOf } from "./metadata.ts";
 import { backUp, dropTemp, openTemp, publishName, type Temp } from "./publish.ts";
 
@@ -58,7 +57,7 @@ export async function writeRegular(
     await content.move(job, temp.fd, 0, false, item);
     await finish(job, content, temp.fd, now, name, exists, item);
     isPublishing = true;
-    await publishTemp(job, temp, name, exists, item);
+    await publishTemp(job, temp, content, name, exists, item);
   } finally {
     if (isPublishing) closeHandle(temp.fd);
     else dropTemp(temp);
@@ -94,25 +93,38 @@ export function oldObject(job: Job, want: Entry, name: Uint8Array, exists: boole
   return { mode: Number(old.mode), uid: Number(old.uid), gid: Number(old.gid) };
 }
 
-/** Publishes a finished temporary file; through a second one when it lies on another filesystem. */
-export async function publishTemp(job: Job, temp: Temp, name: Uint8Array, exists: boolean, item: Item): Promise<void> {
+/**
+ * Publishes a finished temporary file. When it lies on another filesystem, which may keep fewer attributes than the
+ * target's, its data goes on into a second one beside the target, whose metadata comes from the source once more.
+ */
+export async function publishTemp(
+  job: Job,
+  temp: Temp,
+  { want, attributes }: Landed,
+  name: Uint8Array,
+  exists: boolean,
+  item: Item,
+): Promise<void> {
   if ((await publishName(job, temp.directory, temp.name, name, exists, item)) === 0) return;
   try {
-    const stats = fstat(temp.fd);
-    const whole = wholeJob(job, job.temp, job.target);
-    const there: Job = { ...whole, backup: job.backup, suffix: job.suffix };
-    const entry = entryOfStat(temp.name, stats);
-    const want = { ...entry, flags: entry.flags | RowFlag.attrFailed };
+    const there = openJob(job.slices, job.settings, { source: job.source, target: job.target, backup: job.backup });
     item.doing = Stage.create;
     const second = openTemp(there);
     let isPublishing = false;
     try {
+      const size = Number(fstat(temp.fd).size);
       const flow = openFlow(there, temp.fd, second.temp.fd, false);
-      await copySparse(flow, 0, want.size, false, item);
-      fs.ftruncateSync(second.temp.fd, want.size);
-      const verify = () => verifyContent(there, temp.fd, second.temp.fd, want.size, item);
-      const finished = { want, attributes: attributesOfOpen(temp.fd), verify };
-      await finish(there, finished, second.temp.fd, second.now, name, false, item);
+      if (job.settings.sparse && (want.flags & RowFlag.sparse) !== 0) {
+        await copySparse(flow, 0, size, false, item);
+        fs.ftruncateSync(second.temp.fd, size);
+      } else await copyRange(flow, 0, size, item);
+      // Nobody else writes into our own temporary.
+      if (flow.ended) throw new StatusError(-E.EIO);
+      item.forgetWarnings();
+      // The first one was held to the source.
+      const verify = () => verifyContent(there, temp.fd, second.temp.fd, size, item);
+      const finished = { want, attributes, verify };
+      await finish(there, finished, second.temp.fd, second.now, name, exists, item);
       isPublishing = true;
       must(await publishName(there, job.target, second.temp.name, name, exists, item));
     } finally {

@@ -1,7 +1,9 @@
 import { expect } from "bun:test";
 import fs from "node:fs";
 import os from "node:os";
-import { Warning } from "../../../src/fs/backend.ts";
+import { FileType } from "../../../src/core/entry-batch.ts";
+import { bytesOf } from "../../../src/core/paths.ts";
+import { NO_HANDLE, Warning, type WriteSettings } from "../../../src/fs/backend.ts";
 import { type Harness, isRoot, modeOf, mtimeNs, outcomes, rowOf } from "../harness.ts";
 
 const { errno } = os.constants;
@@ -97,6 +99,38 @@ export function attributeSection(h: Harness): void {
     expect(attribute(h.at("target"), "user.dir")).toBe("d");
     expect(acl(h.at("target"))).toBe(acl(h.at("source")));
   });
+
+  h.test(
+    "repairs the directory itself without a source: what it inherited goes, unless attributes are left alone",
+    async () => {
+      run("setfacl", "-d", "-m", "u:1234:rwx", h.at("target"));
+      fs.mkdirSync(h.at("target/made"));
+      run("setfattr", "-n", "user.drop", "-v", "d", h.at("target/made"));
+      const inherited = acl(h.at("target/made"));
+      expect(inherited).toContain("default:user:1234:rwx");
+      const made = await h.hold("target/made");
+      const batch = h.keep(
+        h.backend.makeBatch([{ name: bytesOf("."), mode: FileType.directory | 0o751, mtimeSec: 1000 }]),
+      );
+      const repair = async (settings: Partial<WriteSettings>): Promise<void> => {
+        const results = await h.backend.repair({
+          source: NO_HANDLE,
+          target: made.handle,
+          batch,
+          rows: Uint32Array.of(batch.self),
+          settings: h.prepared({ owner: false, group: false, ...settings }),
+        });
+        expect(outcomes(results).map(({ status, warnings }) => [status, warnings])).toEqual([[0, 0]]);
+        expect([modeOf(h.at("target/made")), mtimeNs(h.at("target/made"))]).toEqual([0o751, 1_000_000_000_000n]);
+      };
+      await repair({ xattrs: false, acls: false });
+      expect(acl(h.at("target/made"))).toContain("default:user:1234:rwx");
+      expect(attribute(h.at("target/made"), "user.drop")).toBe("d");
+      await repair({});
+      expect(acl(h.at("target/made")).trim()).toBe("user::rwx\ngroup::r-x\nother::--x");
+      expect(run("getfattr", h.at("target/made"))).not.toContain("user.drop");
+    },
+  );
 
   h.test("refuses to repair something of another type", async () => {
     h.write("source/f", "x");

@@ -20,7 +20,7 @@ import { memberHeaderBytes, padded, writeMemberHeader } from "../../../src/core/
 import { type Backend, ItemFlag, NO_HANDLE } from "../../../src/fs/backend.ts";
 import { Xxh3_128 } from "../../../src/fs/portable/xxh3-128.ts";
 import { getXattr } from "../../support/libc.ts";
-import { type Harness, outcomes } from "../harness.ts";
+import { type Harness, modeOf, outcomes } from "../harness.ts";
 import { type Wire, wireTest } from "../wire-harness.ts";
 import { patterned } from "./copy.ts";
 
@@ -249,6 +249,17 @@ export function wireHostileSection(h: Harness, openSender: () => Backend): void 
       peer.close();
     });
   }
+
+  test("what a target took away from the mode of its manifest does not come back with a second reading", async (wire) => {
+    const { peer } = await wire.joinRaw();
+    const receiving = expecting(wire, { owner: false, group: false });
+    const read = { flags: RecordFlag.retried, mode: FileType.regular | 0o7751 };
+    await peer.write(Buffer.concat([shard(read), file(read, 1), data(0, CONTENT, 1), end(read, 1)]));
+    await peer.write(frame({ type: FrameType.shard, item: 1 }, record({ item: 2 }), member("f2"), END));
+    expect(outcomes(await receiving).map(({ status }) => status)).toEqual([0, 0, 0]);
+    expect(["f0", "f1", "f2"].map((name) => modeOf(h.at("target", name)))).toEqual([0o751, 0o751, 0o644]);
+    peer.close();
+  });
 
   test("an item that was answered before ends the stream", async (wire) => {
     const { peer, in: into } = await wire.joinRaw();

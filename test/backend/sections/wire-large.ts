@@ -11,6 +11,7 @@ import {
   METHOD_STREAM,
   NO_HANDLE,
   type RangeResult,
+  STAGES,
   type WriteSettings,
 } from "../../../src/fs/backend.ts";
 import { setXattr } from "../../support/libc.ts";
@@ -147,6 +148,42 @@ export function wireLargeSection(h: Harness, openSender: () => Backend): void {
     expect([status, flags & ItemFlag.changed]).toEqual([-errno.EBUSY, ItemFlag.changed]);
     expect(fs.existsSync(h.at("target/big"))).toBe(false);
     for (const name of parts()) fs.unlinkSync(h.at("target", name));
+  });
+
+  test("a file that changed is begun again as it is now", async (wire) => {
+    h.write("source/big", patterned(SIZE), 0o600);
+    await wire.join();
+    const first = await begin(wire);
+    const { batch, row, request } = first;
+    await range(wire, first, 0, STEP);
+    fs.appendFileSync(h.at("source/big"), patterned(MIB));
+    const fd = fs.openSync(h.at("source/big"), "r+");
+    fs.writeSync(fd, "new", 1000);
+    fs.closeSync(fd);
+    fs.chmodSync(h.at("source/big"), 0o4711);
+    const late = await range(wire, first, STEP, STEP);
+    expect([late.status, late.stage]).toEqual([-errno.EBUSY, STAGES.indexOf("read")]);
+    const only = { ...first, file: { ...first.file, temp: NO_HANDLE } };
+    const { status, flags } = await commit(wire, only);
+    expect([status, flags & ItemFlag.changed]).toEqual([-errno.EBUSY, ItemFlag.changed]);
+    const now = fs.statSync(h.at("source/big"), { bigint: true });
+    for (const rows of [batch, request.batch]) {
+      expect([rows.size(row), rows.mtimeSec(row)]).toEqual([SIZE + MIB, Number(now.mtimeNs / 1_000_000_000n)]);
+      expect(rows.mtimeNsec(row)).toBe(Number(now.mtimeNs % 1_000_000_000n));
+    }
+    expect([batch.mode(row) & 0o7777, request.batch.mode(row) & 0o7777]).toEqual([0o4711, 0o711]);
+    await wire.receiver.largeAbort(first.file, request, true);
+    const file = await wire.receiver.largeBegin({ ...request, resume: true });
+    expect([file.status, file.size, file.basisBytes]).toEqual([0, SIZE + MIB, SIZE]);
+    const second = { ...first, file };
+    expect(await ranges(wire, second)).toBeLessThanOrEqual(SIZE + MIB - STEP + 2 * BLOCK);
+    // Nothing changed since: asking says so, and publishes nothing.
+    const asked = wire.receiver.receiveCommit(wire.nextNeed(), { ...file, temp: NO_HANDLE }, request);
+    void wire.sender.send({ ...wire.sending(batch, wire.nextNeed() - 1, [row]), purpose: "commit" });
+    expect(outcomes(await asked)[0]!.status).toBe(-errno.EBADF);
+    expect(fs.existsSync(h.at("target/big"))).toBe(false);
+    expect((await commit(wire, second)).status).toBe(0);
+    expect([isSame(), modeOf(h.at("target/big")), parts()]).toEqual([true, 0o711, []]);
   });
 
   test("a commit replaces, with backup", async (wire) => {

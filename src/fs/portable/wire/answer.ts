@@ -16,7 +16,7 @@ import { attributesAt, mayHaveAttributes, wantsAttributes } from "../attributes.
 import { readFull } from "../copy-data.ts";
 import { sourceAttributes } from "../copy-entry.ts";
 import { below, closeHandle } from "../directories.ts";
-import { type Entry, typeOf } from "../entry.ts";
+import { type Entry, entryOfStat, typeOf } from "../entry.ts";
 import { E, StatusError, statusOf } from "../errno.ts";
 import { Item } from "../item-results.ts";
 import { type Job, openJob } from "../job.ts";
@@ -136,8 +136,22 @@ export class Answerer {
   }
 
   private answerCommit(row: Row, entry: Entry): void {
-    const { job, item } = row;
-    const fd = openUnchanged(job, entry, item);
+    const { job, item, number } = row;
+    let fresh: Entry | undefined;
+    let fd: number;
+    try {
+      fd = openUnchanged(job, entry, item, (stats) => {
+        if (typeOf(stats.mode) === FileType.regular) fresh = this.renew(row, entry, entryOfStat(entry.name, stats));
+      });
+    } catch (error) {
+      if (fresh === undefined) throw error;
+      item.status = statusOf(error);
+      const { size, mtimeSec, mtimeNsec, mode, uid, gid } = fresh;
+      const record = { ...failureOf(number, item, item.status), size, mtimeSec, mtimeNsec, mode, uid, gid };
+      this.shard.add(record, new Uint8Array(0));
+      this.inShard.push(row);
+      return;
+    }
     try {
       const attributes = this.attributesOf(row, fd, entry);
       this.shard.add(recordOf(row.number, entry, item, attributes, undefined), attributes.bytes);
@@ -145,6 +159,16 @@ export class Answerer {
     } finally {
       closeHandle(fd);
     }
+  }
+
+  /** Both sides go on with what the file is now: the target may ask for it once more. */
+  private renew({ job, task, index, item }: Row, old: Entry, now: Entry): Entry {
+    const kept = old.flags & ~RowFlag.sparse;
+    const flags = now.flags | kept | (wantsAttributes(job.wanted) ? RowFlag.attrFailed : 0);
+    const { name: _name, linkText: _text, attrLow: _low, attrHigh: _high, ...fields } = { ...now, flags };
+    task.request.batch.renew(rowOf(task.request, index).row, fields);
+    item.size = now.size;
+    return now;
   }
 
   /** An item without content. */

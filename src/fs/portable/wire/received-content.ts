@@ -26,7 +26,9 @@ export function receivedEntry(row: Entry, record: ItemRecord, attributes: readon
   const type = typeOf(row.mode);
   if (typeOf(record.mode) !== type) refuse("an item of another type");
   const isRetried = (record.flags & RecordFlag.retried) !== 0;
-  const { size, mtimeSec, mtimeNsec, mode } = isRetried ? record : row;
+  const { size, mtimeSec, mtimeNsec } = isRetried ? record : row;
+  // Type, setid and sticky bits are the row's: whoever made the manifest may have taken some away on purpose.
+  const mode = isRetried ? (row.mode & ~0o777) | (record.mode & 0o777) : row.mode;
   const hasAttributes = attributes.length > 0 || record.attributeErrno > 0;
   // The digests are those of the manifest: whether there are any is what the record says.
   const flags = (row.flags & ~RowFlag.attrFailed) | (hasAttributes ? RowFlag.attrFailed : 0);

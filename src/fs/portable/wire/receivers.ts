@@ -1,17 +1,25 @@
 /** What is done with answers: rows are written or repaired, ranges land in a large file, a commit publishes it. */
 import { Stage } from "../../../../ffi/fsy.ts";
-import { refuse } from "../../../core/frames.ts";
+import { FileType } from "../../../core/entry-batch.ts";
+import { type ItemRecord, RecordFlag, refuse } from "../../../core/frames.ts";
 import type { LargeFile, LargeRequest, ReceiveRequest, WriteSettings } from "../../backend.ts";
 import { NO_HANDLE } from "../../backend.ts";
 import { wantsAttributes } from "../attributes.ts";
 import { writeFull } from "../copy-data.ts";
 import { copyEntry, repairWith } from "../copy-entry.ts";
+import { typeOf } from "../entry.ts";
+import { E, StatusError } from "../errno.ts";
 import { type Job, openJob } from "../job.ts";
 import { type OpenParts, publishLarge } from "../large-file.ts";
 import { entryAt, type Rows, rowOf } from "../rows.ts";
 import type { Slices } from "../slices.ts";
 import { checkStatus, type Receiver } from "./expectation.ts";
 import { attributesOfRecord, land, receivedEntry, verifyHash } from "./received-content.ts";
+
+/** The source tells what a large file is now that is no longer the manifest's. */
+function isOtherFile({ status, flags, mode }: ItemRecord): boolean {
+  return status === -E.EBUSY && (flags & RecordFlag.changed) !== 0 && typeOf(mode) === FileType.regular;
+}
 
 const NO_NAME = new Uint8Array(0);
 
@@ -98,9 +106,15 @@ export function commitReceiver(slices: Slices, parts: OpenParts, file: LargeFile
     name: (index) => nameOfRow(own, index),
     write: async (index, { record, attributes }, item) => {
       item.doing = Stage.publish;
+      const { row } = rowOf(own, index);
       const { entry, name, exists } = entryAt(own, rowOf(own, index), false);
-      item.size = entry.size;
+      if (isOtherFile(record) && typeOf(entry.mode) === FileType.regular) {
+        const { size, mtimeSec, mtimeNsec } = record;
+        request.batch.renew(row, { size, mtimeSec, mtimeNsec, mode: (entry.mode & ~0o777) | (record.mode & 0o777) });
+      }
+      item.size = request.batch.size(row);
       checkStatus(record, item);
+      if (file.temp < 0) throw new StatusError(-E.EBADF);
       const want = { ...receivedEntry(entry, record, attributes), size: entry.size };
       // Each range was verified as it came.
       const verify = async (): Promise<void> => {};
