@@ -12,21 +12,26 @@
 #include <stdlib.h>
 #include <sys/sysmacros.h>
 
+/* Below the source directory; a link is followed as far as the options let it. */
+int fsy_open_from(fsy_job *j, const char *name, bool follow, int flags) {
+  if (follow && j->opt.confine) return fsy_open_confined((int)(j->opt.confine - 1), j->source_dir, name, flags);
+  int fd = openat(j->source_dir, name, flags | O_CLOEXEC | (follow ? 0 : O_NOFOLLOW));
+  return fd < 0 ? -errno : fd;
+}
+
 int fsy_open_source(fsy_job *j, const char *name, bool follow) {
   fsy_worker *w = j->task->worker;
-  int flags = O_RDONLY | O_NONBLOCK | O_CLOEXEC | (follow ? 0 : O_NOFOLLOW);
+  int flags = O_RDONLY | O_NONBLOCK;
   int error = FSY_FAULT("open_source");
   if (error) return -error;
   if ((j->opt.flags & FSY_OPT_NOATIME) && !w->noatime_refused) {
-    int fd = openat(j->source_dir, name, flags | O_NOATIME);
-    if (fd >= 0) return fd;
-    if (errno != EPERM) return -errno;
-    fd = openat(j->source_dir, name, flags);
+    int fd = fsy_open_from(j, name, follow, flags | O_NOATIME);
+    if (fd != -EPERM) return fd;
+    fd = fsy_open_from(j, name, follow, flags);
     if (fd >= 0) w->noatime_refused = true;
-    return fd < 0 ? -errno : fd;
+    return fd;
   }
-  int fd = openat(j->source_dir, name, flags);
-  return fd < 0 ? -errno : fd;
+  return fsy_open_from(j, name, follow, flags);
 }
 
 int fsy_reading_check(fsy_job *j, fsy_reading *in, bool whole, fsy_result *r) {
@@ -341,8 +346,8 @@ int fsy_repair_entry(fsy_job *j, const fsy_entry *entry, const char *name, bool 
   fsy_attrs_from source = j->received ? j->received->attrs : fsy_attrs_of(FSY_BY_FD, self ? j->source_dir : -1);
   int opened = -1;
   if (!status && !j->received && !bare && fsy_attr_mask(j->opt.flags) && !self) {
-    opened = openat(j->source_dir, entry->name, O_PATH | O_CLOEXEC | (follow ? 0 : O_NOFOLLOW));
-    if (opened < 0) status = fsy_fail(r, -errno, FSY_STAGE_OPEN_SOURCE);
+    opened = fsy_open_from(j, entry->name, follow, O_PATH);
+    if (opened < 0) status = fsy_fail(r, opened, FSY_STAGE_OPEN_SOURCE);
     source = fsy_attrs_of(FSY_BY_PATH_FD, opened);
   }
   if (!status) {

@@ -157,7 +157,8 @@ typedef struct fsy_options {
   uint32_t mmap_bytes;   /* mmap is considered from this size */
   uint32_t run_id_lo;    /* names temporary files: .fastsync.<16 hex>.tmp */
   uint32_t run_id_hi;
-  uint32_t reserved[6];
+  uint32_t confine;      /* FSY_OPT_FOLLOW: descriptor + 1 of the directory that links must not lead out of; 0: none */
+  uint32_t reserved[5];
 } fsy_options;           /* 64 bytes */
 
 #define FSY_OPT_PERMS (1u << 0)
@@ -331,6 +332,8 @@ enum {
 #define FSY_WALK_WRITABLE 32u   /* add u+rwx to the directory when it lacks it, see FSY_BATCH_MADE_WRITABLE */
 #define FSY_WALK_XATTR_PRIVILEGED 64u
 #define FSY_WALK_SELF_ONLY 128u /* open and stat the directory; list nothing (count is 0) */
+#define FSY_WALK_CONFINED 256u  /* links are followed only where they stay below directory fd1: what climbs out of it, or is
+                                   absolute, answers -EXDEV, without a look at what is there */
 #define FSY_RESOLVE_CREATE 1u
 #define FSY_RESOLVE_OPERATOR 2u
 #define FSY_LARGE_COMPARE 1u

@@ -382,6 +382,7 @@ int fsy_copy_entry(fsy_job *j, const fsy_entry *entry, const char *name, bool ex
 /* Metadata only; the directory itself when `name` is empty. */
 int fsy_repair_entry(fsy_job *j, const fsy_entry *entry, const char *name, bool exists, fsy_result *r);
 int fsy_open_source(fsy_job *j, const char *name, bool follow);
+int fsy_open_from(fsy_job *j, const char *name, bool follow, int flags);
 
 /* The source as it is being read. */
 typedef struct fsy_reading {
@@ -451,6 +452,8 @@ int fsy_rename_new(int from_dir, const char *from, int to_dir, const char *to);
 
 /* resolve.c */
 int fsy_open_beneath(fsy_ring *ring, int base, const char *path, bool create, bool *created);
+/* Opens `name` in `dir`; where it is a link what it leads to, unless that is not below `root` (-EXDEV). */
+int fsy_open_confined(int root, int dir, const char *name, int flags);
 int fsy_open_parent(fsy_ring *ring, int base, const char *path, const char **last);
 int fsy_open_operator(const char *path, int base, bool create);
 

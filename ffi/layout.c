@@ -67,6 +67,7 @@ FSY_API uint32_t fsy_layout(void) {
   AT(fsy_options, mmap_bytes);
   AT(fsy_options, run_id_lo);
   AT(fsy_options, run_id_hi);
+  AT(fsy_options, confine);
   AT(fsy_options, reserved);
   SIZE(fsy_sqe);
   AT(fsy_sqe, op);

@@ -82,7 +82,8 @@ export const OPTIONS = layoutOf([
   ["mmap_bytes", "u32"],
   ["run_id_lo", "u32"],
   ["run_id_hi", "u32"],
-  ["reserved", "u32", 6],
+  ["confine", "u32"],
+  ["reserved", "u32", 5],
 ]);
 
 export const SQE = layoutOf([

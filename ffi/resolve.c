@@ -2,6 +2,8 @@
  *
  * Below a descriptor: openat2(RESOLVE_BENEATH | NO_SYMLINKS | NO_MAGICLINKS) in one call where the kernel has it, else
  * one component at a time with O_NOFOLLOW. `..` is refused in both, an absolute path too.
+ * A link that may be followed but not out of a directory: openat2(RESOLVE_BENEATH) from that directory. There is no other
+ * way that a race could not lead astray; a kernel without openat2 does not follow.
  * The operator's path: one component at a time; a symlink is followed only when root or the effective user owns it, so
  * that nobody else can redirect a run (a link planted in a shared directory). */
 #include "internal.h"
@@ -12,6 +14,7 @@
 
 #define OPEN_DIR (O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK)
 #define LINKS_MAX 40
+#define CONFINED_TRIES 64
 #define PATH_BYTES_MAX (1u << 20)
 
 void fsy_proc_path(char out[FSY_PROC_PATH], int fd) { (void)snprintf(out, FSY_PROC_PATH, "/proc/self/fd/%d", fd); }
@@ -76,6 +79,49 @@ int fsy_open_beneath(fsy_ring *ring, int base, const char *path, bool create, bo
     at = -1;
   }
   return status ? status : at;
+}
+
+/* Where `dir` is below `root`, with a slash at its end, by the kernel's own word; it only says where to look: that the way
+ * stays below root is for openat2 to see to. */
+static int path_below(int root, int dir, char *out, size_t room) {
+  char proc[FSY_PROC_PATH], of[FSY_LINK_MAX + 1], at[FSY_LINK_MAX + 1];
+  fsy_proc_path(proc, root);
+  ssize_t top = readlink(proc, of, FSY_LINK_MAX);
+  fsy_proc_path(proc, dir);
+  ssize_t length = top < 0 ? -1 : readlink(proc, at, FSY_LINK_MAX);
+  if (length < 0) return -errno;
+  if (top == FSY_LINK_MAX || length == FSY_LINK_MAX) return -ENAMETOOLONG;
+  of[top] = at[length] = 0;
+  if (top == 1) top = 0; /* the root of all has its slash already */
+  if (of[0] != '/' || length < top || memcmp(of, at, (size_t)top) != 0 || (at[top] && at[top] != '/')) return -EXDEV;
+  const char *rest = at + top;
+  while (*rest == '/') rest++;
+  int wrote = snprintf(out, room, "%s%s", rest, *rest ? "/" : "");
+  return wrote < 0 || (size_t)wrote >= room ? -ENAMETOOLONG : wrote;
+}
+
+int fsy_open_confined(int root, int dir, const char *name, int flags) {
+  flags = (flags & ~O_NOFOLLOW) | O_CLOEXEC;
+  int fd = openat(dir, name, flags | O_NOFOLLOW);
+  int error = fd < 0 ? errno : 0;
+  struct stat st;
+  if (fd >= 0 && (flags & O_PATH) && fstat(fd, &st) == 0 && S_ISLNK(st.st_mode)) {
+    close(fd);
+    error = ELOOP;
+  }
+  if (!error) return fd;
+  if (error != ELOOP && error != ENOTDIR) return -error; /* with O_DIRECTORY a link is no directory */
+  char path[FSY_LINK_MAX + FSY_NAME_MAX + 2];
+  int at = path_below(root, dir, path, sizeof(path) - FSY_NAME_MAX - 1);
+  if (at < 0) return at;
+  size_t length = strlen(name);
+  if (length > FSY_NAME_MAX) return -ENAMETOOLONG;
+  memcpy(path + at, name, length + 1);
+  struct fsy_open_how how = {(uint64_t)flags, 0, FSY_RESOLVE_BENEATH | FSY_RESOLVE_NO_MAGICLINKS};
+  int tries = 0; /* EAGAIN: something was renamed meanwhile, and the kernel could not tell whether `..` stayed below */
+  do fd = fsy_sys_openat2(root, path, &how);
+  while (fd < 0 && (errno == EAGAIN || errno == EINTR) && ++tries < CONFINED_TRIES);
+  return fd < 0 ? -errno : fd;
 }
 
 int fsy_open_parent(fsy_ring *ring, int base, const char *path, const char **last) {

@@ -144,18 +144,18 @@ static int row_link(fsy_task *t, fsy_builder *b, uint32_t row, int dir, const ch
 typedef struct asking {
   int dir;
   uint32_t flags; /* FSY_WALK_* */
+  int root;       /* links must not lead out of it; FSY_NO_FD: anywhere */
   bool no_attrs;  /* the filesystem knows none */
   bool known_dev;
   uint32_t dev;
 } asking;
 
 /* Fills one row by name. Errors go into the row's STATUS. */
-static void row_stat(fsy_task *t, fsy_builder *b, uint32_t row, asking *a, const char *name) {
+static void row_of(fsy_task *t, fsy_builder *b, uint32_t row, asking *a, const char *name, int followed, int status) {
   struct fsy_statx st;
-  bool follow = a->flags & FSY_WALK_FOLLOW;
-  bool through = follow;
+  bool follow = (a->flags & FSY_WALK_FOLLOW) && a->root < 0;
+  bool through = follow || followed >= 0;
   int flags = (*name ? AT_SYMLINK_NOFOLLOW : AT_EMPTY_PATH) | AT_NO_AUTOMOUNT;
-  int status = 0;
   int error = FSY_FAULT("statx");
   if (error) {
     fsy_builder_fail(b, row, -error);
@@ -165,7 +165,10 @@ static void row_stat(fsy_task *t, fsy_builder *b, uint32_t row, asking *a, const
     status = -errno;
     through = false; /* dangling or looping: the link itself, with the reason */
   }
-  if ((!through || !*name) && fsy_sys_statx(a->dir, name, flags, &st) < 0) {
+  int failed = 0;
+  if (followed >= 0) failed = fsy_sys_statx(followed, "", AT_EMPTY_PATH | AT_NO_AUTOMOUNT, &st);
+  else if (!through || !*name) failed = fsy_sys_statx(a->dir, name, flags, &st);
+  if (failed < 0) {
     fsy_builder_fail(b, row, -errno);
     return;
   }
@@ -180,13 +183,28 @@ static void row_stat(fsy_task *t, fsy_builder *b, uint32_t row, asking *a, const
   if (which && !a->no_attrs) {
     uint64_t digest = 0;
     bool unsupported = false;
-    error = fsy_attrs_digest(t, a->dir, name, through, which, &digest, &unsupported);
+    char proc[FSY_PROC_PATH];
+    if (followed >= 0) fsy_proc_path(proc, followed);
+    error = followed >= 0 ? fsy_attrs_digest(t, AT_FDCWD, proc, true, which, &digest, &unsupported)
+                          : fsy_attrs_digest(t, a->dir, name, through, which, &digest, &unsupported);
     if (unsupported && a->known_dev && !(*row_flags & FSY_ROW_MOUNT) && !through && !S_ISLNK(st.stx_mode)) a->no_attrs = true;
     if (error) fsy_u32(&b->view, FSY_U32_FLAGS)[row] |= FSY_ROW_ATTR_FAILED;
     fsy_u32(&b->view, FSY_U32_ATTR_LO)[row] = (uint32_t)digest;
     fsy_u32(&b->view, FSY_U32_ATTR_HI)[row] = (uint32_t)(digest >> 32);
   }
   if (status) fsy_builder_fail(b, row, status);
+}
+
+static void row_stat(fsy_task *t, fsy_builder *b, uint32_t row, asking *a, const char *name) {
+  int followed = FSY_NO_FD, status = 0;
+  struct fsy_statx st;
+  bool confined = (a->flags & FSY_WALK_FOLLOW) && *name && a->root >= 0;
+  if (confined && fsy_sys_statx(a->dir, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, &st) == 0 && S_ISLNK(st.stx_mode)) {
+    followed = fsy_open_confined(a->root, a->dir, name, O_PATH);
+    if (followed < 0) status = followed; /* dangling, looping or leading out: the link itself, with the reason */
+  }
+  row_of(t, b, row, a, name, followed, status);
+  if (followed >= 0) close(followed);
 }
 
 static void row_name(fsy_builder *b, uint32_t row, uint32_t at, uint32_t length) {
@@ -216,6 +234,7 @@ static int open_directory(fsy_task *t, const char *path, uint32_t *batch_flags, 
   int base = q->fd0 == FSY_CWD ? AT_FDCWD : q->fd0;
   int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK | ((q->flags & FSY_WALK_OPEN_FOLLOW) ? 0 : O_NOFOLLOW);
   if (!*path) path = ".";
+  if ((q->flags & FSY_WALK_CONFINED) && (q->fd1 < 0 || base == AT_FDCWD || (q->flags & FSY_WALK_WRITABLE))) return -EINVAL;
   bool many = base != AT_FDCWD && strchr(path, '/');
   bool dot = strcmp(path, ".") == 0;
   if (base != AT_FDCWD && !many && !dot && !fsy_name_ok(path, strlen(path)))
@@ -229,8 +248,9 @@ static int open_directory(fsy_task *t, const char *path, uint32_t *batch_flags, 
       if (mkdirat(base, path, 0700) == 0) created = true;
       else if (errno != EEXIST) return -errno;
     }
-    fd = openat(base, path, flags);
-    if (fd < 0) fd = -errno;
+    bool confined = (q->flags & FSY_WALK_CONFINED) && (q->flags & FSY_WALK_OPEN_FOLLOW);
+    fd = confined ? fsy_open_confined(q->fd1, base, path, flags) : openat(base, path, flags);
+    if (fd < 0 && !confined) fd = -errno;
   }
   if (created) *batch_flags |= FSY_BATCH_CREATED;
   if (!(q->flags & FSY_WALK_WRITABLE) || many || t->ring->euid == 0) return fd;
@@ -272,7 +292,7 @@ int fsy_op_walk(fsy_task *t) {
     return status;
   }
   if (dir >= 0) {
-    asking a = {dir, q->flags & ~FSY_WALK_FOLLOW, false, false, 0};
+    asking a = {dir, q->flags & ~FSY_WALK_FOLLOW, (q->flags & FSY_WALK_CONFINED) ? q->fd1 : FSY_NO_FD, false, false, 0};
     row_stat(t, &b, l.count, &a, "");
     a.flags = q->flags;
     a.dev = fsy_u32(&b.view, FSY_U32_DEV)[l.count];
@@ -315,10 +335,12 @@ int fsy_op_stat(fsy_task *t) {
   const fsy_sqe *q = &t->sqe;
   const char *text = fsy_at(t->ring, q->path, q->path_bytes);
   if (!text || q->count > FSY_MAX_ROWS || q->count > q->path_bytes) return -EINVAL;
+  if ((q->flags & FSY_WALK_CONFINED) && (q->fd1 < 0 || q->fd0 < 0)) return -EINVAL;
   fsy_builder b;
   int status = fsy_builder_open(&b, t->ring, q->count, q->path_bytes);
   if (status) return status;
-  asking a = {q->fd0 == FSY_CWD ? AT_FDCWD : q->fd0, q->flags, false, false, 0};
+  bool confined = q->flags & FSY_WALK_CONFINED;
+  asking a = {q->fd0 == FSY_CWD ? AT_FDCWD : q->fd0, q->flags, confined ? q->fd1 : FSY_NO_FD, false, false, 0};
   uint32_t at = 0;
   for (uint32_t row = 0; row < q->count && !status; row++) {
     size_t length = strnlen(text + at, q->path_bytes - at);

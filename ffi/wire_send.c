@@ -350,9 +350,9 @@ static int send_plain(sending *o, uint32_t row, const fsy_entry *entry) {
   int opened = FSY_NO_FD;
   if (!self && (only_attributes ? o->which != 0 : carries(o, entry))) {
     bool follow = only_attributes && (j->opt.flags & FSY_OPT_FOLLOW);
-    opened = openat(j->source_dir, entry->name, O_PATH | O_CLOEXEC | (follow ? 0 : O_NOFOLLOW));
+    opened = fsy_open_from(j, entry->name, follow, O_PATH);
     if (opened < 0) {
-      (void)fsy_fail(r, -errno, FSY_STAGE_OPEN_SOURCE);
+      (void)fsy_fail(r, opened, FSY_STAGE_OPEN_SOURCE);
       return add_failure(o, row);
     }
     place.fd = opened;

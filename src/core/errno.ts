@@ -80,6 +80,9 @@ export function errnoText(errno: number): string {
   return known === undefined ? `error ${Math.abs(errno)}` : known.text;
 }
 
+/** Of a link that a confined side does not follow. */
+export const LINK_LEADS_OUT = "the link leads out of the module";
+
 export function failureCode(errno: number): FailureCode {
   return ERRNOS[Math.abs(errno)]?.code ?? "other";
 }

@@ -139,7 +139,7 @@ export class ServedSession {
   async run(): Promise<ServedEnd> {
     const { hello, open } = await this.opening();
     const options = decodeOptions(open.options!);
-    this.checkOptions(open, options);
+    this.checkRole(open);
     const workers = options.write.workers > 0 ? options.write.workers : Math.max(2, availableParallelism());
     this.backend = openBackend({ workers });
     this.backend.setRate(options.write.rateBytesPerSecond);
@@ -178,16 +178,9 @@ export class ServedSession {
     });
   }
 
-  checkOptions(open: Open, options: RunOptions): void {
+  checkRole(open: Open): void {
     if (open.daemonRole !== Role.SOURCE && open.daemonRole !== Role.TARGET)
       throw new ProtocolViolation("a session without a role for the daemon");
-    if (open.daemonRole === Role.SOURCE && options.copyLinks) {
-      throw new RunError(
-        ExitCode.usage,
-        "copy_links",
-        "--copy-links cannot be used with a daemon as the source: its links may lead out of the module",
-      );
-    }
   }
 
   /** Whether both sides see the same inodes. */

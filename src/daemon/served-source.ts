@@ -6,6 +6,7 @@ import { RunError } from "../core/run-error.ts";
 import { compileFilter } from "../filter/compile.ts";
 import type { CompiledFilter } from "../filter/filter.ts";
 import { Accounts } from "../fs/accounts.ts";
+import type { DirHandle } from "../fs/backend.ts";
 import {
   type DirectoryFacts,
   lookAtSource,
@@ -31,6 +32,8 @@ export interface ServedPlaces {
   readonly directory: DirectoryFacts;
   readonly facts: SourceFacts;
   readonly filter: CompiledFilter;
+  /** What links that are followed must not lead out of; undefined: none is followed. */
+  readonly confine: DirHandle | undefined;
 }
 
 export async function openServedSource(
@@ -46,9 +49,17 @@ export async function openServedSource(
     throw new RunError(ExitCode.usage, "several_modules", "the sources of one run have to be in one module");
   const module = session.admit(first.module, { reads: true, writes: options.verb === "move" && !options.dryRun });
   const moduleRoot = await session.openModule(module);
+  if (options.copyLinks && !backend.capabilities.confinesLinks) {
+    throw new RunError(
+      ExitCode.usage,
+      "copy_links",
+      "--copy-links needs the native library where a daemon is the source: without it links may lead out of the module",
+    );
+  }
+  const confine = options.copyLinks ? moduleRoot : undefined;
   const sources: ModuleSource[] = [];
   for (const { path } of places) {
-    const source = await openModuleSource(backend, moduleRoot, path);
+    const source = await openModuleSource(backend, moduleRoot, path, confine);
     if (source.root.entry === undefined) session.handles.push(source.root.handle);
     sources.push(source);
   }
@@ -60,7 +71,7 @@ export async function openServedSource(
     sources.map(({ argument }) => argument),
   );
   const filter = compileFilter(options.filter, { deleteExcluded: options.delete.excluded });
-  return { module, roots, directory, facts, filter };
+  return { module, roots, directory, facts, filter, confine };
 }
 
 export async function serveSource(
@@ -103,7 +114,7 @@ export async function serveSource(
 
 export function sourceRunnerOf(
   session: ServedSession,
-  { roots, directory, facts, filter }: ServedPlaces,
+  { roots, directory, facts, filter, confine }: ServedPlaces,
   peer: TargetFacts,
   oneMachine: boolean,
   options: RunOptions,
@@ -116,7 +127,11 @@ export function sourceRunnerOf(
       options,
       roots,
       filter,
-      settings: backend.prepare(writeSettings(options, facts.privileged && peer.privileged)),
+      settings: backend.prepare({
+        ...writeSettings(options, facts.privileged && peer.privileged),
+        ...(confine === undefined ? {} : { confine }),
+      }),
+      confine,
       mayMakeDevices: peer.makesDevices,
       targetIdentity: oneMachine ? peer.chain[0] : undefined,
       payload: "streams",

@@ -33,7 +33,25 @@ export interface WalkOptions {
    * their digests differ.
    */
   readonly privileged?: boolean;
+  /** See `Confinement`. */
+  readonly confine?: Confinement;
 }
+
+/** Of `stat`; as for a walk. */
+export interface StatOptions {
+  readonly xattrs: boolean;
+  readonly acls: boolean;
+  readonly follow: boolean;
+  readonly privileged?: boolean;
+  readonly confine?: Confinement;
+}
+
+/**
+ * `confine`, in walks, stats and settings: a held directory which no link that is followed may lead out of, whatever
+ * happens to the tree meanwhile. One that climbs above it, or is absolute, answers -EXDEV, and what it leads to is not
+ * looked at. Only where `BackendCapabilities.confinesLinks`; elsewhere such a call rejects.
+ */
+export type Confinement = DirHandle;
 
 export type WriteMethod = CopyMethod | "delta" | "none" | "rename" | "stream";
 /** Index = `FSY_METHOD_*`; a rename moves no data, a stream brings it from another process: they stand behind them. */
@@ -121,6 +139,8 @@ export interface WriteSettings {
   readonly backupSuffix: Uint8Array;
   /** See `WalkOptions.privileged`. */
   readonly privileged?: boolean;
+  /** See `Confinement`; it stays open as long as the settings are used. */
+  readonly confine?: Confinement;
 }
 /** An opaque, backend-made form of `WriteSettings`. */
 export interface PreparedSettings {
@@ -253,6 +273,8 @@ export interface BackendCapabilities {
   readonly specials: boolean;
   readonly hardLinks: boolean;
   readonly sparse: boolean;
+  /** Links can be followed without leaving a directory, see `Confinement`. */
+  readonly confinesLinks: boolean;
   /** Steps in which mtimes can be set. */
   readonly timeGranularityNs: number;
   readonly methods: readonly CopyMethod[];
@@ -275,11 +297,7 @@ export interface Backend {
   cancel(): void;
 
   walk(parent: DirHandle, name: Uint8Array, options: WalkOptions): Promise<EntryBatch>;
-  stat(
-    parent: DirHandle,
-    names: readonly Uint8Array[],
-    options: { xattrs: boolean; acls: boolean; follow: boolean; privileged?: boolean },
-  ): Promise<EntryBatch>;
+  stat(parent: DirHandle, names: readonly Uint8Array[], options: StatOptions): Promise<EntryBatch>;
   /** A handle, or a negative errno. Relative, component by component. `operator`: see ffi/fsy.h. */
   resolve(parent: DirHandle, path: Uint8Array, options: { create: boolean; operator: boolean }): Promise<number>;
   prepare(settings: WriteSettings): PreparedSettings;

@@ -69,6 +69,7 @@ export async function runLocally(request: LocalRunRequest): Promise<TargetState>
         mayMakeDevices: hasCapability(Capability.mknod),
         targetIdentity: sink,
         payload: "handles",
+        confine: undefined,
         rootDev: source.dev,
       },
       link.first,

@@ -3,7 +3,7 @@
  * never through a symbolic link: a path is only ever text until it has been opened.
  */
 import { FileType } from "../core/entry-batch.ts";
-import { E, errnoText } from "../core/errno.ts";
+import { E, errnoText, LINK_LEADS_OUT } from "../core/errno.ts";
 import { ExitCode } from "../core/exit-codes.ts";
 import { LIMITS } from "../core/limits.ts";
 import { printable } from "../core/paths.ts";
@@ -62,19 +62,24 @@ export interface ModuleSource {
   readonly argument: SourceArgument & { readonly written: Uint8Array };
 }
 
-/** Throws RunError (exit 3) for a source that is not there. An empty path is the module's contents. */
+function reasonOf(status: number): string {
+  if (status === -E.NOENT) return "it does not exist";
+  return status === -E.XDEV ? LINK_LEADS_OUT : errnoText(status);
+}
+
+/**
+ * Throws RunError (exit 3) for a source that is not there. An empty path is the module's contents. `confine`: the entry
+ * counts as what it leads to, see `Confinement`.
+ */
 export async function openModuleSource(
   backend: Backend,
   moduleRoot: DirHandle,
   path: Uint8Array,
+  confine?: DirHandle,
 ): Promise<ModuleSource> {
   const clean = pathOrThrow(path, "source");
   const missing = (status: number): RunError =>
-    new RunError(
-      ExitCode.selecting,
-      "source_missing",
-      `source ${printable(path)} cannot be used: ${status === -E.NOENT ? "it does not exist" : errnoText(status)}`,
-    );
+    new RunError(ExitCode.selecting, "source_missing", `source ${printable(path)} cannot be used: ${reasonOf(status)}`);
   const contents = clean.length === 0 || isContents(clean);
   const directory = contents ? withoutTrailingSlashes(clean) : parentOf(clean);
   const handle = await backend.resolve(moduleRoot, directory.length === 0 ? HERE : directory, {
@@ -89,7 +94,7 @@ export async function openModuleSource(
     };
   }
   const entry = lastComponent(clean).slice();
-  const found = await backend.stat(handle, [entry], STAT);
+  const found = await backend.stat(handle, [entry], confine === undefined ? STAT : { ...STAT, follow: true, confine });
   const status = found.rowStatus(0);
   const isDirectory = found.type(0) === FileType.directory;
   backend.releaseBatch(found);

@@ -241,6 +241,7 @@ async function openPush(attempt: Attempt, places: readonly SourcePlace[], target
           mayMakeDevices: their.makesDevices,
           targetIdentity: session.oneMachine ? their.chain[0] : undefined,
           payload: "streams",
+          confine: undefined,
           rootDev: facts.dev,
         },
         link,

@@ -1,7 +1,7 @@
 /** Runs the source role: its step function decides, this does. Scans, answers needs, removes the sources of a move. */
 
 import { compareNames, type EntryBatch, FileType, RowFlag, rowFields } from "../core/entry-batch.ts";
-import { E, errnoText, failureCode } from "../core/errno.ts";
+import { E, errnoText, failureCode, LINK_LEADS_OUT } from "../core/errno.ts";
 import { type Failure, type SkipReason, skipEntries } from "../core/events.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { RunOptions } from "../core/options.ts";
@@ -43,6 +43,8 @@ export interface SourceContext {
   readonly targetIdentity: SelectionContext["targetIdentity"];
   /** How content reaches the target: by the open directories themselves, or in frames on the backend's streams. */
   readonly payload: "handles" | "streams";
+  /** The module's root, which no link that is followed may lead out of; undefined: the operator's links lead anywhere. */
+  readonly confine: DirHandle | undefined;
   /** `dev` of the first root, for --one-file-system. */
   readonly rootDev: number;
 }
@@ -218,9 +220,10 @@ export class SourceRunner {
   }
 
   private walkOptions(selfOnly: boolean, openFollow: boolean): WalkOptions {
-    const { options, settings } = this.context;
+    const { options, settings, confine } = this.context;
     const { privileged } = settings.settings;
     return {
+      ...(confine === undefined ? {} : { confine }),
       ...(privileged === undefined ? {} : { privileged }),
       xattrs: options.preserve.xattrs,
       acls: options.preserve.acls,
@@ -243,7 +246,7 @@ export class SourceRunner {
 
   /** The root of the run: one directory's contents, or all source arguments offered as one directory. */
   private async scanRoot(): Promise<ScannedDirectory<SourceDirectory>> {
-    const { backend, roots, filter, options } = this.context;
+    const { backend, roots, filter, options, confine } = this.context;
     const { xattrs, acls } = options.preserve;
     const { privileged } = this.context.settings.settings;
     const handles: DirHandle[] = [];
@@ -259,6 +262,7 @@ export class SourceRunner {
         handles.push(root.handle);
         listings.push(
           await backend.stat(root.handle, [root.entry], {
+            ...(confine === undefined ? {} : { confine }),
             ...(privileged === undefined ? {} : { privileged }),
             xattrs,
             acls,
@@ -369,14 +373,15 @@ export class SourceRunner {
 
   private nameUnreadable(status: number, place: Place): void {
     const vanished = status === -E.NOENT && place.parent !== undefined;
+    const leadsOut = status === -E.XDEV && this.context.confine !== undefined;
     this.fail(
       {
-        code: vanished ? "vanished" : failureCode(status),
+        code: vanished ? "vanished" : leadsOut ? "permission" : failureCode(status),
         side: "source",
         path: place.path,
         operation: "read directory",
         errno: -status,
-        message: vanished ? "vanished before it was read" : errnoText(status),
+        message: vanished ? "vanished before it was read" : leadsOut ? LINK_LEADS_OUT : errnoText(status),
       },
       true,
     );
@@ -391,19 +396,23 @@ export class SourceRunner {
       if (status === 0 || (status === -E.LOOP && (listing.rowFlags(row) & RowFlag.skip) !== 0)) continue;
       const dangling = status === -E.NOENT && listing.type(row) === FileType.symlink;
       const vanished = status === -E.NOENT && !dangling;
-      if (!vanished && !dangling) hidden = true;
+      // It is never followed: nothing that could be offered is missing.
+      const leadsOut = status === -E.XDEV && this.context.confine !== undefined;
+      if (!vanished && !dangling && !leadsOut) hidden = true;
       this.fail(
         {
-          code: vanished ? "vanished" : failureCode(status),
+          code: vanished ? "vanished" : leadsOut ? "permission" : failureCode(status),
           side: "source",
           path: joinPath(directory, listing.name(row)),
-          operation: "stat",
+          operation: leadsOut ? "follow" : "stat",
           errno: -status,
           message: vanished
             ? "vanished before it was read"
             : dangling
               ? "the link points at nothing"
-              : errnoText(status),
+              : leadsOut
+                ? LINK_LEADS_OUT
+                : errnoText(status),
         },
         false,
       );

@@ -2,7 +2,7 @@
 import { RowState } from "../compare/compare-directory.ts";
 import { differenceWords, metadataDifference } from "../compare/rules.ts";
 import { FileType } from "../core/entry-batch.ts";
-import { E, errnoName, errnoText, failureCode } from "../core/errno.ts";
+import { E, errnoName, errnoText, failureCode, LINK_LEADS_OUT } from "../core/errno.ts";
 import type { Action, Failure } from "../core/events.ts";
 import { ExitCode } from "../core/exit-codes.ts";
 import { LIMITS } from "../core/limits.ts";
@@ -201,6 +201,15 @@ function itemFailed(
     recordFailure(
       state,
       { code: "vanished", side, path, operation: stage, errno: E.NOENT, message: "vanished before it was copied" },
+      effects,
+    );
+    return;
+  }
+  if (side === "source" && status === -E.XDEV) {
+    // It led elsewhere when it was listed.
+    recordFailure(
+      state,
+      { code: "permission", side, path, operation: "follow", errno: E.XDEV, message: LINK_LEADS_OUT },
       effects,
     );
     return;

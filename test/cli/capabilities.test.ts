@@ -18,6 +18,7 @@ const REPORT: CapabilitiesReport = {
     specials: true,
     hardLinks: true,
     sparse: false,
+    confinesLinks: false,
     timeGranularityNs: 1,
     methods: ["clone", "read_write"],
   },

@@ -100,7 +100,7 @@ export async function stopDaemons(): Promise<void> {
   await Promise.all(all.map((daemon) => daemon.stop()));
 }
 
-const CONFIG = `
+const configOf = (root: string): string => `
 [daemon]
 log = "json"
 port = 0
@@ -108,18 +108,20 @@ force_grpc_data = ${IN_CONTROL}
 handshake_timeout = "5s"
 [[module]]
 name = "root"
-path = "/"
+path = ${JSON.stringify(root)}
 read_only = false
 strip_setid = false
 allow_devices = true
 allow_specials = true
 `;
 
-/** Waits for it without yielding, since starting a process does not yield either. */
-export function startDaemon(circumstances: Circumstances): RunningDaemon {
+/**
+ * Its one module, named root, is `root`. Waits for it without yielding, since starting a process does not yield either.
+ */
+export function startDaemon(circumstances: Circumstances, root = "/"): RunningDaemon {
   const scratch = tempDir();
   const config = scratch.join("config.toml");
-  writeFileSync(config, CONFIG, { mode: 0o644 });
+  writeFileSync(config, configOf(root), { mode: 0o644 });
   const logFile = scratch.join("log");
   const fd = openSync(logFile, "w");
   const words = ["daemon", "--config", config];

@@ -29,6 +29,7 @@ import type {
   RangeResult,
   ReceiveRequest,
   SendRequest,
+  StatOptions,
   WalkOptions,
   WireStream,
   WriteSettings,
@@ -57,6 +58,7 @@ const CAPABILITIES: BackendCapabilities = {
   specials: true,
   hardLinks: true,
   sparse: true,
+  confinesLinks: true,
   timeGranularityNs: 1,
   methods: ["clone", "copy_file_range", "sendfile", "mmap", "read_write"],
 };
@@ -140,6 +142,7 @@ export class NativeBackend implements Backend {
     ring.i32[word + (Q.fd0 >> 2)] = parent;
     ring.u32[word + (Q.flags >> 2)] =
       this.attributeFlags(options) |
+      this.confine(word, options) |
       (options.follow ? Walk.follow : 0) |
       (options.create ? Walk.create : 0) |
       (options.openFollow ? Walk.openFollow : 0) |
@@ -153,17 +156,20 @@ export class NativeBackend implements Backend {
     });
   }
 
-  stat(
-    parent: DirHandle,
-    names: readonly Uint8Array[],
-    options: { xattrs: boolean; acls: boolean; follow: boolean; privileged?: boolean },
-  ): Promise<EntryBatch> {
+  private confine(word: number, { confine }: StatOptions): number {
+    if (confine === undefined) return 0;
+    this.ring.i32[word + (Q.fd1 >> 2)] = confine;
+    return Walk.confined;
+  }
+
+  stat(parent: DirHandle, names: readonly Uint8Array[], options: StatOptions): Promise<EntryBatch> {
     const { ring } = this;
     const path = this.packPaths(names);
     const request = ring.take(Op.stat);
     const word = request >> 2;
     ring.i32[word + (Q.fd0 >> 2)] = parent;
-    ring.u32[word + (Q.flags >> 2)] = this.attributeFlags(options) | (options.follow ? Walk.follow : 0);
+    ring.u32[word + (Q.flags >> 2)] =
+      this.attributeFlags(options) | this.confine(word, options) | (options.follow ? Walk.follow : 0);
     ring.u32[word + (Q.count >> 2)] = names.length;
     ring.u32[word + (Q.path >> 2)] = path;
     ring.u32[word + (Q.path_bytes >> 2)] = packedBytes(names);

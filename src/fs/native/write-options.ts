@@ -65,6 +65,7 @@ export function packOptions(
   put(AT.mmap_bytes, MMAP_BYTES);
   put(AT.run_id_lo, runId[0]);
   put(AT.run_id_hi, runId[1]);
+  put(AT.confine, (settings.confine ?? -1) + 1);
   if (suffix.length > 0) {
     put(AT.suffix_at, block + OPTIONS.bytes);
     ring.bytes.set(suffix, block + OPTIONS.bytes);

@@ -16,6 +16,7 @@ import {
   type RangeResult,
   type ReceiveRequest,
   type SendRequest,
+  type StatOptions,
   type WalkOptions,
   type WireStream,
   type WriteSettings,
@@ -50,6 +51,8 @@ const BATCH_ALIGNMENT = 64;
 
 type EachRow = (job: Job, entry: Entry, name: Uint8Array, exists: boolean, item: Item) => Promise<void> | void;
 
+const CANNOT_CONFINE = "links can be confined to a directory by the native library only";
+
 export class PortableBackend implements Backend {
   readonly kind = "portable" as const;
   readonly reason: string;
@@ -59,6 +62,7 @@ export class PortableBackend implements Backend {
     specials: libc !== undefined,
     hardLinks: true,
     sparse: true,
+    confinesLinks: false,
     timeGranularityNs: libc === undefined ? 1000 : 1,
     methods: ["read_write"],
   };
@@ -91,6 +95,7 @@ export class PortableBackend implements Backend {
   }
 
   walk(parent: DirHandle, name: Uint8Array, options: WalkOptions): Promise<EntryBatch> {
+    if (options.confine !== undefined) return Promise.reject(new Error(CANNOT_CONFINE));
     const own = name.slice();
     return this.slices.run(async () => {
       const listing = await listDirectory(this.slices, parent, own, options, wantedOf(options));
@@ -99,11 +104,8 @@ export class PortableBackend implements Backend {
     });
   }
 
-  stat(
-    parent: DirHandle,
-    names: readonly Uint8Array[],
-    options: { xattrs: boolean; acls: boolean; follow: boolean; privileged?: boolean },
-  ): Promise<EntryBatch> {
+  stat(parent: DirHandle, names: readonly Uint8Array[], options: StatOptions): Promise<EntryBatch> {
+    if (options.confine !== undefined) return Promise.reject(new Error(CANNOT_CONFINE));
     const own = names.map((name) => name.slice());
     return this.slices.run(async () =>
       buildBatch(await statNames(this.slices, parent, own, options.follow, wantedOf(options))),
@@ -125,6 +127,7 @@ export class PortableBackend implements Backend {
   }
 
   prepare(settings: WriteSettings): PreparedSettings {
+    if (settings.confine !== undefined) throw new Error(CANNOT_CONFINE);
     return { settings, token: 0 };
   }
 

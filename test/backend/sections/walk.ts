@@ -9,6 +9,71 @@ import { type Harness, isRoot, nameOf, namesOf, rowOf, WALK } from "../harness.t
 const { errno } = os.constants;
 
 export function walkSection(h: Harness): void {
+  h.test("follows links as far as they stay below a directory", async () => {
+    for (const name of ["source/in", "source/dir", "outside"]) fs.mkdirSync(h.at(name));
+    h.write("source/in/file", "inside");
+    h.write("outside/file", "outside");
+    const links = {
+      up: "../in/file",
+      chain: "up",
+      directory: "../in",
+      out: "../../outside/file",
+      away: "../../outside",
+      nothing: "../../outside/not-there",
+      back: "../../source/in/file",
+      absolute: h.at("source/in/file"),
+      magic: "/proc/self/fd/0",
+      dangling: "not-there",
+      self: "self",
+    };
+    h.write("source/dir/plain", "plain");
+    for (const [name, text] of Object.entries(links)) fs.symlinkSync(text, h.at("source/dir", name));
+    const root = await h.hold("source");
+    const confine = root.handle;
+    const options = { ...WALK, follow: true, openFollow: true, xattrs: true, acls: true, confine };
+    if (!h.backend.capabilities.confinesLinks) {
+      expect(h.backend.walk(root.handle, bytesOf("dir"), options)).rejects.toThrow("native library");
+      expect(h.backend.stat(root.handle, [bytesOf("in")], options)).rejects.toThrow("native library");
+      expect(() => h.prepared({ confine })).toThrow("native library");
+      return;
+    }
+    const { EXDEV, ENOENT, ELOOP } = errno;
+    const expected: Record<string, number> = { dangling: -ENOENT, self: -ELOOP };
+    for (const name of ["back", "absolute", "away", "magic", "nothing", "out"]) expected[name] = -EXDEV;
+    const dir = h.keep(await h.backend.walk(root.handle, bytesOf("dir"), options));
+    const names = namesOf(dir);
+    expect(names.length).toBe(12);
+    const stats = h.keep(await h.backend.stat(dir.dirfd, names.map(bytesOf), options));
+    for (const batch of [dir, stats]) {
+      for (const [row, name] of names.entries()) {
+        expect([name, batch.rowStatus(row)]).toEqual([name, expected[name] ?? 0]);
+        const type = name === "directory" ? FileType.directory : FileType.regular;
+        expect([name, batch.type(row)]).toEqual([name, name in expected ? FileType.symlink : type]);
+      }
+    }
+    expect(dir.size(rowOf(dir, "up"))).toBe(6);
+    const below = h.keep(await h.backend.walk(dir.dirfd, bytesOf("directory"), options));
+    expect([below.status, namesOf(below)]).toEqual([0, ["file"]]);
+    for (const name of ["away", "out", "absolute"]) {
+      expect(h.keep(await h.backend.walk(dir.dirfd, bytesOf(name), options)).status).toBe(-EXDEV);
+    }
+    // Whatever a listing said: what is read is confined as well.
+    const rows = h.keep(
+      h.backend.makeBatch([
+        ...["absolute", "out", "up"].map((name) => ({ name: bytesOf(name), mode: FileType.regular | 0o644, size: 6 })),
+        { name: bytesOf("."), mode: FileType.directory | 0o755 },
+      ]),
+    );
+    const settings = h.prepared({ follow: true, confine });
+    const hashed = await h.backend.hash(dir.dirfd, rows, Uint32Array.of(0, 1, 2), "xxh3-128", settings);
+    expect([0, 1, 2].map((row) => hashed.status(row))).toEqual([-EXDEV, -EXDEV, 0]);
+    hashed.release();
+    // A directory that left the module leads nowhere.
+    fs.renameSync(h.at("source/dir"), h.at("gone"));
+    const gone = h.keep(await h.backend.stat(dir.dirfd, [bytesOf("up"), bytesOf("plain")], options));
+    expect([gone.rowStatus(0), gone.rowStatus(1)]).toEqual([-EXDEV, 0]);
+  });
+
   h.test("lists every type with its fields", async () => {
     h.write("source/file", "hello", 0o640);
     fs.utimesSync(h.at("source/file"), 1, 1_600_000_000);
