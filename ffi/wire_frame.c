@@ -96,7 +96,9 @@ bool fsy_record_get(const uint8_t from[FSY_RECORD_BYTES], bool end, fsy_record *
   bool times = record->mtime_nsec <= 999999999u && record->mtime_sec > -(int64_t)FSY_SIZE_MAX &&
                record->mtime_sec < (int64_t)FSY_SIZE_MAX;
   bool status = record->status <= 0 && record->status > -4096 && record->stage <= FSY_RECORD_READ &&
-                (record->status != 0 || record->stage == 0);
+                (record->status != 0) == (record->stage != 0);
+  bool unread = record->flags & FSY_RECORD_ATTRS_FAILED;
+  if (unread != (record->attr_errno != 0) || (unread && record->attr_bytes)) return false;
   return status && times && !(record->flags & ~known) && record->size < FSY_SIZE_MAX &&
          record->attr_bytes <= FSY_ATTRS_MAX && record->attr_errno < 4096 && record->bytes < FSY_SIZE_MAX;
 }
