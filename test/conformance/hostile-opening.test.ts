@@ -57,11 +57,6 @@ describe("before the session is open", () => {
       { reason: "several_modules", exitCode: 1 },
     ],
     [
-      "--copy-links of a daemon",
-      () => [hello, open(pullFrom("ro", "", { options: options({ copyLinks: true }) }))],
-      { reason: "copy_links", exitCode: 1 },
-    ],
-    [
       "17,000 sources",
       () => [hello, open(pullFrom("ro", "", { sources: Array.from({ length: 17_000 }, () => ({ module: "ro" })) }))],
       PROTOCOL,
