@@ -97,7 +97,7 @@ describe("a token", () => {
   test("expires", async () => {
     using caller = await opened();
     const beating = setInterval(() => caller.say({ case: "heartbeat", value: {} }), 200);
-    await Bun.sleep(1500);
+    await Bun.sleep(2500);
     clearInterval(beating);
     await closed(await caller.knock(greetingBytes(0, caller.accepted!.sessionId, caller.accepted!.tokens[0]!)));
   });

@@ -10,7 +10,7 @@ let daemon: Daemon & { readonly process: DaemonProcess };
 let rss = 0;
 let descriptors = 0;
 beforeAll(async () => {
-  daemon = await startDaemon();
+  daemon = await startDaemon({ idle: "3s" });
   await healthy(daemon);
   await healthy(daemon);
   rss = daemon.process.rssBytes();

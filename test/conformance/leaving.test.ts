@@ -12,6 +12,7 @@ let daemon: Daemon & { readonly process: DaemonProcess };
 let descriptors = 0;
 beforeAll(async () => {
   daemon = await startDaemon({
+    idle: "3s",
     modules: '[[module]]\nname = "one"\npath = "DIR/rw"\nread_only = false\nmax_sessions = 1\n',
   });
   mkdirSync(daemon.process.path("ro/sub"));
