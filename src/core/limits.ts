@@ -106,6 +106,10 @@ export const LIMITS = {
   progressMs: 100,
   /** What was said last gets so long to leave. */
   lingerMs: 2_000,
+  /** What a caller was told and has not read: a line that is slow for seconds is waited for, a caller that stopped is not. */
+  unreadBytes: 64 * MIB,
+  /** Worker threads that a caller may ask a daemon for, where it has no more cores. */
+  servedWorkers: 8,
   /** Streams of one session: at first, and at most. */
   streamsAtFirst: 4,
   streamsMost: 16,
@@ -126,6 +130,8 @@ export const LIMITS = {
   mergeFiles: 1024,
   /** Owners, and groups, whose names are told in one session: of more only the numbers are. */
   ownerNames: 65_536,
+  /** Directories from a place up to the root of its file system, as a side tells them. */
+  chainDirectories: 256,
   /** Source arguments of one session. */
   sourceArguments: 4096,
   /** As `unsettledDirectories`, between two processes: what is on its way over a long line counts too. */
@@ -160,6 +166,7 @@ assertRelation(
   "workersMost * slicesPerWorker * stripeLanes * 2 <= unansweredNeeds",
 );
 assertRelation(LIMITS.shardFiles <= LIMITS.needRows, "shardFiles <= needRows");
+assertRelation(LIMITS.servedWorkers <= LIMITS.workersMost, "servedWorkers <= workersMost");
 assertRelation(LIMITS.directoryRows <= LIMITS.openEntries, "directoryRows <= openEntries");
 assertRelation(LIMITS.unsettledEntries <= LIMITS.openEntries, "unsettledEntries <= openEntries");
 assertRelation(LIMITS.messageBytes < LIMITS.openBytes, "messageBytes < openBytes");

@@ -44,6 +44,8 @@ export class CallersFace {
 
   private tell(event: RunEvent): void {
     const message = encodeEvent(event);
+    if (this.stream.outbox.waitingBytes > LIMITS.unreadBytes)
+      return this.stream.fail("silent", "it does not read what it is told");
     if (message !== undefined) this.stream.send(message, event.kind === "items" ? event.rows.length * 64 : 0);
   }
 

@@ -149,6 +149,9 @@ class DaemonServer implements Listener {
       // Gone already.
     }
     connection.on("error", () => connection.destroy());
+    // Sessions say something several times in that time; a connection on which nothing is said serves nobody.
+    const { handshakeTimeoutMs, idleTimeoutMs } = this.hooks.config();
+    connection.setTimeout(handshakeTimeoutMs + idleTimeoutMs, () => connection.destroy());
     connection.once("close", () => {
       this.connections.delete(connection);
       const left = (this.perPeer.get(peer) ?? 1) - 1;

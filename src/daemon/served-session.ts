@@ -142,7 +142,9 @@ export class ServedSession {
     const { hello, open } = await this.opening();
     const options = decodeOptions(open.options!);
     this.checkRole(open);
-    const workers = options.write.workers > 0 ? options.write.workers : Math.max(2, availableParallelism());
+    const cores = availableParallelism();
+    const asked = Math.min(options.write.workers, Math.max(LIMITS.servedWorkers, cores));
+    const workers = asked > 0 ? asked : Math.max(2, cores);
     this.backend = openBackend({ workers });
     this.backend.setRate(options.write.rateBytesPerSecond);
     if (open.delegation !== undefined) return await serveDelegated(this, hello, open, options);

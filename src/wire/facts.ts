@@ -33,7 +33,6 @@ interface TargetFields {
   readonly chain: readonly Identity[];
 }
 
-const CHAIN_MOST = 256;
 const COARSEST_NS = 10_000_000_000;
 
 export function encodeSourceFacts(facts: SourceFields): SourceMessage {
@@ -90,7 +89,7 @@ function encodeIdentity({ dev, inoLow, inoHigh }: Identity): IdentityMessage {
 }
 
 function decodeChain(chain: readonly IdentityMessage[]): Identity[] {
-  if (chain.length > CHAIN_MOST) throw new ProtocolViolation("a place too deep");
+  if (chain.length > LIMITS.chainDirectories) throw new ProtocolViolation("a place too deep");
   return chain.map(({ dev, ino }) => ({
     dev,
     inoLow: Number(ino & 0xffffffffn),

@@ -36,7 +36,8 @@ export class ShardWriter {
   }
 
   add(record: ItemRecord, attributes: Uint8Array): void {
-    this.records.push(record);
+    // How many bytes of content were sent is said at the end of a FILE, and nowhere else.
+    this.records.push({ ...record, bytes: 0 });
     if (attributes.length > 0) this.attributes.push(attributes);
     this.attributeBytes += attributes.length;
   }

@@ -25,7 +25,7 @@ export const file_fastsync_v1_session: GenFile = /*@__PURE__*/
  */
 export type SessionRequest = Message<"fastsync.v1.SessionRequest"> & {
   /**
-   * At most 4,096, and 4 MiB in all.
+   * At most 4,096, and 32 MiB in all.
    *
    * @generated from field: repeated fastsync.v1.SessionMessage messages = 1;
    */
@@ -46,7 +46,7 @@ export const SessionRequestSchema: GenMessage<SessionRequest> = /*@__PURE__*/
  */
 export type SessionResponse = Message<"fastsync.v1.SessionResponse"> & {
   /**
-   * At most 4,096, and 4 MiB in all.
+   * At most 4,096, and 32 MiB in all.
    *
    * @generated from field: repeated fastsync.v1.SessionMessage messages = 1;
    */
