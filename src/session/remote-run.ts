@@ -63,6 +63,14 @@ export async function startRemoteRun(asked: RunRequest): Promise<Run> {
   const request = { ...asked, hooks: askedOnce(asked.hooks) };
   const { options, hooks, signal } = request;
   const open = lawful(attemptOf(request));
+  if (options.write.methods !== undefined) {
+    hooks.onEvent({
+      kind: "notice",
+      level: "warning",
+      code: "copy_methods",
+      message: "between machines content comes over the network: the choice of copy methods has no effect",
+    });
+  }
   const counters = newCounters();
   const attempt: Attempt = {
     request,
