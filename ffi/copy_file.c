@@ -90,7 +90,7 @@ static int copy_small(fsy_job *j, fsy_reading *in, const char *name, bool exists
   if (status) return fsy_fail(r, status, FSY_STAGE_READ);
   fsy_landing to;
   status = fsy_landing_temp(j, &in->want, &to, r);
-  if (!status) status = fsy_landing_whole(j, &to, io->at, in->want.size, FSY_METHOD_READ_WRITE, r);
+  if (!status) status = fsy_landing_whole(j, &to, io->at, in->want.size, FSY_METHOD_READ_WRITE, NULL, r);
   return status ? status : fsy_landing_close(j, &in->want, in->fd, &to, name, exists, r);
 }
 

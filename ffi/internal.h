@@ -420,8 +420,10 @@ int fsy_landing_temp(fsy_job *j, const fsy_entry *want, fsy_landing *to, fsy_res
 int fsy_landing_in_place(fsy_job *j, int source, const char *name, fsy_landing *to, fsy_result *r);
 /* One of the two, as the options want it. */
 int fsy_landing_open(fsy_job *j, const fsy_entry *want, const char *name, bool exists, fsy_landing *to, fsy_result *r);
-/* All of the content from memory. */
-int fsy_landing_whole(fsy_job *j, fsy_landing *to, const uint8_t *data, int64_t size, uint32_t method, fsy_result *r);
+/* All of the content from memory; `by` NULL: every byte is written. */
+typedef int (*fsy_writing)(int fd, const uint8_t *data, int64_t size);
+int fsy_landing_whole(fsy_job *j, fsy_landing *to, const uint8_t *data, int64_t size, uint32_t method,
+                      fsy_writing by, fsy_result *r);
 /* Verifies, applies metadata, syncs, publishes. `source`: descriptor of what was copied; unused with j->received. */
 int fsy_landing_close(fsy_job *j, const fsy_entry *want, int source, fsy_landing *to, const char *name, bool exists,
                       fsy_result *r);

@@ -95,10 +95,11 @@ void fsy_landing_drop(fsy_landing *to) {
   to->fd = -1;
 }
 
-int fsy_landing_whole(fsy_job *j, fsy_landing *to, const uint8_t *data, int64_t size, uint32_t method, fsy_result *r) {
+int fsy_landing_whole(fsy_job *j, fsy_landing *to, const uint8_t *data, int64_t size, uint32_t method,
+                      fsy_writing by, fsy_result *r) {
   if (size == 0) return 0;
   int error = FSY_FAULT("write");
-  int status = error ? -error : fsy_pwrite_full(to->fd, data, size, 0);
+  int status = error ? -error : by ? by(to->fd, data, size) : fsy_pwrite_full(to->fd, data, size, 0);
   if (status) {
     fsy_landing_drop(to);
     return fsy_fail(r, status, FSY_STAGE_WRITE);

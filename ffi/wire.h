@@ -152,6 +152,7 @@ typedef struct fsy_incoming {
   fsy_job job;
   fsy_received received;
   fsy_entry want;
+  uint64_t row_size;   /* as the manifest has it */
   const char *name;
   bool exists;
   fsy_result *result;

@@ -14,6 +14,8 @@
 
 #include <stdlib.h>
 
+#define BLOCK 4096
+
 /* ---- expectations -------------------------------------------------------------------------------------------------- */
 
 static bool has_rows(const fsy_sqe *q) { return q->flags != FSY_WIRE_RANGE; }
@@ -238,12 +240,30 @@ static int fail_as_told(fsy_result *r, const fsy_record *record) {
   return fsy_fail(r, record->status, record->stage == FSY_RECORD_OPEN ? FSY_STAGE_OPEN_SOURCE : FSY_STAGE_READ);
 }
 
+/* A whole new file, but for the blocks that are all zeros. */
+static int write_sparse(int fd, const uint8_t *data, int64_t size) {
+  if (ftruncate(fd, size) < 0) return -errno;
+  for (int64_t from = 0, to; from < size; from = to) {
+    bool hole = false;
+    for (to = from; to < size && !hole;) {
+      int64_t bytes = size - to < BLOCK ? size - to : BLOCK;
+      hole = data[to] == 0 && memcmp(data + to, data + to + 1, (size_t)bytes - 1) == 0;
+      if (!hole) to += bytes;
+    }
+    int status = to > from ? fsy_pwrite_full(fd, data + from, to - from, from) : 0;
+    if (status) return status;
+    if (hole) to += size - to < BLOCK ? size - to : BLOCK;
+  }
+  return 0;
+}
+
 static int land_regular(fsy_job *j, const fsy_entry *entry, const char *name, bool exists, const uint8_t *data,
                         fsy_result *r) {
   fsy_landing to;
   int status = fsy_landing_open(j, entry, name, exists, &to, r);
   if (status) return status;
-  status = fsy_landing_whole(j, &to, data, entry->size, FSY_METHOD_STREAM, r);
+  bool sparse = (j->opt.flags & FSY_OPT_SPARSE) && (entry->flags & FSY_ROW_SPARSE) && !to.in_place;
+  status = fsy_landing_whole(j, &to, data, entry->size, FSY_METHOD_STREAM, sparse ? write_sparse : NULL, r);
   return status ? status : fsy_landing_close(j, entry, FSY_NO_FD, &to, name, exists, r);
 }
 
@@ -449,6 +469,7 @@ static int on_file(fsy_stream *s, const fsy_frame *frame) {
   if (bad) in->result->status = bad;
   else if ((record.mode & S_IFMT) != (in->want.mode & S_IFMT)) return fsy_stream_fail(s, -EPROTO, FSY_REASON_RECORD);
   in->name = in->of->rename ? in->of->rename : in->want.name;
+  in->row_size = bad ? record.size : (uint64_t)in->want.size;
   in->want.size = (int64_t)record.size;
   adopt(&in->want, &record, in->result);
   in->received = received_of(&record, s->attrs.at, &in->want);
@@ -598,6 +619,7 @@ static int on_end(fsy_stream *s, const fsy_frame *frame) {
     return fsy_stream_fail(s, -EPROTO, FSY_REASON_ORDER);
   if (record.bytes != in->bytes) return fsy_stream_fail(s, -EPROTO, FSY_REASON_RECORD);
   if (record.flags & FSY_RECORD_AGAIN) {
+    if (record.status) return fsy_stream_fail(s, -EPROTO, FSY_REASON_RECORD);
     if (in->state != FSY_IN_FILE || !is_file(in) || in->repeated) return fsy_stream_fail(s, -EPROTO, FSY_REASON_ORDER);
     if (in->is_open && ftruncate(in->to.fd, 0) < 0) {
       (void)fsy_fail(in->result, -errno, FSY_STAGE_WRITE);
@@ -614,7 +636,9 @@ static int on_end(fsy_stream *s, const fsy_frame *frame) {
   fsy_pay_wake(s->ring); /* verifying and syncing may take long */
   if (in->state == FSY_IN_RANGE) finish_range(in, &record);
   else {
-    bool fits = record.status || (record.size == (uint64_t)in->want.size && record_fits(&record, &in->want));
+    bool announced = (record.flags & FSY_RECORD_RETRIED) || !S_ISREG(in->want.mode) || record.size == in->row_size;
+    bool fits = record.status ||
+                (record.size == (uint64_t)in->want.size && announced && record_fits(&record, &in->want));
     if (!fits) return fsy_stream_fail(s, -EPROTO, FSY_REASON_RECORD);
     finish_file(in, &record);
   }

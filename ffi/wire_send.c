@@ -536,7 +536,7 @@ static int open_request(sending *o) {
     if (!(q->offset >= 0 && q->length >= 0 && q->offset + q->length < (double)FSY_SIZE_MAX)) return -EINVAL;
     if (q->extra) {
       double blocks = (double)(((int64_t)q->length + q->extra - 1) / q->extra);
-      if (q->extra < BLOCK_MIN || q->extra > FSY_DATA_MAX || blocks * 16 > (double)q->path_bytes) return -EINVAL;
+      if (q->extra < BLOCK_MIN || q->extra > FSY_DATA_MAX || blocks * 16 != (double)q->path_bytes) return -EINVAL;
       if (!fsy_at(ring, q->path, q->path_bytes)) return -EINVAL;
     }
   }

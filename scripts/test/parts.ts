@@ -7,11 +7,10 @@ import type { Part } from "./run-part.ts";
 
 const bun = process.execPath;
 const bunTest = [bun, "test", "--timeout=60000"];
-// Packing, installing and compiling has its own part at the end.
-const notPackage = "--path-ignore-patterns=test/package/**";
-
+// Packing, installing and compiling, and what takes hosts and servers, have parts of their own.
+const ordinary = ["--path-ignore-patterns=test/package/**", "--path-ignore-patterns=test/network/**"];
 // Peers do not see which backend a daemon has: once is enough, and test/network has daemons of both.
-const notPeers = ["--path-ignore-patterns=test/conformance/**", "--path-ignore-patterns=test/network/**"];
+const notPeers = "--path-ignore-patterns=test/conformance/**";
 
 /** Every part of `npm test`, in the order in which a failure is cheapest to learn. */
 export function testParts(): Part[] {
@@ -28,7 +27,7 @@ export function testParts(): Part[] {
     ...cParts(skipNative),
     {
       name: "native",
-      command: [...bunTest, notPackage],
+      command: [...bunTest, ...ordinary],
       counts: bunCounts,
       needs: "build",
       // Here the compiled program is tested, in the portable part the sources.
@@ -38,9 +37,16 @@ export function testParts(): Part[] {
     {
       name: "portable",
       // Tests beside the code touch no backend: with the native part skipped they still have to run once.
-      command: [...bunTest, notPackage, ...(skipNative === undefined ? [...notPeers, "./test"] : [])],
+      command: [...bunTest, ...ordinary, ...(skipNative === undefined ? [notPeers, "./test"] : [])],
       counts: bunCounts,
       env: { FASTSYNC_NATIVE: "off" },
+    },
+    {
+      name: "network",
+      command: [...bunTest, "./test/network"],
+      counts: bunCounts,
+      needs: "build",
+      env: { FASTSYNC_BIN: "dist/fastsync" },
     },
     ...placementParts(skipNative),
     { name: "package", command: [...bunTest, "./test/package"], counts: bunCounts, needs: "build" },

@@ -17,6 +17,8 @@ export const FRAME_LIMITS = {
   shardBytes: 4 * MIB,
   fileBytes: 4 * MIB,
   dataBytes: 8 * MIB,
+  /** Blocks of a basis, at most as long as a DATA frame. */
+  blockBytesFewest: 4096,
   /** Attributes of one item, all together. */
   attributeBytes: 2 * MIB,
   attributeNameBytes: 255,
@@ -139,6 +141,7 @@ function checkLength(type: FrameType, item: number, length: number): void {
       return;
     case FrameType.data:
       if (length > FRAME_LIMITS.dataBytes) refuse("a DATA frame is too long");
+      if (length === 0) refuse("a DATA frame without content");
       return;
     case FrameType.end:
       if (length !== RECORD_BYTES) refuse("an END frame of a wrong length");

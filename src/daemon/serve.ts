@@ -8,7 +8,7 @@ import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { ExitCode } from "../core/exit-codes.ts";
 import { LIMITS } from "../core/limits.ts";
 import { RunError } from "../core/run-error.ts";
-import type { DaemonAddress } from "../link/control-client.ts";
+import { type DaemonAddress, printableAddress } from "../link/control-client.ts";
 import { ControlStream } from "../link/control-stream.ts";
 import { DataListener } from "../link/data-listener.ts";
 import { HTTP2_SETTINGS, HTTP2_WINDOW_BYTES } from "../link/http2-settings.ts";
@@ -189,7 +189,7 @@ class DaemonServer implements Listener {
       },
     });
     if (start === undefined) {
-      log.refused({ peer, reason: end.exitReason });
+      log.refused({ peer, reason: end.exitReason, ...(end.detail === undefined ? {} : { detail: end.detail }) });
       return;
     }
     log.sessionEnd({
@@ -209,7 +209,7 @@ class DaemonServer implements Listener {
     const { data } = this;
     return {
       admit: (name, use) => this.admit(name, use, peer),
-      dialable: (host, port) => this.dialable(host, port, peer),
+      dialable: (host, port) => this.dialable(host, port),
       handshakeMs: config.handshakeTimeoutMs,
       idleMs: config.idleTimeoutMs,
       streamsMost: config.maxStreams,
@@ -262,12 +262,11 @@ class DaemonServer implements Listener {
     return { module, leave };
   }
 
-  private async dialable(host: string, port: number, peer: string): Promise<DaemonAddress> {
+  private async dialable(host: string, port: number): Promise<DaemonAddress> {
     const decision = await decideDelegation(this.hooks.config().delegation, host, resolveHost);
     if (decision.kind === "allowed") return { host: decision.address, port };
     const { reason, message } = decision;
-    this.hooks.log.refused({ peer, reason, detail: `${host}:${port}` });
-    throw new RunError(ExitCode.selecting, reason, `it may not dial ${host}: ${message}`);
+    throw new RunError(ExitCode.selecting, reason, `it may not dial ${printableAddress({ host, port })}: ${message}`);
   }
 
   // ---- the end ------------------------------------------------------------------------------------------------
@@ -285,8 +284,8 @@ class DaemonServer implements Listener {
     await Promise.allSettled([...this.open]);
     this.data?.stop();
     // What callers are told last gets its time to leave.
-    const closed = [...this.connections].map((connection) => new Promise<void>((resolve) => connection.close(resolve)));
-    await Promise.race([Promise.all(closed), Bun.sleep(LAST_WORDS_MS)]);
+    for (const connection of this.connections) connection.close();
+    for (let waitedMs = 0; this.connections.size > 0 && waitedMs < LAST_WORDS_MS; waitedMs += 10) await Bun.sleep(10);
     for (const connection of this.connections) connection.destroy();
   }
 }

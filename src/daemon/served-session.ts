@@ -74,6 +74,8 @@ export interface SessionHost {
 
 export interface ServedEnd {
   readonly exitReason: string;
+  /** What a caller that was refused was told. */
+  readonly detail?: string;
   readonly counters: Readonly<Counters>;
   readonly bytes: number;
 }
@@ -117,7 +119,7 @@ export class ServedSession {
   readonly startedMs = performance.now();
   /** The caller may leave; the run goes on. */
   private isDetached = false;
-  /** Streams of a source that the caller has not yet said it is ready for, by Carrier. */
+  /** Streams that the caller has not yet spoken of, by Carrier. */
   parked: DataSocket[] = [];
 
   /** As the log and `--detach` name it. */
@@ -244,9 +246,9 @@ export class ServedSession {
   takeStream(socket: DataSocket): boolean {
     const { carriers } = this;
     if (carriers === undefined || carriers.inStream || this.stopping.signal.aborted) return false;
-    // A caller that receives has to be ready first: what came early would be read by its handshake.
-    if (this.isReceiver) carriers.add(socket);
-    else this.parked.push(socket);
+    // The caller says when it has what it wants: one that receives has to be ready for the first frame, and of one that
+    // gives a stream up nothing may be lost.
+    this.parked.push(socket);
     return true;
   }
   isReceiver = false;
@@ -366,7 +368,7 @@ export class ServedSession {
     }
     this.stream.finish();
     if (known.reason === "internal_error") console.error("fastsync daemon: internal error:", error);
-    return this.endOf(known.reason);
+    return { ...this.endOf(known.reason), detail: known.message };
   }
 
   async close(): Promise<void> {

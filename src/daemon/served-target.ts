@@ -113,6 +113,7 @@ export async function prepareServedTarget(
     temp,
     renames: false,
     signal: session.stopping.signal,
+    onContentLost: () => session.carriers?.contentLost(),
     link,
   });
 }

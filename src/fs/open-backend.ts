@@ -1,5 +1,5 @@
 /** Chooses the implementation for this process, and remembers why. */
-import { findLibrary, type LibraryCandidate } from "../../ffi/library.ts";
+import { findLibrary, type LibraryCandidate, type LibrarySearch } from "../../ffi/library.ts";
 import type { Backend } from "./backend.ts";
 import { NativeBackend } from "./native/native-backend.ts";
 
@@ -11,10 +11,14 @@ export interface OpenedBackend {
   readonly openFiles: number;
 }
 
+/** Once for the process: whatever is loaded stays in memory, and a daemon opens a backend for each session. */
+let search: LibrarySearch | undefined;
+
 /** Opens a backend with the full story, for `fastsync capabilities`. */
 export function openBackendExplained(options: { workers: number }): OpenedBackend {
   if (process.env["FASTSYNC_NATIVE"] === "off") return openPortable("FASTSYNC_NATIVE=off", []);
-  const { library, candidates } = findLibrary();
+  search ??= findLibrary();
+  const { library, candidates } = search;
   if (library === undefined) {
     const tried = candidates.map(({ place, outcome }) => `${place}: ${outcome}`).join("; ");
     return openPortable(`no native library (${tried})`, candidates);

@@ -31,6 +31,8 @@ export interface OpenedSession {
   readonly address: DaemonAddress;
   readonly stream: ControlStream;
   readonly accept: Accept;
+  /** The daemon's; empty: unknown. */
+  readonly bootId: string;
   /** Caller and daemon run on one machine, and see the same inodes. */
   readonly oneMachine: boolean;
 }
@@ -40,14 +42,15 @@ export async function openSession(
   address: DaemonAddress,
   open: OpenFields,
   signal: AbortSignal,
+  /** Of the machine that this side of the session stands for. */
+  own: string = bootId(),
 ): Promise<OpenedSession> {
   const stream = await openControl(address, signal);
-  stream.send(say({ case: "hello", value: greeting() }));
+  stream.send(say({ case: "hello", value: greeting(own) }));
   stream.send(say({ case: "open", value: create(OpenSchema, open) as Open }));
   try {
     const { hello, accept } = await answerOf(stream, address, signal);
-    const own = bootId();
-    return { address, stream, accept, oneMachine: own !== "" && own === hello.bootId };
+    return { address, stream, accept, bootId: hello.bootId, oneMachine: own !== "" && own === hello.bootId };
   } catch (error) {
     stream.finish();
     throw error;

@@ -87,12 +87,16 @@ export class Carriers {
     this.endedBytes += end.bytes;
     open.socket.release();
     if (this.isEnding || end.status === 0) return;
-    // A stream that the caller gave up while it was being opened brought nothing, so that nothing is missing.
-    if (this.direction === "receive" && end.bytes === 0 && end.status !== -E.PROTO) return;
     const what = end.detail === "" ? `errno ${-end.status}` : end.detail;
     if (end.status === -E.PROTO) this.stream.fail("misbehaved", `on a data stream: ${what}`);
-    else if (end.status === -E.TIMEDOUT) this.stream.fail("silent", `a data stream stood still: ${what}`);
-    else this.onBroken(`a data stream broke: ${what}`);
+    else if (end.status === -E.TIMEDOUT) this.stream.fail("silent", "a data connection stood still");
+    else this.onBroken(`${what} (a data connection)`);
+  }
+
+  /** The backend says that what was asked for cannot come any more: with a stream that broke, which tells why, or without. */
+  contentLost(): void {
+    const message = "the data streams ended before all content was there";
+    setTimeout(() => this.stream.fail("broken", message), LAST_WORD_MS * 2).unref();
   }
 
   /** A source that is done may leave before its last word on the control plane was heard. */

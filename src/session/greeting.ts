@@ -7,12 +7,13 @@ import { PROTOCOL_VERSION } from "./messages.ts";
 
 const PRODUCT = `fastsync ${packageJson.version}`;
 
-export function greeting(): Hello {
+/** `own`: the boot id of the machine that this side stands for. */
+export function greeting(own: string = bootId()): Hello {
   return create(HelloSchema, {
     protocolMin: PROTOCOL_VERSION,
     protocolMax: PROTOCOL_VERSION,
     product: PRODUCT,
-    bootId: bootId(),
+    bootId: own,
   });
 }
 

@@ -33,7 +33,6 @@ export class OpenPlaces {
           `source ${printable(place.directory)} cannot be opened: ${errnoText(handle)}`,
         );
       }
-      // An entry's descriptor belongs to the source role from here on, a directory's is opened once more by its walk.
       this.handles.push(handle);
       roots.push({ handle, entry: place.entry, follow: false });
     }

@@ -36,6 +36,8 @@ export async function openRelay(
         targetFacts: encodeTargetFacts(facts),
       },
       signal,
+      // The target is not known yet, and whatever it is, it is not us.
+      "",
     );
   let from = await openSource(ANY_TARGET);
   let to: OpenedSession | undefined;
@@ -55,6 +57,7 @@ export async function openRelay(
         wantsReasons: hooks.wantsReasons ?? false,
       },
       signal,
+      from.bootId,
     );
     const their = to.accept.targetFacts === undefined ? ANY_TARGET : decodeTargetFacts(to.accept.targetFacts);
     if (their.privileged !== ANY_TARGET.privileged || their.makesDevices !== ANY_TARGET.makesDevices) {

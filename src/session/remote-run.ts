@@ -63,21 +63,28 @@ export async function startRemoteRun(asked: RunRequest): Promise<Run> {
   const request = { ...asked, hooks: askedOnce(asked.hooks) };
   const { options, hooks, signal } = request;
   const open = lawful(attemptOf(request));
+  if (options.write.methods !== undefined) {
+    hooks.onEvent({
+      kind: "notice",
+      level: "warning",
+      code: "copy_methods",
+      message: "between machines content comes over the network: the choice of copy methods has no effect",
+    });
+  }
   const counters = newCounters();
-  const backend = backendFor(options);
   const attempt: Attempt = {
     request,
     network: request.network ?? DEFAULT_NETWORK,
     counters,
     filter: compileFilter(options.filter, { deleteExcluded: options.delete.excluded }),
-    backend,
+    backend: backendFor(options),
     startedMs: performance.now(),
   };
   let first: OpenAttempt;
   try {
     first = await open(attempt);
   } catch (error) {
-    await backend.shutdown();
+    await attempt.backend.shutdown();
     throw error;
   }
   hooks.onStart(counters);
@@ -383,6 +390,7 @@ async function openPull(attempt: Attempt, sources: readonly DaemonPlace[], targe
         temp: await opened.auxiliary(options.write.tempDir, decision.target, writes),
         renames: false,
         signal,
+        onContentLost: () => role.carriers.contentLost(),
         link,
       });
       const role = new CallerSession(

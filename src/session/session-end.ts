@@ -10,14 +10,14 @@ export class SessionLost extends RunError {
     super(
       exitCode,
       reason,
-      `${what} ${peer}: ${failure.message}; what is there is whole, and the next run goes on from here`,
+      `${what(peer)}: ${failure.message}; what is there is whole, and the next run goes on from here`,
     );
     this.name = "SessionLost";
   }
 }
 
-const LOST: Readonly<Record<StreamFailure["kind"], readonly [ExitCode, string, string]>> = {
-  broken: [ExitCode.stream, "connection_lost", "the connection broke to"],
-  silent: [ExitCode.timeout, "timeout", "nothing more came from"],
-  misbehaved: [ExitCode.protocol, "protocol", "the protocol was broken by"],
+const LOST: Readonly<Record<StreamFailure["kind"], readonly [ExitCode, string, (peer: string) => string]>> = {
+  broken: [ExitCode.stream, "connection_lost", (peer) => `the connection to ${peer} broke`],
+  silent: [ExitCode.timeout, "timeout", (peer) => `nothing more came from ${peer}`],
+  misbehaved: [ExitCode.protocol, "protocol", (peer) => `the protocol was broken by ${peer}`],
 };

@@ -269,7 +269,9 @@ export class SourceRunner {
         listings.push(listing);
         owned = true;
       } else {
-        handles.push(root.handle);
+        // A descriptor of this pass: it is closed when the root is released, and the opener's stays for another pass.
+        const handle = await backend.resolve(root.handle, SELF_NAME, { create: false, operator: false });
+        handles.push(handle);
         listings.push(
           await backend.stat(root.handle, [root.entry], {
             ...(confine === undefined ? {} : { confine }),

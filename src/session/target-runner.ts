@@ -63,6 +63,8 @@ export interface TargetContext {
   /** Present when the number of workers follows the work; absent when --workers fixed it. */
   readonly workerFacts: Omit<WorkerFacts, "averageFileBytes"> | undefined;
   readonly signal: AbortSignal;
+  /** Content that was asked for cannot come any more. Absent where nothing travels. */
+  readonly onContentLost?: (() => void) | undefined;
 }
 
 type CopyEffect = Extract<TargetEffect, { kind: "copy" }>;
@@ -484,7 +486,7 @@ export class TargetRunner {
           ...(range === undefined ? { purpose: "commit" } : { purpose: "range", range }),
         }),
     };
-    return receiveLargeFile(backend, { ...request, resume: true }, needs, onBytes, signal);
+    return receiveLargeFile(backend, { ...request, resume: true }, needs, onBytes, signal).then((r) => this.arrived(r));
   }
 
   /** Expects the answer to a need, then asks for it. */
@@ -496,11 +498,19 @@ export class TargetRunner {
   ): Promise<ItemResults> {
     const results = this.context.backend.receive({ ...request, need, purpose });
     this.link.send({ kind: "need", need, dir: dir.id, rows: request.rows.map((row) => row & ~ROW_EXISTS), purpose });
-    if (this.firstContentMs !== undefined || purpose !== "content") return results;
-    return results.then((settled) => {
-      this.firstContentMs ??= performance.now() - this.startedMs;
-      return settled;
+    return results.then((answer) => {
+      if (purpose === "content") this.firstContentMs ??= performance.now() - this.startedMs;
+      return this.arrived(answer);
     });
+  }
+
+  /** A stream that broke says nothing of the items that were on it: the session is lost, and they have no result. */
+  private arrived(results: ItemResults): ItemResults | Promise<never> {
+    const { onContentLost, signal } = this.context;
+    if (onContentLost === undefined || signal.aborted || this.state.stopped || !hasLost(results)) return results;
+    results.release();
+    onContentLost();
+    return new Promise<never>(() => undefined);
   }
 
   /** Looks at the average file again, now and then, and gives the job the workers that suit it. */
@@ -585,4 +595,9 @@ export class TargetRunner {
     if (dir.target !== undefined) backend.releaseBatch(dir.target);
     dir.target = undefined;
   }
+}
+
+function hasLost(results: ItemResults): boolean {
+  for (let i = 0; i < results.count; i++) if (results.status(i) === -E.PIPE) return true;
+  return false;
 }

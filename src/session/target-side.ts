@@ -41,6 +41,7 @@ export interface TargetSideRequest {
   /** A move within one file system that may rename. */
   readonly renames: boolean;
   readonly signal: AbortSignal;
+  readonly onContentLost?: () => void;
   readonly link: LinkEnd<TargetMessage, SourceMessage>;
 }
 
@@ -122,6 +123,7 @@ export async function prepareTarget(request: TargetSideRequest): Promise<TargetS
       renames: request.renames,
       workerFacts: automatic ? workerFacts : undefined,
       signal,
+      onContentLost: request.onContentLost,
     },
     state,
     request.link,

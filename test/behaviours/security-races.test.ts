@@ -2,7 +2,6 @@
 import { expect, setDefaultTimeout } from "bun:test";
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { PLACEMENT } from "../support/placement.ts";
 import { asUserMissing, fastsync, isRoot } from "../support/run.ts";
 import type { TempDir } from "../support/temp.ts";
 import { TreeBuilder } from "../support/tree.ts";
@@ -16,8 +15,7 @@ import { fillOutside, fillTree, type Race, type RacePlaces, race, SECRET } from 
 setDefaultTimeout(60_000);
 
 const reason = behavioursMissing ?? compilerMissing;
-/** A run between two processes takes longer to begin. */
-const MS = PLACEMENT === undefined ? 2000 : 5000;
+const MS = 2000;
 
 function mirrorWords({ source, target }: Pick<RacePlaces, "source" | "target">): string[] {
   return ["mirror", "--yes", "--max-delete", "100%", "--allow-empty-source", "--json", `${source}/`, `${target}/`];

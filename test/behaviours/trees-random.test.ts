@@ -2,6 +2,7 @@
 import { expect } from "bun:test";
 import { existsSync } from "node:fs";
 import { assertSameTrees, diffTrees } from "../support/diff.ts";
+import { PLACEMENT } from "../support/placement.ts";
 import { buildRandomTree, mutateRandomTree } from "../support/random-tree.ts";
 import type { JsonResult, ProcessOptions } from "../support/run.ts";
 import { type Snapshot, takeSnapshot } from "../support/snapshot.ts";
@@ -23,7 +24,7 @@ import {
 import { describe, test } from "./placed-test.ts";
 
 /* The portable twin has all of them already where both backends are tested. */
-const SEEDS = BACKENDS.length > 1 ? [1, 2, 3, 4, 5] : [1, 2];
+const SEEDS = BACKENDS.length > 1 && PLACEMENT === undefined ? [1, 2, 3, 4, 5] : [1, 2];
 const ROUNDS = 2;
 
 for (const backend of BACKENDS) {

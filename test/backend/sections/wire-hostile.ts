@@ -173,6 +173,30 @@ const HOSTILE: Readonly<Record<string, Buffer>> = {
     Array.from({ length: 3 }, () => [file(), end({ flags: RecordFlag.again, bytes: 0 })]).flat(),
   ),
   "AGAIN without another FILE": Buffer.concat([file(), end({ flags: RecordFlag.again, bytes: 0 }), data(0, CONTENT)]),
+  "AGAIN with a status": Buffer.concat([
+    file(),
+    end({ flags: RecordFlag.again, bytes: 0, status: -5, stage: 2 }),
+    file(),
+  ]),
+  "AGAIN with another count": Buffer.concat([
+    file(),
+    data(0, CONTENT),
+    end({ flags: RecordFlag.again, bytes: 1 }),
+    file(),
+  ]),
+  "a failure with another count": Buffer.concat([file(), data(0, CONTENT), end({ bytes: 1, status: -5, stage: 2 })]),
+  "a FILE and END of another size than the manifest's": Buffer.concat([
+    file({ size: 2000 }),
+    data(0, CONTENT.subarray(0, 2000)),
+    end({ size: 2000, bytes: 2000 }),
+  ]),
+  "an END of another size than its FILE": Buffer.concat([
+    file(),
+    data(0, CONTENT.subarray(0, 2000)),
+    end({ size: 2000, bytes: 2000, flags: RecordFlag.retried }),
+  ]),
+  "DATA without content": Buffer.concat([file(), data(0, new Uint8Array(0))]),
+  "something behind BYE": Buffer.concat([bye, shard()]),
   "no frame at all": Buffer.from("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"),
 };
 

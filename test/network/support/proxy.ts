@@ -11,7 +11,7 @@ interface Pair {
   readonly daemon: Socket;
 }
 
-export class Proxy implements AsyncDisposable {
+export class PortProxy implements AsyncDisposable {
   /** Bytes that passed, in both directions. */
   bytes = 0;
   /** Connections that were made. */
@@ -30,8 +30,8 @@ export class Proxy implements AsyncDisposable {
   }
 
   /** Listens on `address` with the port number of what it leads to. */
-  static async start(address: string, host: string, port: number): Promise<Proxy> {
-    const proxy = new Proxy(host, port);
+  static async start(address: string, host: string, port: number): Promise<PortProxy> {
+    const proxy = new PortProxy(host, port);
     await new Promise<void>((resolve, reject) => {
       proxy.server.once("error", reject);
       proxy.server.listen({ host: address, port }, resolve);
@@ -54,6 +54,8 @@ export class Proxy implements AsyncDisposable {
     for (const socket of [caller, daemon]) {
       socket.on("error", () => undefined);
       socket.on("close", () => {
+        // As on a line that was cut somewhere far away, neither side hears of the other's end.
+        if (this.isStalled) return;
         this.pairs.delete(pair);
         // What was read is still written: an orderly end stays one.
         caller.end();
@@ -73,7 +75,9 @@ export class Proxy implements AsyncDisposable {
         this.cut();
       });
     });
-    from.on("end", () => to.end());
+    from.on("end", () => {
+      if (!this.isStalled) to.end();
+    });
   }
 
   private write(from: Socket, to: Socket, chunk: Buffer): void {
@@ -110,16 +114,16 @@ export class Proxy implements AsyncDisposable {
 /** Control and data port of a daemon, each behind a proxy. */
 export interface ProxiedDaemon extends AsyncDisposable {
   readonly host: string;
-  readonly control: Proxy;
-  readonly data: Proxy;
+  readonly control: PortProxy;
+  readonly data: PortProxy;
 }
 
 let nextHost = 2;
 
 export async function proxied(daemon: TestDaemon): Promise<ProxiedDaemon> {
   const host = `127.0.${process.pid % 250}.${nextHost++}`;
-  const control = await Proxy.start(host, daemon.host, daemon.port);
-  const data = await Proxy.start(host, daemon.host, daemon.dataPort);
+  const control = await PortProxy.start(host, daemon.host, daemon.port);
+  const data = await PortProxy.start(host, daemon.host, daemon.dataPort);
   return {
     host,
     control,

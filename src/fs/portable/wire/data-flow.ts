@@ -139,8 +139,9 @@ export class DataFlow {
     if (record.attributeBytes > 0) refuse("attributes in an END frame");
     const isRepeating = (record.flags & RecordFlag.again) !== 0;
     if (isRepeating && this.expectation.receiver.kind === "range") refuse("a range is not sent again");
+    if (isRepeating && record.status !== 0) refuse("a failure that is sent again");
+    if (record.bytes !== this.sum) refuse("another number of bytes than were sent");
     if (record.status === 0 && !isRepeating) {
-      if (record.bytes !== this.sum) refuse("another number of bytes than were sent");
       if (this.at > this.from && record.size < this.at) refuse("content behind the end of the file");
     }
     this.end = record;

@@ -2,7 +2,7 @@
 import fs from "node:fs";
 import { Stage } from "../../../../ffi/fsy.ts";
 import type { Attribute } from "../../../core/attribute-blob.ts";
-import { RowFlag } from "../../../core/entry-batch.ts";
+import { FileType, RowFlag } from "../../../core/entry-batch.ts";
 import { type ItemRecord, RecordFlag, refuse } from "../../../core/frames.ts";
 import { METHOD_STREAM } from "../../backend.ts";
 import { type AttributeSource, attributesIn } from "../attributes.ts";
@@ -40,6 +40,12 @@ export function receivedFile(row: Entry, record: ItemRecord, attributes: readonl
   const want = receivedEntry(row, record, attributes);
   if (want.size !== record.size) refuse("a size that the manifest does not have");
   return want;
+}
+
+/** An item whose content does not come: its size must be the manifest's all the same. */
+export function checkSize(row: Entry, { flags, size }: ItemRecord): void {
+  const isFree = typeOf(row.mode) !== FileType.regular || (flags & RecordFlag.retried) !== 0;
+  if (!isFree && size !== row.size) refuse("a size that the manifest does not have");
 }
 
 /** Compares what was written with the hash of what was read. */
@@ -166,7 +172,8 @@ export class StreamedContent extends ReceivedContent {
 
   private settle(end: ItemRecord, target: number, old: number, item: Item): void {
     checkStatus(end, item);
-    const { attributes } = this.file;
+    const { attributes, record } = this.file;
+    if (end.size !== record.size) refuse("another size than the file was announced with");
     const want = receivedFile(this.row, end, attributes);
     item.size = want.size;
     item.doing = Stage.write;

@@ -14,7 +14,7 @@ import { type OpenParts, publishLarge } from "../large-file.ts";
 import { entryAt, type Rows, rowOf } from "../rows.ts";
 import type { Slices } from "../slices.ts";
 import { checkStatus, type Receiver } from "./expectation.ts";
-import { attributesOfRecord, land, receivedEntry, verifyHash } from "./received-content.ts";
+import { attributesOfRecord, checkSize, land, receivedEntry, verifyHash } from "./received-content.ts";
 
 /** The source tells what a large file is now that is no longer the manifest's. */
 function isOtherFile({ status, flags, mode }: ItemRecord): boolean {
@@ -48,6 +48,7 @@ export function rowsReceiver(slices: Slices, request: ReceiveRequest): Receiver 
       const { entry, name, exists } = entryAt(own, rowOf(own, index), isRepair);
       item.size = entry.size;
       checkStatus(record, item);
+      if (content === undefined) checkSize(entry, record);
       const want = receivedEntry(entry, record, attributes);
       const source = attributesOfRecord(record, attributes);
       if (isRepair) {
@@ -114,6 +115,7 @@ export function commitReceiver(slices: Slices, parts: OpenParts, file: LargeFile
       }
       item.size = request.batch.size(row);
       checkStatus(record, item);
+      checkSize(entry, record);
       if (file.temp < 0) throw new StatusError(-E.EBADF);
       const want = { ...receivedEntry(entry, record, attributes), size: entry.size };
       // Each range was verified as it came.

@@ -82,7 +82,10 @@ export class ReceivingStream implements WireStream {
     const { channel } = this;
     if (!(await channel.hasMore())) await channel.some(1);
     const header = decodeHeader(await channel.take(HEADER_BYTES));
-    if (header.type === FrameType.bye) return false;
+    if (header.type === FrameType.bye) {
+      if (channel.hasUnread) refuse("something behind the end");
+      return false;
+    }
     const expectation = await this.expectations.find(header.need, () => this.isOver && !channel.hasUnread);
     const { receiver } = expectation;
     switch (header.type) {

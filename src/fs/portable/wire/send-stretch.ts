@@ -92,7 +92,10 @@ function hashZeros(hash: Xxh3_128 | undefined, bytes: number): void {
 
 /** Throws -EINVAL for a basis that does not fit the stretch. */
 export function checkBasis({ blockBytes, digests }: Basis, length: number): void {
-  const isSane = Number.isSafeInteger(blockBytes) && blockBytes > 0 && blockBytes <= FRAME_LIMITS.dataBytes;
+  const isSane =
+    Number.isSafeInteger(blockBytes) &&
+    blockBytes >= FRAME_LIMITS.blockBytesFewest &&
+    blockBytes <= FRAME_LIMITS.dataBytes;
   if (!isSane || digests.length !== Math.ceil(length / blockBytes) * HASH_BYTES) throw new StatusError(-E.EINVAL);
 }
 

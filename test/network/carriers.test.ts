@@ -1,0 +1,209 @@
+/** Content takes the data port, or the control connection where it has to, and what happens when either breaks. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { assertSameTrees } from "../support/diff.ts";
+import { fastsync, fastsyncJson, type JsonResult, describe as shown } from "../support/run.ts";
+import { type TempDir, tempDir } from "../support/temp.ts";
+import { eventually, placeAt, startDaemon } from "./support/daemon.ts";
+import { type ProxiedDaemon, proxied } from "./support/proxy.ts";
+import { expectSchema } from "./support/schema.ts";
+import { leftovers, MIB, mixedTree } from "./support/trees.ts";
+
+let scratch: TempDir;
+let tree: string;
+let treeBytes: number;
+beforeAll(() => {
+  scratch = tempDir();
+  tree = scratch.join("tree");
+  treeBytes = mixedTree(tree, 24 * MIB);
+});
+afterAll(() => scratch[Symbol.dispose]());
+
+let count = 0;
+function empty(): string {
+  const path = scratch.join(`empty${count++}`);
+  mkdirSync(path);
+  return path;
+}
+
+type Direction = "push" | "pull";
+const BOTH: readonly Direction[] = ["push", "pull"];
+
+/** A daemon behind proxies, the other side here, and what has to become equal. */
+async function between(direction: Direction, daemonLines = "") {
+  const target = empty();
+  const stack = new AsyncDisposableStack();
+  const daemon = stack.use(await startDaemon({ path: direction === "push" ? target : tree, daemon: daemonLines }));
+  const proxy: ProxiedDaemon = stack.use(await proxied(daemon));
+  const there = placeAt(proxy.host, daemon.port);
+  const places = direction === "push" ? [`${tree}/`, there] : [there, `${target}/`];
+  return { daemon, proxy, target, places, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+}
+
+const isWhole = (target: string): void => {
+  assertSameTrees(tree, target);
+  expect(leftovers(target)).toEqual([]);
+};
+
+/** Everything there that has its final name is what it has to be. */
+function noneIsPartial(target: string): void {
+  for (const entry of readdirSync(target, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile() || entry.name.startsWith(".fastsync.")) continue;
+    const path = `${entry.parentPath}/${entry.name}`;
+    const there = readFileSync(path);
+    const here = readFileSync(path.replace(target, tree));
+    if (!there.equals(here)) throw new Error(`${path} has ${there.length} bytes of ${here.length}, or other ones`);
+  }
+}
+
+const carriers = (result: JsonResult): unknown[] =>
+  (result.summary["notices"] as { code: string }[]).map(({ code }) => code);
+
+describe("which way", () => {
+  test.each(BOTH)("the data port where it can be reached: %s", async (direction) => {
+    await using run = await between(direction);
+    const result = await fastsyncJson(["copy", ...run.places]);
+    expect(shown(result)).toStartWith("exit 0");
+    expectSchema(result.events);
+    expect(carriers(result)).toEqual([]);
+    expect(run.proxy.data.bytes).toBeGreaterThan(treeBytes);
+    expect(run.proxy.control.bytes).toBeLessThan(treeBytes / 100);
+    isWhole(run.target);
+  });
+
+  test.each(BOTH)("--force-grpc: %s", async (direction) => {
+    await using run = await between(direction);
+    const result = await fastsyncJson(["copy", ...run.places, "--force-grpc"]);
+    expect(shown(result)).toStartWith("exit 0");
+    expectSchema(result.events);
+    expect(run.proxy.data.connections).toBe(0);
+    expect(run.proxy.control.bytes).toBeGreaterThan(treeBytes);
+    isWhole(run.target);
+  });
+
+  test.each(BOTH)("the daemon's force_grpc_data: %s", async (direction) => {
+    await using run = await between(direction, "force_grpc_data = true");
+    const result = await fastsyncJson(["copy", ...run.places]);
+    expect(shown(result)).toStartWith("exit 0");
+    expect(carriers(result)).toEqual(["in_stream"]);
+    expect(run.proxy.data.connections).toBe(0);
+    isWhole(run.target);
+  });
+
+  test.each(BOTH)("a data port that takes connections and says nothing is given up: %s", async (direction) => {
+    await using run = await between(direction);
+    run.proxy.data.stall();
+    const startedMs = performance.now();
+    const result = await fastsync(["copy", ...run.places]);
+    expect(shown(result)).toStartWith("exit 0");
+    expect(result.stderr.match(/content travels in the control connection/g)).toHaveLength(1);
+    expect(performance.now() - startedMs).toBeLessThan(20_000);
+    isWhole(run.target);
+  });
+
+  test.each(BOTH)("a data port that closes connections at once is given up: %s", async (direction) => {
+    await using run = await between(direction);
+    run.proxy.data.isClosed = true;
+    const result = await fastsync(["copy", ...run.places]);
+    expect(shown(result)).toStartWith("exit 0");
+    expect(result.stderr.match(/content travels in the control connection/g)).toHaveLength(1);
+    isWhole(run.target);
+  });
+
+  test("some data connections of several are enough", async () => {
+    await using run = await between("push", "max_connections_per_peer = 2");
+    const result = await fastsync(["copy", ...run.places]);
+    expect(shown(result)).toStartWith("exit 0");
+    isWhole(run.target);
+  });
+});
+
+describe("a connection that breaks", () => {
+  // Early, in the middle of small files, in the middle of the large one: odd numbers, inside of frames.
+  const points = [1, 70_003, 9 * MIB + 7];
+
+  for (const direction of BOTH) {
+    test.each(points)(`a data connection, after %i bytes: exit 12, ${direction}`, async (at) => {
+      await using run = await between(direction);
+      run.proxy.data.cutAtByte = 4 * 80 + at;
+      const result = await fastsyncJson(["copy", ...run.places]);
+      expect(shown(result)).toStartWith("exit 12");
+      expectSchema(result.events);
+      expect(result.summary["exit_reason"]).toBe("connection_lost");
+      noneIsPartial(run.target);
+      await run.daemon.logged("session_end");
+      const again = await fastsyncJson(["copy", ...run.places]);
+      expect(shown(again)).toStartWith("exit 0");
+      isWhole(run.target);
+    });
+
+    test.each(points)(`a data connection, after %i bytes, with --retry: ${direction}`, async (at) => {
+      await using run = await between(direction);
+      run.proxy.data.cutAtByte = 4 * 80 + at;
+      const result = await fastsyncJson(["copy", ...run.places, "--retry", "3", "--wait", "0.1"]);
+      expect(shown(result)).toStartWith("exit 0");
+      expectSchema(result.events);
+      expect(carriers(result)).toContain("retry");
+      isWhole(run.target);
+      expect(run.proxy.data.bytes).toBeLessThan(treeBytes + at + 3 * MIB);
+    });
+
+    test.each([900, 4_001, 3 * MIB + 11])(
+      `the control connection, after %i bytes of everything: ${direction}`,
+      async (at) => {
+        await using run = await between(direction);
+        run.proxy.control.cutAtByte = at;
+        const words = ["copy", ...run.places, "--force-grpc", "--retry", "3", "--wait", "0.1"];
+        const result = await fastsyncJson(words);
+        expect(shown(result)).toStartWith("exit 0");
+        expectSchema(result.events);
+        expect(carriers(result)).toContain("retry");
+        isWhole(run.target);
+      },
+    );
+
+    test(`a large file goes on from the blocks that are there: ${direction}`, async () => {
+      await using run = await between(direction);
+      run.proxy.data.cutAtByte = 18 * MIB;
+      const first = await fastsyncJson(["copy", ...run.places]);
+      expect(shown(first)).toStartWith("exit 12");
+      noneIsPartial(run.target);
+      await run.daemon.logged("session_end");
+      const before = run.proxy.data.bytes;
+      const second = await fastsyncJson(["copy", ...run.places]);
+      expect(shown(second)).toStartWith("exit 0");
+      isWhole(run.target);
+      expect(run.proxy.data.bytes - before).toBeLessThan(treeBytes - 6 * MIB);
+    });
+  }
+
+  test("a line with a long delay is only slow", async () => {
+    await using run = await between("push");
+    run.proxy.control.delayMs = 25;
+    run.proxy.data.delayMs = 25;
+    const result = await fastsync(["copy", ...run.places]);
+    expect(shown(result)).toStartWith("exit 0");
+    isWhole(run.target);
+  });
+});
+
+describe("a peer that falls silent", () => {
+  test.each(BOTH)("ends the run with 30 within the idle timeout: %s", async (direction) => {
+    await using run = await between(direction, 'idle_timeout = "1s"');
+    const running = fastsync(["copy", ...run.places, "--bwlimit", "4M"]);
+    // Before it is accepted, a caller knows no other time than its own minute.
+    await eventually(
+      () => run.proxy.data.bytes > 100_000,
+      () => "content on its way",
+    );
+    run.proxy.control.stall();
+    run.proxy.data.stall();
+    const startedMs = performance.now();
+    const result = await running;
+    expect(result.exitCode).toBe(30);
+    // One second, and what it takes to notice on a busy machine.
+    expect(performance.now() - startedMs).toBeLessThan(15_000);
+    expect((await run.daemon.logged("session_end"))["exit_reason"]).toBe("timeout");
+    noneIsPartial(run.target);
+  });
+});
