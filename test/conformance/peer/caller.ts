@@ -223,16 +223,30 @@ export async function dialPort(host: string, port: number): Promise<Socket> {
   return socket;
 }
 
-/** Undefined: the other side closed before. What comes beyond goes back. */
+/** Undefined: the other side closed before. What comes beyond is given back. */
 export async function readExactly(socket: Socket, bytes: number): Promise<Buffer | undefined> {
-  for (;;) {
-    const chunk = socket.read(bytes) as Buffer | null;
-    if (chunk !== null) return chunk.length === bytes ? chunk : undefined;
+  const chunks: Buffer[] = [];
+  let have = 0;
+  while (have < bytes) {
+    const chunk = socket.read() as Buffer | null;
+    if (chunk !== null) {
+      chunks.push(chunk);
+      have += chunk.length;
+      continue;
+    }
     if (socket.readableEnded || socket.destroyed) return undefined;
+    const events = ["readable", "end", "close", "error"];
     await new Promise<void>((resolve) => {
-      for (const event of ["readable", "end", "close", "error"]) socket.once(event, () => resolve());
+      const wake = (): void => {
+        for (const event of events) socket.off(event, wake);
+        resolve();
+      };
+      for (const event of events) socket.on(event, wake);
     });
   }
+  const all = Buffer.concat(chunks);
+  if (have > bytes) socket.unshift(all.subarray(bytes));
+  return all.subarray(0, bytes);
 }
 
 export async function closed(socket: Socket, withinMs = PATIENCE_MS): Promise<void> {
