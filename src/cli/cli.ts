@@ -5,13 +5,13 @@
  * Exit codes are those of `core/exit-codes.ts`; an internal error exits with 12. Output whose reader left is dropped
  * and changes no exit code (see `output.ts`).
  */
+import { bareSummary } from "../core/events.ts";
 import { ExitCode } from "../core/exit-codes.ts";
 import { RunError } from "../core/run-error.ts";
 import type { CommandContext, Parts } from "./context.ts";
 import { JsonPrinter } from "./json-printer.ts";
 import { type Outputs, standardOutputs } from "./output.ts";
 import { asksForJson, type CommandLine, parseCommandLine } from "./parse-args.ts";
-import { bareSummary } from "./printer.ts";
 import type { Argument } from "./raw-args.ts";
 import type { Reporter } from "./reporter.ts";
 import { plain } from "./text-printer.ts";

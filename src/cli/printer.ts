@@ -1,5 +1,5 @@
 /** A face of a run: everything that a run tells goes through one of these. */
-import { type Counters, newCounters, type RunEvent, type RunSummary } from "../core/events.ts";
+import type { Counters, RunEvent, RunSummary } from "../core/events.ts";
 import type { Verb } from "../core/options.ts";
 import type { Placement } from "../session/api.ts";
 import type { Progress } from "./progress-meter.ts";
@@ -27,27 +27,4 @@ export interface ZeroCopy {
   readonly allowed: boolean;
   /** The flag or variable that decided; undefined: nobody asked for anything. */
   readonly decidedBy: string | undefined;
-}
-
-/** The summary of a run that ended without giving one: a wrong command line, a crash, a second interrupt. */
-export function bareSummary(
-  ending: Pick<RunSummary, "exitCode" | "exitReason" | "message">,
-  counters: Readonly<Counters> = newCounters(),
-  durationMs = 0,
-): RunSummary {
-  return {
-    ...ending,
-    counters,
-    durationMs,
-    skipped: {},
-    methods: {},
-    refused: [],
-    plan: { shards: 0, bundles: 0, large: 0, direct: 0 },
-    attributeWarnings: [],
-    failures: [],
-    unmatchedPatterns: [],
-    backend: undefined,
-    workers: undefined,
-    dryRun: false,
-  };
 }

@@ -2,10 +2,10 @@
  * Hands one run's events to its printers, keeps the clock of progress, and sees to it that the run ends with exactly
  * one summary, however it ends.
  */
-import { type Counters, newCounters, type RunEvent, type RunSummary } from "../core/events.ts";
+import { bareSummary, type Counters, newCounters, type RunEvent, type RunSummary } from "../core/events.ts";
 import type { Placement } from "../session/api.ts";
 import type { Output } from "./output.ts";
-import { bareSummary, type Printer } from "./printer.ts";
+import type { Printer } from "./printer.ts";
 import { ProgressMeter } from "./progress-meter.ts";
 
 const TICK_MS = 100;

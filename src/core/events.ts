@@ -243,3 +243,26 @@ export interface RunHooks {
   /** Handed over before the first event. */
   readonly onStart: (counters: Readonly<Counters>) => void;
 }
+
+/** The summary of a run that ended without giving one: a wrong command line, a crash, a lost connection. */
+export function bareSummary(
+  ending: Pick<RunSummary, "exitCode" | "exitReason" | "message">,
+  counters: Readonly<Counters> = newCounters(),
+  durationMs = 0,
+): RunSummary {
+  return {
+    ...ending,
+    counters,
+    durationMs,
+    skipped: {},
+    methods: {},
+    refused: [],
+    plan: { shards: 0, bundles: 0, large: 0, direct: 0 },
+    attributeWarnings: [],
+    failures: [],
+    unmatchedPatterns: [],
+    backend: undefined,
+    workers: undefined,
+    dryRun: false,
+  };
+}

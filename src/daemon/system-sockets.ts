@@ -2,7 +2,8 @@
  * The few calls on sockets that neither Bun nor node:net have, from the C library that is there anyway. Linux only;
  * `systemSockets` is undefined elsewhere. Every function answers a result, or a negative errno.
  */
-import { dlopen, ptr, read } from "bun:ffi";
+import { ptr } from "bun:ffi";
+import { errnoChecker, openSystemLibc } from "../../ffi/system-libc.ts";
 
 const SYMBOLS = {
   __errno_location: { args: [], returns: "ptr" },
@@ -26,34 +27,15 @@ export const SO_DOMAIN = 39;
 const F_SETFD = 2;
 const FD_CLOEXEC = 1;
 const CLOCK_MONOTONIC = 1;
-const ENOSYS = 38;
 /** struct sockaddr_storage. */
 const ADDRESS_BYTES = 128;
 
 export const systemSockets = openSockets();
 
-function openSymbols() {
-  if (process.platform !== "linux") return undefined;
-  const machine = process.arch === "arm64" ? "aarch64" : "x86_64";
-  for (const name of ["libc.so.6", `libc.musl-${machine}.so.1`]) {
-    try {
-      return dlopen(name, SYMBOLS).symbols;
-    } catch {
-      // The next name; glibc and musl are never both there.
-    }
-  }
-  return undefined;
-}
-
 function openSockets() {
-  const c = openSymbols();
+  const c = openSystemLibc(SYMBOLS);
   if (c === undefined) return undefined;
-  // Nothing may run between a call and reading its errno, so the two stand next to each other.
-  const checked = (result: number | bigint): number => {
-    if (result >= 0) return Number(result);
-    const at = c.__errno_location();
-    return at === null ? -ENOSYS : -read.i32(at) || -ENOSYS;
-  };
+  const checked = errnoChecker(c.__errno_location);
   return {
     /** One datagram to a unix socket. `address`: the bytes of sun_path; an abstract name begins with NUL. */
     sendUnixDatagram(address: Uint8Array, message: Uint8Array): number {

@@ -6,7 +6,7 @@
  *     neither                     relay: a session with each, and every message handed from one to the other
  */
 
-import type { RunSummary } from "../core/events.ts";
+import { bareSummary, type RunSummary } from "../core/events.ts";
 import { ExitCode } from "../core/exit-codes.ts";
 import { RunError } from "../core/run-error.ts";
 import { printableAddress } from "../link/control-client.ts";
@@ -133,21 +133,12 @@ function leave(attempt: Attempt, session: OpenedSession): RunSummary {
   const { job } = session.accept;
   session.stream.finish();
   return {
-    exitCode: ExitCode.ok,
-    exitReason: "detached",
-    message: undefined,
+    ...bareSummary(
+      { exitCode: ExitCode.ok, exitReason: "detached", message: undefined },
+      { ...attempt.counters },
+      Math.round(performance.now() - attempt.startedMs),
+    ),
     job: { id: job, daemon: printableAddress(session.address) },
-    counters: { ...attempt.counters },
-    durationMs: Math.round(performance.now() - attempt.startedMs),
-    skipped: {},
-    methods: {},
-    refused: [],
-    plan: { shards: 0, bundles: 0, large: 0, direct: 0 },
-    attributeWarnings: [],
-    failures: [],
-    unmatchedPatterns: [],
-    backend: undefined,
-    workers: undefined,
     dryRun: attempt.request.options.dryRun,
   };
 }

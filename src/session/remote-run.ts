@@ -8,7 +8,7 @@
  * A session that breaks is opened again as often as --retry says; what arrived is there and is not sent twice.
  */
 import { availableParallelism } from "node:os";
-import { type Counters, newCounters, type RunSummary } from "../core/events.ts";
+import { bareSummary, type Counters, newCounters, type RunSummary } from "../core/events.ts";
 import { ExitCode } from "../core/exit-codes.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { RunOptions } from "../core/options.ts";
@@ -171,23 +171,9 @@ function interrupted(lost: RunError): RunError {
 
 /** What is known of a run whose session ended before it could tell. */
 function lostSummary(lost: RunError, counters: Counters, durationMs: number, dryRun: boolean): RunSummary {
-  return {
-    exitCode: lost.exitCode,
-    exitReason: lost.reason,
-    message: lost.message,
-    counters: { ...counters },
-    durationMs: Math.round(durationMs),
-    skipped: {},
-    methods: {},
-    refused: [],
-    plan: { shards: 0, bundles: 0, large: 0, direct: 0 },
-    attributeWarnings: [],
-    failures: [],
-    unmatchedPatterns: [],
-    backend: undefined,
-    workers: undefined,
-    dryRun,
-  };
+  const { exitCode, reason, message } = lost;
+  const ending = { exitCode, exitReason: reason, message };
+  return { ...bareSummary(ending, { ...counters }, Math.round(durationMs)), dryRun };
 }
 
 /** How this run's sessions are opened; throws RunError for a placement that cannot be. */

@@ -1,8 +1,7 @@
 /** A session made by hand: tells a fixed story to whichever face listens, without touching a file. */
 
-import { bareSummary } from "../../src/cli/printer.ts";
 import { buildBatch } from "../../src/core/entry-batch.ts";
-import { type Counters, newCounters, type RunSummary } from "../../src/core/events.ts";
+import { bareSummary, type Counters, newCounters, type RunSummary } from "../../src/core/events.ts";
 import { bytesOf } from "../../src/core/paths.ts";
 import { RunError } from "../../src/core/run-error.ts";
 import type { RunRequest, StartRun } from "../../src/session/api.ts";

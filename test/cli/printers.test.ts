@@ -2,11 +2,11 @@
 import { describe, expect, test } from "bun:test";
 import { JsonPrinter, jsonText } from "../../src/cli/json-printer.ts";
 import { Output } from "../../src/cli/output.ts";
-import { bareSummary } from "../../src/cli/printer.ts";
 import { LiveLine } from "../../src/cli/progress-line.ts";
 import { summaryLines } from "../../src/cli/summary-text.ts";
 import { bannerText, type TextOptions, TextPrinter } from "../../src/cli/text-printer.ts";
 import type { Failure, RunEvent } from "../../src/core/events.ts";
+import { bareSummary } from "../../src/core/events.ts";
 import { bytesOf } from "../../src/core/paths.ts";
 import { sampleBatch, sampleCounters, sampleSummary } from "./fake-run.ts";
 import { jsonLines } from "./processes.ts";

@@ -4,7 +4,8 @@
  *
  * Every function answers 0 (or a count), or a negative errno.
  */
-import { dlopen, ptr, read } from "bun:ffi";
+import { ptr } from "bun:ffi";
+import { errnoChecker, openSystemLibc } from "../../../ffi/system-libc.ts";
 
 const SYMBOLS = {
   __errno_location: { args: [], returns: "ptr" },
@@ -43,7 +44,6 @@ const PUNCH_HOLE_KEEP_SIZE = 3;
 const RENAME_NOREPLACE = 1;
 const RENAMEAT2 = process.arch === "arm64" ? 276 : 316;
 const RLIMIT_NOFILE = 7;
-const ENOSYS = 38;
 const ERANGE = 34;
 const VALUE_MAX = 65536;
 
@@ -51,28 +51,10 @@ export type Libc = NonNullable<ReturnType<typeof openLibc>>;
 /** undefined where the C library cannot be opened. */
 export const libc = openLibc();
 
-function openSymbols() {
-  if (process.platform !== "linux") return undefined;
-  const machine = process.arch === "arm64" ? "aarch64" : "x86_64";
-  for (const name of ["libc.so.6", `libc.musl-${machine}.so.1`]) {
-    try {
-      return dlopen(name, SYMBOLS).symbols;
-    } catch {
-      // The next name; glibc and musl are never both there.
-    }
-  }
-  return undefined;
-}
-
 function openLibc() {
-  const c = openSymbols();
+  const c = openSystemLibc(SYMBOLS);
   if (c === undefined) return undefined;
-  // Nothing may run between a call and reading its errno, so the two stand next to each other.
-  const checked = (result: number | bigint): number => {
-    if (result >= 0) return Number(result);
-    const at = c.__errno_location();
-    return at === null ? -ENOSYS : -read.i32(at) || -ENOSYS;
-  };
+  const checked = errnoChecker(c.__errno_location);
   const terminated = (bytes: Uint8Array): Uint8Array => {
     const out = new Uint8Array(bytes.length + 1);
     out.set(bytes);
