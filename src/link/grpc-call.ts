@@ -97,13 +97,52 @@ export class GrpcCall {
       else if (headers["grpc-status"] !== undefined) trailers = headers;
     });
     const reader = new MessageReader(this.messageBytes);
-    for await (const chunk of this.stream as AsyncIterable<Uint8Array>) {
+    for await (const chunk of chunksOf(this.stream)) {
       for (const message of reader.read(chunk)) yield message;
     }
     const status = trailers?.["grpc-status"];
     if (status === undefined) throw new Error("the connection was closed");
     if (status !== "0") throw new Error(decoded(trailers?.["grpc-message"]) || `gRPC status ${String(status)}`);
     if (reader.isInside) throw new Error("the last message was cut off");
+  }
+}
+
+/** Read ahead of a consumer that is busy. */
+const READ_AHEAD_BYTES = 4 << 20;
+
+/**
+ * What arrives on a stream, to its end. Not the stream's own iterator: in Bun that one waits for ever when the connection
+ * closes in the middle of a message.
+ */
+async function* chunksOf(stream: ClientHttp2Stream): AsyncGenerator<Uint8Array> {
+  let waiting: Uint8Array[] = [];
+  let waitingBytes = 0;
+  let end: "open" | "ended" | Error = "open";
+  let wake: (() => void) | undefined;
+  const finish = (how: "ended" | Error): void => {
+    if (end === "open") end = how;
+    wake?.();
+  };
+  stream.on("data", (chunk: Uint8Array) => {
+    waiting.push(chunk);
+    waitingBytes += chunk.length;
+    if (waitingBytes > READ_AHEAD_BYTES) stream.pause();
+    wake?.();
+  });
+  stream.on("end", () => finish("ended"));
+  stream.on("error", (error: Error) => finish(error));
+  stream.on("close", () => finish(new Error("the connection was closed")));
+  for (;;) {
+    const chunks = waiting;
+    waiting = [];
+    waitingBytes = 0;
+    if (stream.isPaused()) stream.resume();
+    yield* chunks;
+    if (waiting.length > 0) continue;
+    if (end === "ended") return;
+    if (end !== "open") throw end;
+    await new Promise<void>((resolve) => (wake = resolve));
+    wake = undefined;
   }
 }
 
