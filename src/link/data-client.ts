@@ -9,6 +9,8 @@ export interface DataSocket {
    * still arrives, where a reset would take it away.
    */
   release(): void;
+  /** Nothing more of it is wanted: whoever still works on it hears that at once. Before `release`. */
+  abandon(): void;
   /** Where what was written has a longer way than the kernel's: when all of it has left. */
   readonly drained?: Promise<void>;
 }
@@ -82,7 +84,7 @@ function dial(grant: DataGrant, token: Uint8Array, index: number, timeoutMs: num
           clearTimeout(timer);
           socket.pause();
           const roundTripMs = performance.now() - greetedMs;
-          resolve({ fd: fdOf(socket), release: () => socket.end(), roundTripMs });
+          resolve({ fd: fdOf(socket), release: () => socket.end(), abandon: () => socket.terminate(), roundTripMs });
         },
         error(_socket, error) {
           fail(error.message);

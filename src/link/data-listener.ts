@@ -130,7 +130,11 @@ export class DataListener {
     this.forget(visitor);
     socket.pause();
     socket.setNoDelay(true);
-    const taken = session.take(greeting.index, { fd: fdOf(socket), release: () => socket.end() });
+    const taken = session.take(greeting.index, {
+      fd: fdOf(socket),
+      release: () => socket.end(),
+      abandon: () => socket.terminate(),
+    });
     if (!taken) return this.refuse(socket, "its session is over");
     // The backend reads the descriptor from here on: what the other side says next is for it.
     socket.write(encodeWelcome());

@@ -117,10 +117,10 @@ const READ_AHEAD_BYTES = 4 << 20;
 async function* chunksOf(stream: ClientHttp2Stream): AsyncGenerator<Uint8Array> {
   let waiting: Uint8Array[] = [];
   let waitingBytes = 0;
-  let end: "open" | "ended" | Error = "open";
+  const state: { end: "open" | "ended" | Error } = { end: "open" };
   let wake: (() => void) | undefined;
   const finish = (how: "ended" | Error): void => {
-    if (end === "open") end = how;
+    if (state.end === "open") state.end = how;
     wake?.();
   };
   stream.on("data", (chunk: Uint8Array) => {
@@ -139,8 +139,8 @@ async function* chunksOf(stream: ClientHttp2Stream): AsyncGenerator<Uint8Array> 
     if (stream.isPaused()) stream.resume();
     yield* chunks;
     if (waiting.length > 0) continue;
-    if (end === "ended") return;
-    if (end !== "open") throw end;
+    if (state.end === "ended") return;
+    if (state.end !== "open") throw state.end;
     await new Promise<void>((resolve) => (wake = resolve));
     wake = undefined;
   }

@@ -68,6 +68,7 @@ export async function sendPayload(send: Send): Promise<PayloadSender> {
         if (isPaused) socket.resume();
         isPaused = false;
       },
+      abandon: () => socket.terminate(),
     },
     ended: ended.promise,
     onCredit: ({ bytes }) => {
@@ -125,6 +126,7 @@ export async function receivePayload(send: Send): Promise<PayloadReceiver> {
         closeSync(ours);
         socket.terminate();
       },
+      abandon: () => socket.terminate(),
     },
     onPayload: ({ data, end }) => {
       if (isEnding || data.length > LIMITS.payloadMostBytes || waiting.length > LIMITS.payloadPieces) return false;

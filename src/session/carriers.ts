@@ -166,7 +166,11 @@ export class Carriers {
   async end(inOrder: boolean): Promise<void> {
     this.isEnding = true;
     await this.bridging;
-    if (!inOrder || this.direction === "send") for (const { wire } of this.streams) wire.end();
+    for (const { wire, socket } of this.streams) {
+      // Otherwise a sender would wait for a peer that takes nothing any more.
+      if (!inOrder) socket.abandon();
+      if (!inOrder || this.direction === "send") wire.end();
+    }
     const all = Promise.all(this.gone);
     let timer: ReturnType<typeof setTimeout> | undefined;
     const tooLong = new Promise<void>((resolve) => {
@@ -175,7 +179,10 @@ export class Carriers {
     await Promise.race([all, tooLong]);
     clearTimeout(timer);
     this.isClosed = true;
-    for (const { wire } of this.streams) wire.end();
+    for (const { wire, socket } of this.streams) {
+      socket.abandon();
+      wire.end();
+    }
     await Promise.all(this.gone);
   }
 }
