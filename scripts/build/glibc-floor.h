@@ -22,6 +22,11 @@ __asm__(".symver pthread_create,pthread_create@" FSY_OLDEST);
 __asm__(".symver pthread_join,pthread_join@" FSY_OLDEST);
 __asm__(".symver pthread_attr_setstacksize,pthread_attr_setstacksize@" FSY_OLDEST);
 __asm__(".symver pthread_sigmask,pthread_sigmask@" FSY_OLDEST);
+#if defined(__x86_64__)
+__asm__(".symver pthread_condattr_setclock,pthread_condattr_setclock@GLIBC_2.3.3");
+#else
+__asm__(".symver pthread_condattr_setclock,pthread_condattr_setclock@" FSY_OLDEST);
+#endif
 /* Made by 64-bit file offsets since glibc 2.28; the same as fcntl where long has 64 bits. */
 __asm__(".symver fcntl64,fcntl@" FSY_OLDEST);
 __asm__(".symver fcntl,fcntl@" FSY_OLDEST);

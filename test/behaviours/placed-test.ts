@@ -31,7 +31,7 @@ function placedDefine<T extends typeof bunTest | typeof bunDescribe>(original: T
     };
     return all;
   };
-  for (const name of ["skip", "todo", "only"]) wrapped[name] = loose[name]!.bind(original);
+  for (const name of ["skip", "todo"]) wrapped[name] = loose[name]!.bind(original);
   return wrapped as unknown as T;
 }
 

@@ -403,12 +403,15 @@ export function wireSection(h: Harness, openSender: () => Backend = () => h.anot
   test("a stream that the receiver ends takes the sender's with it", async (wire) => {
     h.write("source/f", patterned(40 * MIB));
     const { out, in: into } = await wire.join();
+    // Slow enough that it is under way when it ends.
+    wire.sender.setRate(16 * MIB);
     const moving = wire.transfer();
     while (into.bytes() === 0) await Bun.sleep(1);
     into.end();
     expect((await into.ended).status).toBe(0);
     expect((await out.ended).status).toBeLessThan(0);
     const { received, sent } = await moving;
+    wire.sender.setRate(0);
     expect([received.get("f")!.status, sent.get("f")!.status]).toEqual([-errno.EPIPE, -errno.EPIPE]);
     expect(fs.readdirSync(h.at("target"))).toEqual([]);
   });
@@ -417,12 +420,14 @@ export function wireSection(h: Harness, openSender: () => Backend = () => h.anot
     h.write("source/f", patterned(40 * MIB));
     const batch = await wire.source();
     const { in: into } = await wire.join();
+    wire.sender.setRate(16 * MIB);
     const moving = wire.transfer({ batch });
     const idle = wire.receiver.receive(await wire.receiving(batch, 900, [0]));
     while (into.bytes() === 0) await Bun.sleep(1);
     wire.receiver.cancel();
     wire.sender.cancel();
     const { received, sent } = await moving;
+    wire.sender.setRate(0);
     expect([received.get("f")!.status, sent.get("f")!.status]).toEqual([-errno.ECANCELED, -errno.ECANCELED]);
     expect(outcomes(await idle).map(({ status }) => status)).toEqual([-errno.ECANCELED]);
     expect(fs.readdirSync(h.at("target"))).toEqual([]);
