@@ -428,7 +428,9 @@ export function wireSection(h: Harness, openSender: () => Backend = () => h.anot
     wire.sender.cancel();
     const { received, sent } = await moving;
     wire.sender.setRate(0);
-    expect([received.get("f")!.status, sent.get("f")!.status]).toEqual([-errno.ECANCELED, -errno.ECANCELED]);
+    // Whichever is cancelled first may take the stream from under the other.
+    for (const { status } of [received.get("f")!, sent.get("f")!])
+      expect([-errno.ECANCELED, -errno.EPIPE]).toContain(status);
     expect(outcomes(await idle).map(({ status }) => status)).toEqual([-errno.ECANCELED]);
     expect(fs.readdirSync(h.at("target"))).toEqual([]);
   });
