@@ -17,7 +17,7 @@ import { wireSection } from "./sections/wire.ts";
 export function backendContract(
   label: string,
   open: () => Backend,
-  { skip = [], hasWire = true }: { skip?: readonly SkippedTests[]; hasWire?: boolean } = {},
+  { skip = [] }: { skip?: readonly SkippedTests[] } = {},
 ): void {
   const sections: [string, (harness: Harness) => void][] = [
     ["walk and stat", walkSection],
@@ -30,7 +30,7 @@ export function backendContract(
     ["remove, link, rename, sweep", removeSection],
     ["hash", hashSection],
     ["cancel, rate, probe", cancelSection],
+    ["data plane", (harness) => wireSection(harness)],
   ];
-  if (hasWire) sections.push(["data plane", (harness) => wireSection(harness)]);
   for (const [name, section] of sections) describe(`${label}: ${name}`, () => section(new Harness(open, skip)));
 }
