@@ -294,7 +294,7 @@ const TABLE = [
     name: "resume",
     verbs: WRITE,
     group: "Writing",
-    help: "use what the target already has of a differing file, after comparing it",
+    help: "use what the target already has of a differing file, after comparing it (large files from another machine: always, where the filesystem can share blocks)",
   },
   {
     name: "fsync",

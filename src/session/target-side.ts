@@ -65,7 +65,9 @@ function askedOf(sources: SourceFacts["arguments"]): TargetState["asked"] {
 
 export async function prepareTarget(request: TargetSideRequest): Promise<TargetSide> {
   const { backend, options, hooks, counters, filter, target, targetFacts, temp, backupRoot, signal } = request;
-  const settings = backend.prepare(writeSettings(options, request.privileged));
+  const write = writeSettings(options, request.privileged);
+  // What need not come over the network need not be written either, where a clone of the old file costs nothing.
+  const settings = backend.prepare({ ...write, delta: write.delta || request.payload === "streams" });
   const restamp = backend.prepare({
     ...settings.settings,
     owner: false,
@@ -99,6 +101,7 @@ export async function prepareTarget(request: TargetSideRequest): Promise<TargetS
   const state = targetState({
     options,
     rules,
+    loops: backend.loops,
     rootFilter: filter.root(),
     wantsItems: hooks.wantsItems,
     wantsReasons: hooks.wantsReasons ?? false,
