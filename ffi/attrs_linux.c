@@ -53,47 +53,56 @@ typedef struct place {
   char path[FSY_PROC_PATH + FSY_NAME_MAX + 2];
 } place;
 
+static bool has_xattrat(const place *p) {
+  return p->by == FSY_BY_NAME && !atomic_load_explicit(&p->ring->no_xattrat, memory_order_relaxed);
+}
+
+/* The path for the calls that want one. Formatting it costs as much as the call, and most places are never asked so. */
+static const char *path_of(place *p) {
+  if (!*p->path && p->by == FSY_BY_PATH_FD) (void)snprintf(p->path, sizeof(p->path), "/proc/self/fd/%d", p->fd);
+  else if (!*p->path) (void)snprintf(p->path, sizeof(p->path), "/proc/self/fd/%d/%s", p->fd, p->name);
+  return p->path;
+}
+
 static bool place_open(place *p, fsy_ring *ring, fsy_subject s, bool follow) {
   p->ring = ring;
   p->by = s.by;
   p->fd = s.fd;
   p->name = s.name;
-  p->follow = follow;
-  if (s.by == FSY_BY_FD) return true;
-  int length = s.by == FSY_BY_PATH_FD ? snprintf(p->path, sizeof(p->path), "/proc/self/fd/%d", s.fd)
-                                      : snprintf(p->path, sizeof(p->path), "/proc/self/fd/%d/%s", s.fd, s.name);
-  if (s.by == FSY_BY_PATH_FD) p->follow = true; /* the magic link leads to the inode itself, a symlink included */
-  return length > 0 && (size_t)length < sizeof(p->path);
+  /* the magic link of an O_PATH descriptor leads to the inode itself, a symlink included */
+  p->follow = follow || s.by == FSY_BY_PATH_FD;
+  *p->path = 0;
+  return s.by != FSY_BY_NAME || strlen(s.name) <= FSY_NAME_MAX;
 }
 
-static ssize_t place_list(const place *p, char *to, size_t room) {
+static ssize_t place_list(place *p, char *to, size_t room) {
   if (p->by == FSY_BY_FD) return flistxattr(p->fd, to, room);
-  if (p->by == FSY_BY_NAME && !atomic_load_explicit(&p->ring->no_xattrat, memory_order_relaxed)) {
+  if (has_xattrat(p)) {
     ssize_t got = fsy_sys_listxattrat(p->fd, p->name, p->follow ? 0 : AT_SYMLINK_NOFOLLOW, to, room);
     if (got >= 0 || (errno != ENOSYS && errno != EPERM)) return got;
     atomic_store_explicit(&p->ring->no_xattrat, true, memory_order_relaxed);
   }
-  return p->follow ? listxattr(p->path, to, room) : llistxattr(p->path, to, room);
+  return p->follow ? listxattr(path_of(p), to, room) : llistxattr(path_of(p), to, room);
 }
 
-static ssize_t place_get(const place *p, const char *key, void *to, size_t room) {
+static ssize_t place_get(place *p, const char *key, void *to, size_t room) {
   if (p->by == FSY_BY_FD) return fgetxattr(p->fd, key, to, room);
-  if (p->by == FSY_BY_NAME && !atomic_load_explicit(&p->ring->no_xattrat, memory_order_relaxed)) {
+  if (has_xattrat(p)) {
     ssize_t got = fsy_sys_getxattrat(p->fd, p->name, p->follow ? 0 : AT_SYMLINK_NOFOLLOW, key, to, room);
     if (got >= 0 || (errno != ENOSYS && errno != EPERM)) return got;
     atomic_store_explicit(&p->ring->no_xattrat, true, memory_order_relaxed);
   }
-  return p->follow ? getxattr(p->path, key, to, room) : lgetxattr(p->path, key, to, room);
+  return p->follow ? getxattr(path_of(p), key, to, room) : lgetxattr(path_of(p), key, to, room);
 }
 
-static int place_set(const place *p, const char *key, const void *value, size_t bytes) {
+static int place_set(place *p, const char *key, const void *value, size_t bytes) {
   if (p->by == FSY_BY_FD) return fsetxattr(p->fd, key, value, bytes, 0);
-  return p->follow ? setxattr(p->path, key, value, bytes, 0) : lsetxattr(p->path, key, value, bytes, 0);
+  return p->follow ? setxattr(path_of(p), key, value, bytes, 0) : lsetxattr(path_of(p), key, value, bytes, 0);
 }
 
-static int place_remove(const place *p, const char *key) {
+static int place_remove(place *p, const char *key) {
   if (p->by == FSY_BY_FD) return fremovexattr(p->fd, key);
-  return p->follow ? removexattr(p->path, key) : lremovexattr(p->path, key);
+  return p->follow ? removexattr(path_of(p), key) : lremovexattr(path_of(p), key);
 }
 
 static bool unsupported_error(int error) { return error == ENOTSUP || error == EOPNOTSUPP || error == ENOSYS; }
@@ -101,7 +110,7 @@ static bool unsupported_error(int error) { return error == ENOTSUP || error == E
 /* ---- reading ------------------------------------------------------------------------------------------------------ */
 
 /* The NUL-separated names of `p` into `buffer`; bytes, or -errno. */
-static ssize_t list_all(const place *p, fsy_buffer *buffer) {
+static ssize_t list_all(place *p, fsy_buffer *buffer) {
   if (!fsy_reserve(buffer, 4096)) return -ENOMEM;
   for (;;) {
     ssize_t got = place_list(p, (char *)buffer->at, buffer->room);
@@ -112,7 +121,7 @@ static ssize_t list_all(const place *p, fsy_buffer *buffer) {
 }
 
 /* Value of `key` behind `used` bytes of `buffer`; its size, or -errno. */
-static ssize_t get_one(const place *p, const char *key, fsy_buffer *buffer, size_t used) {
+static ssize_t get_one(place *p, const char *key, fsy_buffer *buffer, size_t used) {
   for (size_t room = 1024;;) {
     if (!fsy_reserve(buffer, used + room)) return -ENOMEM;
     room = buffer->room - used;
@@ -146,7 +155,7 @@ static const char **wanted_names(fsy_buffer *buffer, size_t bytes, uint32_t whic
 
 /* The wanted attributes behind `at` of `to`, as they travel and as they are digested: of each name in byte order its
  * length, its value's length, name, value. Bytes, or -errno; *unsupported when the filesystem knows none. */
-static ssize_t gather(fsy_task *t, const place *p, uint32_t which, fsy_buffer *to, size_t at, bool *unsupported) {
+static ssize_t gather(fsy_task *t, place *p, uint32_t which, fsy_buffer *to, size_t at, bool *unsupported) {
   fsy_worker *w = t->worker;
   ssize_t bytes = list_all(p, &w->names);
   if (bytes < 0 && unsupported_error((int)-bytes)) {
@@ -177,7 +186,7 @@ static ssize_t gather(fsy_task *t, const place *p, uint32_t which, fsy_buffer *t
   return (ssize_t)(used - at);
 }
 
-static int digest_place(fsy_task *t, const place *p, uint32_t which, uint64_t *digest, bool *unsupported) {
+static int digest_place(fsy_task *t, place *p, uint32_t which, uint64_t *digest, bool *unsupported) {
   *digest = 0;
   ssize_t bytes = gather(t, p, which, &t->worker->values, 0, unsupported);
   if (bytes <= 0) return (int)bytes;

@@ -29,8 +29,7 @@ bool fsy_name_ok(const char *name, size_t length) {
   return !memchr(name, '/', length) && !memchr(name, 0, length);
 }
 
-/* The NUL-terminated text of `length` bytes at `at`; NULL when it leaves the block. */
-static const char *text_at(const fsy_view *view, uint32_t at, uint32_t length) {
+const char *fsy_text_at(const fsy_view *view, uint32_t at, uint32_t length) {
   uint64_t end = (uint64_t)at + length;
   if (at < sizeof(fsy_batch) || end >= view->batch->total_bytes) return NULL;
   const char *text = (const char *)view->batch + at;
@@ -68,12 +67,12 @@ int fsy_entry_get(const fsy_view *view, uint32_t row, fsy_entry *entry) {
     return 0;
   }
   entry->name_len = u[FSY_U32_NAME_LEN * n];
-  entry->name = text_at(view, u[FSY_U32_NAME_AT * n], entry->name_len);
+  entry->name = fsy_text_at(view, u[FSY_U32_NAME_AT * n], entry->name_len);
   if (!entry->name || !fsy_name_ok(entry->name, entry->name_len)) return -EINVAL;
   uint32_t link_at = u[FSY_U32_LINK_AT * n];
   if (link_at) {
     entry->link_len = u[FSY_U32_LINK_LEN * n];
-    entry->link = text_at(view, link_at, entry->link_len);
+    entry->link = fsy_text_at(view, link_at, entry->link_len);
     if (!entry->link || memchr(entry->link, 0, entry->link_len)) return -EINVAL;
   }
   return 0;

@@ -27,7 +27,7 @@
 extern "C" {
 #endif
 
-#define FSY_ABI 2u
+#define FSY_ABI 3u
 
 #define FSY_ARENA_BYTES (1ull << 31) /* address space only; pages are committed when touched */
 #define FSY_SQ_SIZE 1024u            /* requests that may be outstanding; power of two */
@@ -72,13 +72,24 @@ typedef struct fsy_batch {
   int32_t status;       /* 0; -errno when the directory could not be opened or read to its end */
   uint32_t flags;       /* FSY_BATCH_* */
   uint32_t fs_type;     /* statfs f_type of the directory, 0 unknown */
-  uint32_t reserved[9];
+  uint32_t kinds;       /* FSY_KIND_*: what there may be among the rows; 0: not known */
+  uint32_t reserved[8];
 } fsy_batch;            /* 64 bytes */
 
 #define FSY_BATCH_MAGIC 0x31425346u
 #define FSY_BATCH_CREATED 1u  /* the directory was made by this request */
 #define FSY_BATCH_PARTIAL 2u  /* reading stopped early: status says why; what is here is true but not all */
 #define FSY_BATCH_MADE_WRITABLE 4u /* u+rwx was added to enter it; the row `count` has the mode it had before */
+
+#define FSY_KIND_KNOWN 1u     /* a bit that is missing below means that there is none */
+#define FSY_KIND_DIRECTORY 2u /* of the entries; the directory's own row does not count */
+#define FSY_KIND_SYMLINK 4u
+#define FSY_KIND_SPECIAL 8u   /* FIFO, socket, device, or of no known type */
+#define FSY_KIND_FAILED 16u   /* a status, or FSY_ROW_ATTR_FAILED */
+#define FSY_KIND_SKIPPED 32u  /* FSY_ROW_SKIP */
+#define FSY_KIND_LINKED 64u   /* several names of one inode that is no directory */
+#define FSY_KIND_OURS 128u    /* a name that begins like those of temporary files */
+#define FSY_KIND_OWNERS 256u  /* more than one owner or group, the directory's own included */
 
 enum { FSY_F64_SIZE, FSY_F64_MTIME_SEC, FSY_F64_COLUMNS };
 enum {
@@ -412,6 +423,57 @@ FSY_API void fsy_free(fsy_ring *ring, uint32_t block);
 /* Everything that waits or runs answers -ECANCELED soon. Sets control->cancel, which the owner clears when nothing is
  * outstanding any more; unlike the mere flag it also reaches streams at rest and requests that wait for one. */
 FSY_API void fsy_cancel(fsy_ring *ring);
+
+/* ---- loops over the rows of whole listings, for the owner's thread: no system call, nothing kept -------------- */
+
+/* Holds two listings against each other. For each row of `source`, without its own: target_rows gets the row of that
+ * name in `target` or -1, and alike 1 where nothing that is compared or refused differs: both could be read, neither is
+ * a directory, and type, mode, size, mtime, owner, group, device number, attributes and link text are equal. Returns how
+ * many rows are alike, or -EINVAL for a batch that is none. */
+FSY_API int32_t fsy_rows_match(fsy_ring *ring, uint32_t source, uint32_t target, int32_t *target_rows, uint8_t *alike);
+
+/* Columns of a manifest, in this order. Each value is little-endian; a column of one value holds for all rows, an empty
+ * one is 0 for all. Names and links are followed by a zero byte each. Pairs are (low, high) and never a single value. */
+enum {
+  FSY_PACK_NAMES,
+  FSY_PACK_NAME_LENGTHS, /* u16 */
+  FSY_PACK_MODES,
+  FSY_PACK_SIZES,         /* f64 */
+  FSY_PACK_MTIME_SECONDS, /* f64 */
+  FSY_PACK_MTIME_NANOS,
+  FSY_PACK_UIDS,
+  FSY_PACK_GIDS,
+  FSY_PACK_RDEVS,
+  FSY_PACK_NLINKS,
+  FSY_PACK_DEVS,
+  FSY_PACK_FLAGS, /* u8 */
+  FSY_PACK_STATUSES,
+  FSY_PACK_ATTRIBUTES, /* pairs */
+  FSY_PACK_INODES,     /* pairs */
+  FSY_PACK_LINK_LENGTHS, /* u16 */
+  FSY_PACK_LINKS,
+  FSY_PACK_COLUMNS
+};
+#define FSY_PACK_WITH_INODES 1u /* of all rows; else only where a row has several names */
+
+/* Rows `from`..`to`-1 as columns, behind each other in `out`; lengths[FSY_PACK_COLUMNS] gets their bytes. Returns their
+ * sum, -ENOSPC when `room` is too small, or -EINVAL. */
+FSY_API int32_t fsy_rows_pack(fsy_ring *ring, uint32_t batch, uint32_t from, uint32_t to, uint32_t flags, uint8_t *out,
+                              uint32_t room, uint32_t *lengths);
+
+/* The other way: columns that came from a peer into rows `from`..`from`+`rows`-1 of a batch whose columns are zero;
+ * names and links go to offset `text_at` of it. columns[2 * FSY_PACK_COLUMNS] has offset and length of each in `base`.
+ * 0, or -EINVAL for what does not fit. */
+FSY_API int32_t fsy_rows_unpack(fsy_ring *ring, uint32_t batch, uint32_t from, uint32_t rows, uint32_t text_at,
+                                const uint8_t *base, uint32_t base_bytes, const uint32_t *columns);
+
+#define FSY_CHECK_STRIP_SETID 1u /* files lose setuid and setgid */
+#define FSY_CHECK_DEVICES 2u     /* device nodes are wanted; else their rows get FSY_ROW_SKIP */
+#define FSY_CHECK_SPECIALS 4u    /* FIFOs and sockets are */
+/* Whether a batch from a peer may be believed: the last row is the directory, names are names, in order and unique,
+ * numbers are in their bounds, only links have texts. Sets its kinds. 0 or -EINVAL. */
+FSY_API int32_t fsy_rows_check(fsy_ring *ring, uint32_t batch, uint32_t flags);
+
 /* A duplicate of `fd` for FSY_OP_STREAM, close-on-exec; or -errno. */
 FSY_API int32_t fsy_duplicate(int32_t fd);
 /* Raises RLIMIT_NOFILE's soft limit to the hard one; returns the limit now in force. */

@@ -2,7 +2,7 @@
 import { dlopen, ptr, toArrayBuffer } from "bun:ffi";
 import { fingerprint } from "./layout.ts";
 
-export const ABI = 2;
+export const ABI = 3;
 export const ARENA_BYTES = 2 ** 31;
 export const SQ_SIZE = 1024;
 export const CQ_SIZE = 1024;
@@ -133,6 +133,14 @@ export const KEEP_ID = 0xffffffff;
 export const SMALL_BYTES = 64 * 1024;
 export const MMAP_BYTES = 256 * 1024;
 
+/** Columns of a manifest (`FSY_PACK_*`); their names are in `src/core/row-loops.ts`. */
+export const PACK_COLUMN_COUNT = 17;
+export const PACK_WITH_INODES = 1;
+export const RowCheck = { stripSetid: 1, devices: 2, specials: 4 } as const;
+/** -ENOSPC: the buffer is too small. */
+export const NO_ROOM = -28;
+const INVALID = -22;
+
 const SYMBOLS = {
   fsy_abi: { args: [], returns: "u32" },
   fsy_layout: { args: [], returns: "u32" },
@@ -145,6 +153,10 @@ const SYMBOLS = {
   fsy_alloc: { args: ["ptr", "u32"], returns: "u32" },
   fsy_free: { args: ["ptr", "u32"], returns: "void" },
   fsy_cancel: { args: ["ptr"], returns: "void" },
+  fsy_rows_match: { args: ["ptr", "u32", "u32", "ptr", "ptr"], returns: "i32" },
+  fsy_rows_pack: { args: ["ptr", "u32", "u32", "u32", "u32", "ptr", "u32", "ptr"], returns: "i32" },
+  fsy_rows_unpack: { args: ["ptr", "u32", "u32", "u32", "u32", "ptr", "u32", "ptr"], returns: "i32" },
+  fsy_rows_check: { args: ["ptr", "u32", "u32"], returns: "i32" },
   fsy_duplicate: { args: ["i32"], returns: "i32" },
   fsy_raise_nofile: { args: [], returns: "u32" },
   fsy_close: { args: ["ptr"], returns: "void" },
@@ -158,12 +170,31 @@ export interface Library {
   open(workers: number): Ring;
 }
 
+/** Loops over the rows of batches in the arena; each answers a negative errno for what may not be. */
+export interface RowCalls {
+  /** Both arrays have a place for each row of the source. The number of rows that are alike. */
+  matchRows(source: number, target: number, targetRows: Int32Array, alike: Uint8Array): number;
+  /** Bytes used of `out`, or `NO_ROOM`. `lengths`: PACK_COLUMN_COUNT. */
+  packRows(batch: number, from: number, to: number, flags: number, out: Uint8Array, lengths: Uint32Array): number;
+  /** `table`: offset in `base` and bytes of each column. 0 when all of it fits. */
+  unpackRows(
+    batch: number,
+    from: number,
+    rows: number,
+    textAt: number,
+    base: ArrayBufferLike,
+    table: Uint32Array,
+  ): number;
+  /** 0 when the batch may be believed. `flags`: `RowCheck`. */
+  checkRows(batch: number, flags: number): number;
+}
+
 /** One `fsy_ring`. All calls are cheap and none blocks, except `close`, which waits for running requests. */
 export interface Ring {
-  /** The whole arena; detached by `close`, so that a late reader gets nothing instead of a fault. */
-  /** The first `bytes` of the arena; detached when the ring closes. */
+  /** The first `bytes` of the arena; detached by `close`, so that a late reader gets nothing instead of a fault. */
   window(bytes: number): ArrayBuffer;
   readonly wakeFd: number;
+  readonly calls: RowCalls;
   setWorkers(workers: number): void;
   submit(): number;
   reap(): number;
@@ -232,6 +263,7 @@ function wrap(symbols: Symbols, ring: Handle): Ring {
       return window;
     },
     wakeFd: symbols.fsy_wake_fd(ring),
+    calls: rowCalls(symbols, alive),
     setWorkers(workers) {
       checkWorkers(workers);
       const status = symbols.fsy_set_workers(alive(), workers);
@@ -257,6 +289,38 @@ function wrap(symbols: Symbols, ring: Handle): Ring {
       isOpen = false;
       for (const window of windows) window.transfer();
       symbols.fsy_close(ring);
+    },
+  };
+}
+
+function rowCalls(symbols: Symbols, alive: () => Handle): RowCalls {
+  const { fsy_rows_match, fsy_rows_pack, fsy_rows_unpack, fsy_rows_check } = symbols;
+  const u32 = checkU32;
+  return {
+    matchRows(source, target, targetRows, alike) {
+      u32(source, "source");
+      u32(target, "target");
+      return fsy_rows_match(alive(), source, target, targetRows, alike);
+    },
+    packRows(batch, from, to, flags, out, lengths) {
+      u32(batch, "batch");
+      u32(from, "from");
+      u32(to, "to");
+      if (lengths.length !== PACK_COLUMN_COUNT) throw new RangeError(`lengths: ${lengths.length}`);
+      return fsy_rows_pack(alive(), batch, from, to, flags, out, out.length, lengths);
+    },
+    unpackRows(batch, from, rows, textAt, base, table) {
+      u32(batch, "batch");
+      u32(from, "from");
+      u32(rows, "rows");
+      u32(textAt, "textAt");
+      if (table.length !== 2 * PACK_COLUMN_COUNT) throw new RangeError(`table: ${table.length}`);
+      if (base.byteLength === 0 || base.byteLength > 0xffffffff) return INVALID;
+      return fsy_rows_unpack(alive(), batch, from, rows, textAt, new Uint8Array(base), base.byteLength, table);
+    },
+    checkRows(batch, flags) {
+      u32(batch, "batch");
+      return fsy_rows_check(alive(), batch, flags);
     },
   };
 }

@@ -207,6 +207,8 @@ int fsy_view_at(const fsy_ring *ring, uint32_t at, fsy_view *view);
 /* 0, or -EINVAL when the row's offsets leave the block or the name is not one path component. */
 int fsy_entry_get(const fsy_view *view, uint32_t row, fsy_entry *entry);
 bool fsy_name_ok(const char *name, size_t length);
+/* The NUL-terminated text of `length` bytes at `at` of the block; NULL when it leaves it. */
+const char *fsy_text_at(const fsy_view *view, uint32_t at, uint32_t length);
 /* What a regular file that changed is now, in the columns of its row. */
 void fsy_entry_put(const fsy_view *view, uint32_t row, const fsy_entry *entry);
 static inline double *fsy_f64(const fsy_view *v, uint32_t column) { return v->f64 + (size_t)column * v->rows; }
@@ -226,6 +228,8 @@ uint32_t fsy_builder_text(fsy_builder *b, const char *text, uint32_t length);
 void fsy_builder_stat(const fsy_builder *b, uint32_t row, const struct fsy_statx *st);
 void fsy_builder_fail(const fsy_builder *b, uint32_t row, int status);
 uint32_t fsy_builder_close(fsy_builder *b);
+/* rows.c: FSY_KIND_* of all rows. */
+uint32_t fsy_kinds(const fsy_view *view);
 
 static inline uint32_t fsy_dev(uint32_t major, uint32_t minor) { return major << 20 | (minor & 0xfffffu); }
 uint32_t fsy_dev_of(dev_t dev);

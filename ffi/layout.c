@@ -44,6 +44,7 @@ FSY_API uint32_t fsy_layout(void) {
   AT(fsy_batch, status);
   AT(fsy_batch, flags);
   AT(fsy_batch, fs_type);
+  AT(fsy_batch, kinds);
   AT(fsy_batch, reserved);
   SIZE(fsy_result);
   AT(fsy_result, status);

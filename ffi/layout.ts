@@ -55,7 +55,8 @@ export const BATCH = layoutOf([
   ["status", "i32"],
   ["flags", "u32"],
   ["fs_type", "u32"],
-  ["reserved", "u32", 9],
+  ["kinds", "u32"],
+  ["reserved", "u32", 8],
 ]);
 
 export const RESULT = layoutOf([

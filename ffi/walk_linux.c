@@ -328,6 +328,7 @@ int fsy_op_walk(fsy_task *t) {
   b.view.batch->flags = batch_flags;
   t->cqe.count = l.count;
   t->cqe.block = fsy_builder_close(&b);
+  b.view.batch->kinds = fsy_kinds(&b.view);
   return l.status;
 }
 

@@ -9,6 +9,7 @@
  * Pure: reads two batches, returns what to do per row.
  */
 import { compareNames, type EntryBatch, FileType, RowFlag } from "../core/entry-batch.ts";
+import type { RowLoops, RowMatch } from "../core/row-loops.ts";
 import { type CompareRules, dataVerdict, metadataDifference } from "./rules.ts";
 
 /** What to do about a source row. */
@@ -49,43 +50,33 @@ export interface DirectoryDifference {
   readonly subdirectories: number;
 }
 
+const NONE = new Uint8Array(0);
+
+/** Without `loops` every row is looked at here. */
 export function compareDirectory(
   rules: CompareRules,
   source: EntryBatch,
   target: EntryBatch | null,
+  loops?: RowLoops,
 ): DirectoryDifference {
   const count = source.count;
-  const targetCount = target === null ? 0 : target.count;
   const states = new Uint8Array(count);
-  const targetRows = new Int32Array(count).fill(-1);
-  const extraneous: number[] = [];
+  const match = target === null ? undefined : (loops?.match(source, target) ?? matchNames(source, target));
+  const targetRows = match?.targetRows ?? new Int32Array(count).fill(-1);
+  const alike = match !== undefined && alikeIsUnchanged(rules) ? match.alike : undefined;
+  const extraneous = target === null ? [] : unmatched(targetRows, target.count);
   let skippedExisting = 0;
   let skippedNewer = 0;
   let skippedMissing = 0;
   let unchanged = 0;
   let subdirectories = 0;
-  let other = 0;
-  for (let row = 0; row < count; row++) {
-    let found = -1;
-    if (target !== null) {
-      while (other < targetCount) {
-        const order = compareNames(
-          target.bytes,
-          target.nameAt(other),
-          target.nameLength(other),
-          source.bytes,
-          source.nameAt(row),
-          source.nameLength(row),
-        );
-        if (order > 0) break;
-        if (order === 0) {
-          found = other++;
-          break;
-        }
-        extraneous.push(other++);
-      }
+  if (alike !== undefined && match!.alikeCount === count) unchanged = count;
+  for (let row = unchanged; row < count; row++) {
+    if (alike?.[row] === 1) {
+      unchanged++;
+      continue;
     }
-    targetRows[row] = found;
+    const found = targetRows[row]!;
     if (source.rowStatus(row) !== 0) {
       states[row] = RowState.failed;
       continue;
@@ -144,6 +135,49 @@ export function compareDirectory(
         break;
     }
   }
-  while (other < targetCount) extraneous.push(other++);
   return { states, targetRows, extraneous, skippedExisting, skippedNewer, skippedMissing, unchanged, subdirectories };
+}
+
+/** Whether nothing is to be done about what is alike in all columns. */
+function alikeIsUnchanged({ options, preserve }: CompareRules): boolean {
+  const isLookedAtAnyway = options.checksum || options.ignoreTimes || options.ignoreExisting;
+  return !isLookedAtAnyway && preserve.chownUid === undefined && preserve.chownGid === undefined;
+}
+
+/** The target's rows by the source's names, and nothing more. */
+function matchNames(source: EntryBatch, target: EntryBatch): RowMatch {
+  const targetRows = new Int32Array(source.count).fill(-1);
+  let other = 0;
+  for (let row = 0; row < source.count; row++) {
+    while (other < target.count) {
+      const order = compareNames(
+        target.bytes,
+        target.nameAt(other),
+        target.nameLength(other),
+        source.bytes,
+        source.nameAt(row),
+        source.nameLength(row),
+      );
+      if (order > 0) break;
+      other++;
+      if (order < 0) continue;
+      targetRows[row] = other - 1;
+      break;
+    }
+  }
+  return { targetRows, alike: NONE, alikeCount: 0 };
+}
+
+/** Target rows that no source row names. Both ascend. */
+function unmatched(targetRows: Int32Array, targetCount: number): number[] {
+  const rows: number[] = [];
+  let next = 0;
+  for (let i = 0; i < targetRows.length; i++) {
+    const found = targetRows[i]!;
+    if (found < 0) continue;
+    while (next < found) rows.push(next++);
+    next = found + 1;
+  }
+  while (next < targetCount) rows.push(next++);
+  return rows;
 }

@@ -10,6 +10,8 @@
 
 export const BATCH_MAGIC = 0x31425346;
 const HEADER_BYTES = 64;
+/** Word of the header; 0: not known. */
+const KINDS_WORD = 7;
 const F64_COLUMNS = 2;
 
 /** Order of the 4-byte columns; the same as the enum in `ffi/fsy.h`, compared by a test. */
@@ -80,6 +82,28 @@ export const BatchFlag = {
   madeWritable: 4,
 } as const;
 
+/**
+ * What there may be among the rows of a batch, its own row left out. Where it is known a missing bit means that there is
+ * none: whoever looks for such rows need not look. Rows that are dropped or changed later never make it wrong.
+ */
+export const Kind = {
+  known: 1,
+  directory: 2,
+  symlink: 4,
+  /** FIFO, socket, device, or of no known type. */
+  special: 8,
+  /** A status, or attributes that could not be read. */
+  failed: 16,
+  /** `RowFlag.skip`. */
+  skipped: 32,
+  /** Several names of one inode that is no directory. */
+  linked: 64,
+  /** A name that begins like those of temporary files. */
+  ours: 128,
+  /** More than one owner or group, the directory's own included. */
+  owners: 256,
+} as const;
+
 /** File type bits of a mode (stat(2)). */
 export const FileType = {
   mask: 0o170000,
@@ -134,6 +158,15 @@ export class EntryBatch {
   /** statfs f_type of the directory; 0 when unknown. */
   get filesystemType(): number {
     return this.u32[(this.at >> 2) + 6]!;
+  }
+  /** False: no row has any of these `Kind`s. */
+  mayHave(kinds: number): boolean {
+    const known = this.u32[(this.at >> 2) + KINDS_WORD]!;
+    return known === 0 || (known & kinds) !== 0;
+  }
+  private addKinds(kinds: number): void {
+    const word = (this.at >> 2) + KINDS_WORD;
+    if (this.u32[word] !== 0) this.u32[word] = this.u32[word]! | kinds;
   }
   /** The row of the directory itself. */
   get self(): number {
@@ -214,6 +247,7 @@ export class EntryBatch {
   }
   setRowFlags(row: number, flags: number): void {
     this.setColumn(FLAGS, row, flags);
+    if ((flags & RowFlag.skip) !== 0) this.addKinds(Kind.skipped);
   }
   /** 0, or a negative errno of this entry's stat. */
   rowStatus(row: number): number {
@@ -221,9 +255,11 @@ export class EntryBatch {
   }
   setRowStatus(row: number, status: number): void {
     this.setColumn(STATUS, row, status);
+    if (status !== 0) this.addKinds(Kind.failed);
   }
   /** Replaces what `fields` has; name and link text stay. */
   renew(row: number, fields: Omit<Partial<EntryFields>, "name" | "linkText">): void {
+    this.u32[(this.at >> 2) + KINDS_WORD] = 0;
     for (const name of U32_COLUMNS) {
       const value = name in fields ? fields[name as keyof typeof fields] : undefined;
       if (value !== undefined) this.setColumn(COLUMN[name], row, value);

@@ -172,6 +172,7 @@ async function serveAsSource(
     const link = sourceEnd(other.stream, {
       inodes: other.oneMachine,
       accounts: options.preserve.numericIds ? undefined : new Accounts(),
+      loops: session.backend?.loops,
     });
     session.stream.send(
       say({

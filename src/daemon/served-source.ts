@@ -87,6 +87,7 @@ export async function serveSource(
   const link = sourceEnd(session.stream, {
     inodes: oneMachine,
     accounts: options.preserve.numericIds ? undefined : new Accounts(),
+    loops: session.backend?.loops,
   });
   const grant = session.offerStreams("send", open);
   session.stream.send(

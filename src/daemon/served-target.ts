@@ -81,6 +81,7 @@ export function servedTargetEnd(
     accounts: options.preserve.numericIds ? undefined : new Accounts(),
     policy: { stripSetid: module.stripSetid, devices: facts.makesDevices, specials: module.allowSpecials },
     memory: (bytes) => session.backend!.batchMemory(bytes),
+    loops: session.backend?.loops,
   });
 }
 

@@ -9,6 +9,7 @@
  */
 import type { BatchHeader, EntryBatch, EntryFields } from "../core/entry-batch.ts";
 import type { CopyMethod } from "../core/options.ts";
+import type { RowLoops } from "../core/row-loops.ts";
 
 /** A descriptor number, or `WORKING_DIRECTORY` for paths that the operator gave. */
 export type DirHandle = number & { readonly brand?: "DirHandle" };
@@ -300,6 +301,9 @@ export interface Backend {
    * hearing that (their cleaning up). What is sent afterwards runs again.
    */
   quiet(): Promise<void>;
+
+  /** Loops over its batches that it does faster than TypeScript. */
+  readonly loops: RowLoops | undefined;
 
   walk(parent: DirHandle, name: Uint8Array, options: WalkOptions): Promise<EntryBatch>;
   stat(parent: DirHandle, names: readonly Uint8Array[], options: StatOptions): Promise<EntryBatch>;

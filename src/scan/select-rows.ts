@@ -2,7 +2,7 @@
  * Which rows of a source listing are offered. Rows that the filters exclude disappear; rows that are present but not
  * wanted (size, age, kind) stay and are marked, so that the target keeps what it has under their names.
  */
-import { type EntryBatch, FileType, RowFlag } from "../core/entry-batch.ts";
+import { type EntryBatch, FileType, Kind, RowFlag } from "../core/entry-batch.ts";
 import type { SkipCounts, SkipReason } from "../core/events.ts";
 import type { RunOptions } from "../core/options.ts";
 import { Decision, type DirectoryFilter } from "../filter/filter.ts";
@@ -26,6 +26,9 @@ export interface SelectionContext {
 export function selectRows(listing: EntryBatch, context: SelectionContext): Selection {
   const { options, filter, targetIdentity } = context;
   const skipped: Partial<Record<SkipReason, number>> = {};
+  const kinds = Kind.ours | Kind.special | (options.safeLinks ? Kind.symlink : 0);
+  const isInRoot = targetIdentity !== undefined && listing.mayHave(Kind.directory);
+  if (filter.isEmpty && !isInRoot && !listing.mayHave(kinds)) return { listing, skipped };
   const count = (reason: SkipReason): void => {
     skipped[reason] = (skipped[reason] ?? 0) + 1;
   };

@@ -1,10 +1,11 @@
 /** The link between two roles in two processes: role messages over the session's stream. */
 import { LIMITS } from "../core/limits.ts";
+import type { RowLoops, TakenKinds } from "../core/row-loops.ts";
 import type { Accounts } from "../fs/accounts.ts";
 import type { ControlStream } from "../link/control-stream.ts";
 import type { LinkEnd } from "../link/loopback.ts";
 import type { SessionMessage } from "../wire/gen/fastsync/v1/session_pb.ts";
-import type { BatchMemory, ListingPolicy } from "../wire/manifest.ts";
+import type { BatchMemory, OwnerNumbers } from "../wire/manifest.ts";
 import { ProtocolViolation } from "../wire/protocol-violation.ts";
 import { PROTOCOL_VERSION, type SourceMessage, type TargetMessage } from "./messages.ts";
 import { OwnerMap, OwnerTeller } from "./owner-names.ts";
@@ -61,13 +62,18 @@ const GREETING = { kind: "hello", protocolMin: PROTOCOL_VERSION, protocolMax: PR
 
 export function sourceEnd(
   stream: ControlStream,
-  options: { readonly inodes: boolean; readonly accounts: Accounts | undefined },
+  options: {
+    readonly inodes: boolean;
+    readonly accounts: Accounts | undefined;
+    readonly loops: RowLoops | undefined;
+  },
 ): NetworkLink<SourceMessage, TargetMessage> {
   const inbox = new Inbox<TargetMessage>();
   const { accounts } = options;
   const teller = accounts === undefined ? undefined : new OwnerTeller(accounts);
   const encoding = {
     inodes: options.inodes,
+    loops: options.loops,
     names: (listing: Parameters<OwnerTeller["newNames"]>[0]) =>
       teller === undefined ? { users: [], groups: [] } : teller.newNames(listing),
   };
@@ -88,13 +94,18 @@ export function targetEnd(
   stream: ControlStream,
   options: {
     readonly accounts: Accounts | undefined;
-    readonly policy: Omit<ListingPolicy, "uid" | "gid">;
+    readonly policy: TakenKinds;
     readonly memory: (bytes: number) => BatchMemory;
+    readonly loops: RowLoops | undefined;
   },
 ): NetworkLink<TargetMessage, SourceMessage> {
   const inbox = new Inbox<SourceMessage>();
   const { accounts } = options;
   const owners = accounts === undefined ? undefined : new OwnerMap(accounts);
+  const numbers: OwnerNumbers = {
+    uid: (id) => owners?.of("user", id) ?? id,
+    gid: (id) => owners?.of("group", id) ?? id,
+  };
   const reader = new SourceReader({
     learn: (users, groups) => {
       owners?.learn("user", users);
@@ -102,9 +113,9 @@ export function targetEnd(
     },
     policy: {
       ...options.policy,
-      uid: (id) => owners?.of("user", id) ?? id,
-      gid: (id) => owners?.of("group", id) ?? id,
+      owners: () => (owners === undefined || owners.isIdentity ? undefined : numbers),
     },
+    loops: options.loops,
     // What is open is bounded before there is memory for more of it.
     memory: (bytes) => {
       latestBytes = bytes;

@@ -3,7 +3,7 @@
  * up and falls back to the number. A name that is unknown here never becomes root: its number is taken as it is.
  */
 import { create } from "@bufbuild/protobuf";
-import type { EntryBatch } from "../core/entry-batch.ts";
+import { type EntryBatch, Kind } from "../core/entry-batch.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { AccountKind, Accounts } from "../fs/accounts.ts";
 import { type IdName, IdNameSchema } from "../wire/gen/fastsync/v1/session_pb.ts";
@@ -48,9 +48,11 @@ export class OwnerTeller {
   }
 
   newNames(listing: EntryBatch): { users: IdName[]; groups: IdName[] } {
+    // Nearly all directories belong to one owner with all that is in them.
+    const from = listing.mayHave(Kind.owners) ? 0 : listing.self;
     return {
-      users: this.users.newNames(listing.columnOf("uid")),
-      groups: this.groups.newNames(listing.columnOf("gid")),
+      users: this.users.newNames(listing.columnOf("uid").subarray(from)),
+      groups: this.groups.newNames(listing.columnOf("gid").subarray(from)),
     };
   }
 }
@@ -73,8 +75,15 @@ export class OwnerMap {
     for (const { id, name } of names) {
       if (name.length > NAME_MOST) throw new ProtocolViolation(`the name of a ${kind} of ${name.length} bytes`);
       const own = this.accounts.idOf(kind, Buffer.from(name).toString("latin1"));
-      if (own !== undefined) ids.set(id, own);
+      // Only what differs is kept: most machines that exchange files agree on their numbers.
+      if (own === undefined || own === id) ids.delete(id);
+      else ids.set(id, own);
     }
+  }
+
+  /** Every number means here what it means there, as far as names were told. */
+  get isIdentity(): boolean {
+    return this.ids.user.size === 0 && this.ids.group.size === 0;
   }
 
   of(kind: AccountKind, id: number): number {

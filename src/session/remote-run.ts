@@ -246,6 +246,7 @@ async function openPush(attempt: Attempt, places: readonly SourcePlace[], target
     const link = sourceEnd(session.stream, {
       inodes: session.oneMachine,
       accounts: options.preserve.numericIds ? undefined : new Accounts(),
+      loops: backend.loops,
     });
     const runner = (): SourceRunner =>
       new SourceRunner(
@@ -357,6 +358,7 @@ async function openPull(attempt: Attempt, sources: readonly DaemonPlace[], targe
         accounts: options.preserve.numericIds ? undefined : new Accounts(),
         policy: { stripSetid: false, devices: hasCapability(Capability.mknod), specials: true },
         memory: (bytes) => backend.batchMemory(bytes),
+        loops: backend.loops,
       });
       const side = await prepareTarget({
         backend,

@@ -9,7 +9,7 @@
  *     stack empty and nothing being scanned: say "scanned", with whether every listing was whole
  */
 import type { ContentRange } from "../core/content-range.ts";
-import { type EntryBatch, FileType, RowFlag } from "../core/entry-batch.ts";
+import { type EntryBatch, FileType, Kind, RowFlag } from "../core/entry-batch.ts";
 import type { SkipCounts } from "../core/events.ts";
 import { LIMITS } from "../core/limits.ts";
 import {
@@ -330,7 +330,7 @@ function onScanned<Handle>(
       skipped: directory.skipped,
     },
   });
-  for (let row = listing.count - 1; row >= 0; row--) {
+  for (let row = listing.mayHave(Kind.directory) ? listing.count - 1 : -1; row >= 0; row--) {
     if (isSubdirectory(listing, row)) state.stack.push({ id: state.nextId++, parent: id, parentRow: row });
   }
 }

@@ -1,6 +1,6 @@
 /** Runs the source role: its step function decides, this does. Scans, answers needs, removes the sources of a move. */
 
-import { compareNames, type EntryBatch, FileType, RowFlag, rowFields } from "../core/entry-batch.ts";
+import { compareNames, type EntryBatch, FileType, Kind, RowFlag, rowFields } from "../core/entry-batch.ts";
 import { E, errnoText, failureCode, LINK_LEADS_OUT } from "../core/errno.ts";
 import { type Failure, type SkipReason, skipEntries } from "../core/events.ts";
 import { LIMITS } from "../core/limits.ts";
@@ -402,6 +402,7 @@ export class SourceRunner {
   /** Reports rows that could not be read. True when one of them may hide entries: a directory, or a kind unknown. */
   private nameFailedRows(listing: EntryBatch, directory: Uint8Array): boolean {
     let hidden = false;
+    if (!listing.mayHave(Kind.failed)) return hidden;
     for (let row = 0; row < listing.count; row++) {
       const status = listing.rowStatus(row);
       // Links that lead back to a directory above were named when they were found.

@@ -2,7 +2,7 @@
 import { compareDirectory, RowState } from "../compare/compare-directory.ts";
 import { Difference, describeDifference, differenceWords, metadataDifference } from "../compare/rules.ts";
 import type { EntryBatch } from "../core/entry-batch.ts";
-import { BatchFlag, FileType, RowFlag } from "../core/entry-batch.ts";
+import { BatchFlag, FileType, Kind, RowFlag } from "../core/entry-batch.ts";
 import { skipEntries } from "../core/events.ts";
 import { LIMITS } from "../core/limits.ts";
 import { equalBytes } from "../core/paths.ts";
@@ -125,7 +125,8 @@ function countDirectory(state: TargetState, dir: TargetDir, message: DirectoryMe
   for (const [reason, count] of skipEntries(message.skipped)) countSkipped(state, reason, count);
   const { source } = dir;
   let directories = 0;
-  for (let row = 0; row < source.count; row++) if (source.type(row) === FileType.directory) directories++;
+  for (let row = 0; row < rowsWith(source, Kind.directory); row++)
+    if (source.type(row) === FileType.directory) directories++;
   counters.entriesExamined += source.count;
   counters.filesExamined += source.count - directories;
 }
@@ -133,7 +134,8 @@ function countDirectory(state: TargetState, dir: TargetDir, message: DirectoryMe
 /** Nothing is done here and below, but what follows below still has to be received. */
 function discard(state: TargetState, dir: TargetDir, effects: TargetEffect[]): void {
   dir.discarded = true;
-  for (let row = 0; row < dir.source.count; row++) if (isSubdirectory(dir.source, row)) dir.children++;
+  for (let row = 0; row < rowsWith(dir.source, Kind.directory); row++)
+    if (isSubdirectory(dir.source, row)) dir.children++;
   dir.pending++; // held: the last child that waited would finish it, and then it would be finished again
   admitWaiting(state, dir, effects);
   dir.pending--;
@@ -175,7 +177,7 @@ function directoryReady(
   const { source } = dir;
   // In a second pass the deletions are over: what still stands in the way is an error of its own.
   const rules = state.pass > 1 ? { ...state.rules, deletes: false } : state.rules;
-  const difference = compareDirectory(rules, source, target ?? null);
+  const difference = compareDirectory(rules, source, target ?? null, state.loops);
   dir.difference = difference;
   dir.children = difference.subdirectories;
   dir.pending++; // held until all needs of this directory are counted
@@ -279,10 +281,12 @@ function askForRows(state: TargetState, dir: TargetDir, effects: TargetEffect[])
   const content: number[] = [];
   const repairs: number[] = [];
   const digests: number[] = [];
-  let unchanged = 0;
   const keepsLinks = state.options.preserve.hardLinks;
   const isMove = state.options.verb === "move";
-  for (let row = 0; row < source.count; row++) {
+  // All of nearly every directory of nearly every run.
+  const isSame = dir.difference!.unchanged === source.count;
+  let unchanged = isSame && !isMove && !(keepsLinks && source.mayHave(Kind.linked)) ? source.count : 0;
+  for (let row = unchanged; row < source.count; row++) {
     // Nearly every row of nearly every run.
     if (states[row] === RowState.unchanged && !isMove && !(keepsLinks && source.nlink(row) > 1)) {
       unchanged++;
@@ -518,6 +522,11 @@ function noteExtraneous(state: TargetState, dir: TargetDir, target: EntryBatch, 
     effects.push({ kind: "collect", dir, rows: directories });
   }
   noteRecord(state, dir, target, gone);
+}
+
+/** Rows to look through for one of these kinds: none where there is none. */
+function rowsWith(batch: EntryBatch, kinds: number): number {
+  return batch.mayHave(kinds) ? batch.count : 0;
 }
 
 /** Only a large file goes on from a part. */

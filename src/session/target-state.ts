@@ -6,6 +6,7 @@ import type { Counters, DeletionPlan, Failure, RunEvent, SkipReason } from "../c
 import type { ExitCode } from "../core/exit-codes.ts";
 import type { RunOptions } from "../core/options.ts";
 import { joinPath } from "../core/paths.ts";
+import type { RowLoops } from "../core/row-loops.ts";
 import type { Collected, ExtraneousRecord } from "../engine/extraneous.ts";
 import type { DirectoryFilter } from "../filter/filter.ts";
 import type { DirHandle, ItemResults } from "../fs/backend.ts";
@@ -91,6 +92,7 @@ export interface TargetState {
   phase: "hello" | "receiving" | "deciding" | "deleting" | "syncing" | "closing" | "done" | "failed";
   readonly options: RunOptions;
   readonly rules: CompareRules;
+  readonly loops: RowLoops | undefined;
   readonly rootFilter: DirectoryFilter;
   readonly wantsItems: boolean;
   readonly wantsReasons: boolean;
@@ -204,6 +206,7 @@ export type TargetEffect =
 export function targetState(options: {
   options: RunOptions;
   rules: CompareRules;
+  loops?: RowLoops | undefined;
   rootFilter: DirectoryFilter;
   wantsItems: boolean;
   wantsReasons?: boolean;
@@ -216,6 +219,7 @@ export function targetState(options: {
     phase: "hello",
     options: options.options,
     rules: options.rules,
+    loops: options.loops,
     rootFilter: options.rootFilter,
     wantsItems: options.wantsItems,
     wantsReasons: options.wantsReasons ?? false,

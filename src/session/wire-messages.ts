@@ -4,6 +4,7 @@ import type { ContentRange } from "../core/content-range.ts";
 import type { EntryBatch } from "../core/entry-batch.ts";
 import { SKIP_REASONS, type SkipCounts, type SkipReason } from "../core/events.ts";
 import { LIMITS } from "../core/limits.ts";
+import type { RowLoops } from "../core/row-loops.ts";
 import { decodeFailure, encodeFailure } from "../wire/events.ts";
 import {
   type IdName,
@@ -38,6 +39,7 @@ export function say(body: Body): SessionMessage {
 
 export interface SourceEncoding {
   readonly inodes: boolean;
+  readonly loops: RowLoops | undefined;
   /** Names of owners that were not told yet. */
   readonly names: (listing: EntryBatch) => { readonly users: IdName[]; readonly groups: IdName[] };
 }
@@ -98,6 +100,7 @@ export interface SourceDecoding {
   readonly learn: (users: readonly IdName[], groups: readonly IdName[]) => void;
   readonly policy: ListingPolicy;
   readonly memory: (bytes: number) => BatchMemory;
+  readonly loops: RowLoops | undefined;
 }
 
 /** Reads a source's messages; keeps the parts of a directory until it is whole. */
@@ -158,7 +161,7 @@ export class SourceReader {
     const { parts } = this;
     this.parts = [];
     this.size = { rows: 0, bytes: 0 };
-    const { learn, policy, memory } = this.decoding;
+    const { learn, policy, memory, loops } = this.decoding;
     learn(first.users, first.groups);
     if (first.mergeFiles.length > LIMITS.mergeFiles)
       throw new ProtocolViolation(`${first.mergeFiles.length} filter files`);
@@ -170,7 +173,7 @@ export class SourceReader {
       id: first.dir,
       parent: first.parent - 1,
       parentRow: first.parentRow - 1,
-      listing: decodeListing(parts, policy, memory),
+      listing: decodeListing(parts, policy, memory, loops),
       entered: first.entered,
       owned: first.owned,
       mergeFiles: first.mergeFiles.map(({ name, text }) => ({ name, text })),

@@ -15,6 +15,7 @@ import {
   RowFlag,
 } from "../core/entry-batch.ts";
 import { LIMITS } from "../core/limits.ts";
+import type { PackedRows, RowLoops, TakenKinds } from "../core/row-loops.ts";
 import { type Manifest, ManifestSchema } from "./gen/fastsync/v1/session_pb.ts";
 import { ProtocolViolation } from "./protocol-violation.ts";
 
@@ -31,12 +32,16 @@ const SAFE = Number.MAX_SAFE_INTEGER;
 // ---- to a message ---------------------------------------------------------------------------------------------
 
 /** `inodes`: of every row, for a peer on the same machine; otherwise only where names of one inode have to be found. */
-export function encodeListing(listing: EntryBatch, options: { readonly inodes: boolean }): Manifest[] {
+export function encodeListing(
+  listing: EntryBatch,
+  { inodes, loops }: { readonly inodes: boolean; readonly loops: RowLoops | undefined },
+): Manifest[] {
   const rows = listing.count + 1;
   const parts: Manifest[] = [];
   for (let from = 0; from < rows; from += LIMITS.manifestRows) {
     const to = Math.min(rows, from + LIMITS.manifestRows);
-    const part = encodeRows(listing, from, to, options.inodes);
+    const packed = loops?.pack(listing, from, to, inodes) ?? packRows(listing, from, to, inodes);
+    const part = create(ManifestSchema, { rows: to - from, ...packed });
     part.more = to < rows;
     parts.push(part);
   }
@@ -45,7 +50,7 @@ export function encodeListing(listing: EntryBatch, options: { readonly inodes: b
   return parts;
 }
 
-function encodeRows(listing: EntryBatch, from: number, to: number, inodes: boolean): Manifest {
+function packRows(listing: EntryBatch, from: number, to: number, inodes: boolean): PackedRows {
   const u32 = (name: Parameters<EntryBatch["columnOf"]>[0]): Uint8Array =>
     packed(listing.columnOf(name).subarray(from, to));
   const nlinks = listing.columnOf("nlink").subarray(from, to);
@@ -58,8 +63,7 @@ function encodeRows(listing: EntryBatch, from: number, to: number, inodes: boole
     if (nlinks[i]! > 1 && listing.type(from + i) !== FileType.directory) wantsInodes = true;
     if (linkLengths[i]! > 0) hasLinks = true;
   }
-  return create(ManifestSchema, {
-    rows: to - from,
+  return {
     names: packedTexts(listing, from, to, listing.columnOf("nameAt"), lengths),
     nameLengths: packed(narrowed(lengths, Uint16Array)),
     modes: u32("mode"),
@@ -77,7 +81,7 @@ function encodeRows(listing: EntryBatch, from: number, to: number, inodes: boole
     inodes: wantsInodes ? packedPairs(listing.columnOf("inoLow"), listing.columnOf("inoHigh"), from, to) : NO_BYTES,
     linkLengths: hasLinks ? packed(narrowed(linkLengths, Uint16Array)) : NO_BYTES,
     links: hasLinks ? packedTexts(listing, from, to, listing.columnOf("linkAt"), linkLengths) : NO_BYTES,
-  });
+  };
 }
 
 function narrowed<T extends Uint8Array | Uint16Array>(values: Uint32Array, into: new (length: number) => T): T {
@@ -142,15 +146,15 @@ function packedTexts(
 
 // ---- from messages --------------------------------------------------------------------------------------------
 
-export interface ListingPolicy {
-  /** Owner and group numbers of the source's machine to those of this one. */
+export interface ListingPolicy extends TakenKinds {
+  /** Owner and group numbers of the source's machine to those of this one; asked anew for each listing. */
+  readonly owners: () => OwnerNumbers | undefined;
+}
+
+/** Undefined in place of it: all numbers mean here what they mean there. */
+export interface OwnerNumbers {
   readonly uid: (id: number) => number;
   readonly gid: (id: number) => number;
-  /** Files arrive without setuid and setgid. */
-  readonly stripSetid: boolean;
-  /** Device nodes, and FIFOs and sockets, are not made: their rows are marked as not wanted. */
-  readonly devices: boolean;
-  readonly specials: boolean;
 }
 
 export interface BatchMemory {
@@ -204,6 +208,7 @@ export function decodeListing(
   parts: readonly Manifest[],
   policy: ListingPolicy,
   memory: (bytes: number) => BatchMemory,
+  loops: RowLoops | undefined,
 ): EntryBatch {
   const first = parts[0]!;
   let rows = 0;
@@ -220,15 +225,20 @@ export function decodeListing(
   let row = 0;
   let textAt = columnBytes(rows);
   for (const part of parts) {
-    fillRows(batch, row, part, policy, textAt);
+    if (loops?.unpack(batch, row, part.rows, textAt, part) !== true) fillRows(batch, row, part, textAt);
     row += part.rows;
     textAt += part.names.length + part.links.length;
   }
-  checkRows(batch, policy);
+  const owners = policy.owners();
+  if (owners !== undefined) {
+    mapIds(batch.columnOf("uid"), owners.uid);
+    mapIds(batch.columnOf("gid"), owners.gid);
+  }
+  if (loops?.check(batch, policy) !== true) checkRows(batch, policy);
   return batch;
 }
 
-function fillRows(batch: EntryBatch, from: number, part: Manifest, policy: ListingPolicy, textAt: number): void {
+function fillRows(batch: EntryBatch, from: number, part: Manifest, textAt: number): void {
   const { rows } = part;
   const column = (name: Parameters<EntryBatch["columnOf"]>[0]): Uint32Array =>
     batch.columnOf(name).subarray(from, from + rows);
@@ -245,8 +255,6 @@ function fillRows(batch: EntryBatch, from: number, part: Manifest, policy: Listi
   spreadBytes(column("flags"), part.flags, "flags");
   spreadPairs(column("attrLow"), column("attrHigh"), part.attributes, "attributes");
   spreadPairs(column("inoLow"), column("inoHigh"), part.inodes, "inodes");
-  mapIds(column("uid"), policy.uid);
-  mapIds(column("gid"), policy.gid);
   placeTexts(batch, column("nameAt"), column("nameLength"), part.names, part.nameLengths, textAt, "names");
   const linksAt = textAt + part.names.length;
   placeTexts(batch, column("linkAt"), column("linkLength"), part.links, part.linkLengths, linksAt, "links");
@@ -332,7 +340,7 @@ function placeTexts(
   batch.bytes.set(texts, batch.at + at);
 }
 
-function checkRows(batch: EntryBatch, policy: ListingPolicy): void {
+function checkRows(batch: EntryBatch, policy: TakenKinds): void {
   const { bytes, count, self } = batch;
   if (batch.nameLength(self) !== 1 || bytes[batch.nameAt(self)] !== DOT)
     throw new ProtocolViolation("the last row is not the directory itself");
@@ -370,7 +378,7 @@ function checkName(batch: EntryBatch, row: number): void {
   if (order >= 0) throw new ProtocolViolation("names out of order");
 }
 
-function checkType(batch: EntryBatch, row: number, policy: ListingPolicy): void {
+function checkType(batch: EntryBatch, row: number, policy: TakenKinds): void {
   const link = batch.linkText(row);
   const mode = batch.mode(row);
   if (mode >>> 16 !== 0) throw new ProtocolViolation("a mode beyond its bits");

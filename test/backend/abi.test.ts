@@ -5,7 +5,8 @@ import path from "node:path";
 import * as fsy from "../../ffi/fsy.ts";
 import { fingerprint, STRUCTS } from "../../ffi/layout.ts";
 import { findLibrary } from "../../ffi/library.ts";
-import { BATCH_MAGIC, BatchFlag, RowFlag, U32_COLUMNS } from "../../src/core/entry-batch.ts";
+import { BATCH_MAGIC, BatchFlag, Kind, RowFlag, U32_COLUMNS } from "../../src/core/entry-batch.ts";
+import { PACKED_COLUMNS } from "../../src/core/row-loops.ts";
 import { ItemFlag, METHODS, ROW_EXISTS, STAGES, Warning } from "../../src/fs/backend.ts";
 
 const header = fs
@@ -97,6 +98,13 @@ describe("fsy.h", () => {
     expect(members("REASON", "NONE").map((name) => name.toLowerCase())).toEqual([...fsy.REASONS]);
   });
 
+  test("columns of a manifest", () => {
+    const columns = enumWith("FSY_PACK_NAMES").map((name) => camel(name.replace("FSY_PACK_", "")));
+    expect(columns.pop()).toBe("columns");
+    expect(columns).toEqual([...PACKED_COLUMNS]);
+    expect(fsy.PACK_COLUMN_COUNT).toBe(PACKED_COLUMNS.length);
+  });
+
   test("constants", () => {
     const same: readonly [string, number][] = [
       ["FSY_ABI", fsy.ABI],
@@ -110,6 +118,7 @@ describe("fsy.h", () => {
       ["FSY_DELETE_SAME", fsy.DELETE_SAME],
       ["FSY_CLOSE_QUIET", fsy.CLOSE_QUIET],
       ["FSY_SYNC_FILESYSTEM", fsy.SYNC_FILESYSTEM],
+      ["FSY_PACK_WITH_INODES", fsy.PACK_WITH_INODES],
       ["FSY_HASH_XXH3_128", fsy.Hash.xxh3],
       ["FSY_HASH_SHA256", fsy.Hash.sha256],
     ];
@@ -127,6 +136,8 @@ describe("fsy.h", () => {
       ["FSY_WARN_", Warning],
       ["FSY_ITEM_", ItemFlag],
       ["FSY_BATCH_", BatchFlag],
+      ["FSY_KIND_", Kind],
+      ["FSY_CHECK_", fsy.RowCheck],
       ["FSY_ROW_", RowFlag],
     ];
     const skipped = ["FSY_BATCH_MAGIC", "FSY_ROW_EXISTS"];

@@ -141,7 +141,7 @@ const memory = (bytes: number) => {
   const buffer = new ArrayBuffer((bytes + 63) & ~63);
   return { bytes: new Uint8Array(buffer), u32: new Uint32Array(buffer), f64: new Float64Array(buffer), at: 0 };
 };
-const policy = { uid: (of: number) => of, gid: (of: number) => of, stripSetid: true, devices: false, specials: false };
+const policy = { owners: () => undefined, stripSetid: true, devices: false, specials: false };
 
 /** Everything went well. */
 const DONE = new Proxy({} as ItemResults, { get: () => () => 0 });
@@ -152,7 +152,7 @@ const ROOT = message({
 });
 
 function playTarget(messages: readonly SessionMessage[], verb: number): void {
-  const reader = new SourceReader({ learn: () => {}, policy, memory });
+  const reader = new SourceReader({ learn: () => {}, policy, memory, loops: undefined });
   const runOptions = decodeOptions(encodeOptions({ ...decodeOptions(create0(verb)) }));
   const state = targetState({
     options: runOptions,

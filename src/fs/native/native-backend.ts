@@ -15,6 +15,7 @@ import {
 } from "../../../ffi/fsy.ts";
 import { CONTROL, CQE, PROBE, RESULT, SQE } from "../../../ffi/layout.ts";
 import { type BatchHeader, batchBytes, buildBatch, EntryBatch, type EntryFields } from "../../core/entry-batch.ts";
+import type { RowLoops } from "../../core/row-loops.ts";
 import type {
   Backend,
   BackendCapabilities,
@@ -37,6 +38,7 @@ import type {
 import { NativeItemResults } from "./item-results.ts";
 import { readProbe } from "./probe.ts";
 import { MAX_OUTSTANDING, RequestRing } from "./request-ring.ts";
+import { NativeRowLoops } from "./row-loops.ts";
 import { NativeWire } from "./wire.ts";
 import { packOptions, SETTINGS_BYTES } from "./write-options.ts";
 
@@ -86,6 +88,7 @@ export class NativeBackend implements Backend {
   readonly reason: string;
   readonly capabilities = CAPABILITIES;
   readonly maxOutstanding = MAX_OUTSTANDING;
+  readonly loops: RowLoops;
   private workerCount: number;
   private readonly ring: RequestRing;
   private readonly wire: NativeWire;
@@ -97,6 +100,7 @@ export class NativeBackend implements Backend {
   constructor(library: Library, workers: number) {
     this.workerCount = Math.max(1, Math.min(MAX_WORKERS, workers));
     this.ring = new RequestRing(library.open(this.workerCount));
+    this.loops = new NativeRowLoops(this.ring);
     this.wire = new NativeWire(this.ring, { rows: this.fillRows, writes: this.fillItems });
     this.reason = `native library ${library.path}`;
     const [low, high] = crypto.getRandomValues(new Uint32Array(2));

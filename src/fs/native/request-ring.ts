@@ -9,7 +9,7 @@
  * take() and send() belong together without an await or an exception between them: a slot that was taken is submitted.
  */
 import fs from "node:fs";
-import { ARENA_BYTES, CLOSE_QUIET, CQ_SIZE, NO_FD, Op, type Ring, SQ_SIZE } from "../../../ffi/fsy.ts";
+import { ARENA_BYTES, CLOSE_QUIET, CQ_SIZE, NO_FD, Op, type Ring, type RowCalls, SQ_SIZE } from "../../../ffi/fsy.ts";
 import { CONTROL, CQE, SQE } from "../../../ffi/layout.ts";
 
 export const MAX_OUTSTANDING = 512;
@@ -71,6 +71,11 @@ export class RequestRing {
     this.reach(FIRST_WINDOW_BYTES);
     this.sqAt = this.u32[CONTROL.at.sq_at >> 2]!;
     this.cqAt = this.u32[CONTROL.at.cq_at >> 2]!;
+  }
+
+  /** Calls that loop over the rows of a batch, at once. */
+  get calls(): RowCalls {
+    return this.ring.calls;
   }
 
   /** Whether a view is one of this arena's. */

@@ -55,6 +55,7 @@ const CANNOT_CONFINE = "links can be confined to a directory by the native libra
 
 export class PortableBackend implements Backend {
   readonly kind = "portable" as const;
+  readonly loops = undefined;
   readonly reason: string;
   readonly capabilities: BackendCapabilities = {
     xattrs: libc !== undefined,
