@@ -8,9 +8,9 @@ import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { ExitCode } from "../core/exit-codes.ts";
 import { LIMITS } from "../core/limits.ts";
 import { RunError } from "../core/run-error.ts";
-import { type DaemonAddress, printableAddress } from "../link/control-client.ts";
 import { ControlStream } from "../link/control-stream.ts";
 import { DataListener } from "../link/data-listener.ts";
+import { type DaemonAddress, printableAddress } from "../link/dial.ts";
 import { HTTP2_SETTINGS, HTTP2_WINDOW_BYTES } from "../link/http2-settings.ts";
 import {
   type SessionRequest,

@@ -109,7 +109,7 @@ async function serveAsTarget(
     );
     session.started(module, "target", open.target.path, options);
     const hooks = hooksOf(delegation, face);
-    const side = await prepareServedTarget(session, target, peer, other.oneMachine, options, hooks, link);
+    const side = await prepareServedTarget(session, target, peer, other.oneMachine, options, hooks, link, true);
     role = new CallerSession(
       other,
       session.backend!,
@@ -134,7 +134,9 @@ async function serveAsTarget(
     }
     await role.close(inOrder);
     face.close();
-    return tellSummary(session, side);
+    const exitReason = tellSummary(session, side);
+    session.stream.finish();
+    return session.endOf(exitReason);
   } finally {
     face.close();
     await role?.close(false);

@@ -93,6 +93,7 @@ export async function prepareServedTarget(
   options: RunOptions,
   hooks: RunHooks,
   link: NetworkLink<TargetMessage, SourceMessage>,
+  waitsForClosed: boolean,
 ): Promise<TargetSide> {
   const backend = session.backend!;
   const { opened, decision, facts, backupRoot, temp } = target;
@@ -109,6 +110,7 @@ export async function prepareServedTarget(
     sourceDevice: { rotational: false, remote: false },
     payload: "streams",
     sharesInodes: oneMachine,
+    waitsForClosed,
     privileged: facts.privileged && peer.privileged,
     backupRoot,
     temp,
@@ -148,7 +150,7 @@ export async function serveTarget(
   );
   session.started(module, "target", open.target.path, options);
   const face = new CallersFace(session.stream, session.counters, open);
-  const side = await prepareServedTarget(session, target, peer, oneMachine, options, face.hooks, link);
+  const side = await prepareServedTarget(session, target, peer, oneMachine, options, face.hooks, link, false);
   session.dispatch(link, (message) => face.take(message));
   side.runner.start();
   try {
@@ -162,12 +164,15 @@ export async function serveTarget(
     face.close();
     await side.runner.dispose();
   }
+  // The caller waits for the summary, and the streams' goodbyes tell nothing that is not known.
+  const exitReason = tellSummary(session, side);
   await session.carriers!.end(!session.isStopped);
-  return tellSummary(session, side);
+  session.stream.finish();
+  return session.endOf(exitReason);
 }
 
-/** The last thing the caller hears. */
-export function tellSummary(session: ServedSession, side: TargetSide): ServedEnd {
+/** The last thing the caller hears. Returns the run's exit reason. */
+export function tellSummary(session: ServedSession, side: TargetSide): string {
   const summary = summarize(side.state, {
     backend: session.backend!,
     durationMs: performance.now() - session.startedMs,
@@ -175,6 +180,5 @@ export function tellSummary(session: ServedSession, side: TargetSide): ServedEnd
     aborted: session.isStopped,
   });
   session.stream.send(say({ case: "summary", value: encodeSummary(summary) }));
-  session.stream.finish();
-  return session.endOf(summary.exitReason);
+  return summary.exitReason;
 }

@@ -1,10 +1,8 @@
 /** Opens the control plane of a daemon: one gRPC call, kept open for the length of a session. */
 
-import { connect } from "node:net";
+import type { Socket } from "node:net";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import { ExitCode } from "../core/exit-codes.ts";
 import { LIMITS } from "../core/limits.ts";
-import { RunError } from "../core/run-error.ts";
 import {
   type SessionMessage,
   SessionRequestSchema,
@@ -14,24 +12,19 @@ import {
 } from "../wire/gen/fastsync/v1/session_pb.ts";
 import { ProtocolViolation } from "../wire/protocol-violation.ts";
 import { ControlStream } from "./control-stream.ts";
+import { type DaemonAddress, dial, printableAddress } from "./dial.ts";
 import { GrpcCall } from "./grpc-call.ts";
 
-export interface DaemonAddress {
-  /** Name or address, without brackets. */
-  readonly host: string;
-  readonly port: number;
-}
-
-export function printableAddress({ host, port }: DaemonAddress): string {
-  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
-}
-
 /**
- * Throws RunError: exit 10 when nobody answers there, 35 when nobody answers in time. A plain connection is tried first:
- * what a gRPC client says of a refused one helps nobody.
+ * Throws RunError, as `dial` does. A plain connection is tried first: what a gRPC client says of a refused one helps
+ * nobody.
  */
-export async function openControl(address: DaemonAddress, signal: AbortSignal): Promise<ControlStream> {
-  const socket = await connectSocket(address, LIMITS.connectTimeoutMs, signal);
+export async function openControl(
+  address: DaemonAddress,
+  signal: AbortSignal,
+  dialled: Promise<Socket> = dial(address, signal),
+): Promise<ControlStream> {
+  const socket = await dialled;
   const stream = new ControlStream();
   const call = new GrpcCall({
     socket,
@@ -96,53 +89,4 @@ function decoded(message: Uint8Array): SessionResponse {
 
 async function* answers(call: GrpcCall): AsyncGenerator<SessionResponse> {
   for await (const message of call.messages()) yield decoded(message);
-}
-
-function connectSocket(address: DaemonAddress, timeoutMs: number, signal: AbortSignal) {
-  const where = printableAddress(address);
-  return new Promise<ReturnType<typeof connect>>((resolve, reject) => {
-    const socket = connect({ host: address.host, port: address.port, noDelay: true });
-    const fail = (exitCode: ExitCode, reason: string, message: string): void => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", stop);
-      socket.destroy();
-      reject(new RunError(exitCode, reason, message));
-    };
-    const stop = (): void => fail(ExitCode.interrupted, "interrupted", `interrupted while connecting to ${where}`);
-    const timer = setTimeout(
-      () =>
-        fail(
-          ExitCode.connectTimeout,
-          "connect_timeout",
-          `no answer from ${where} within ${timeoutMs / 1000} s; is the port open in the firewall?`,
-        ),
-      timeoutMs,
-    );
-    signal.addEventListener("abort", stop, { once: true });
-    if (signal.aborted) stop();
-    socket.once("error", (error: NodeJS.ErrnoException) =>
-      fail(ExitCode.socket, "connect_failed", explain(error, where)),
-    );
-    socket.once("connect", () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", stop);
-      socket.removeAllListeners("error");
-      resolve(socket);
-    });
-  });
-}
-
-function explain(error: NodeJS.ErrnoException, where: string): string {
-  switch (error.code) {
-    case "ECONNREFUSED":
-      return `nothing listens at ${where}; is the daemon running there, and bound to that address?`;
-    case "ENOTFOUND":
-    case "EAI_AGAIN":
-      return `the name of ${where} cannot be resolved`;
-    case "EHOSTUNREACH":
-    case "ENETUNREACH":
-      return `there is no route to ${where}`;
-    default:
-      return `cannot connect to ${where}: ${error.message}`;
-  }
 }

@@ -3,15 +3,17 @@
  * that are not the role's.
  */
 
+import type { Socket } from "node:net";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import type { RunHooks } from "../core/events.ts";
 import { ExitCode, failureExitCode } from "../core/exit-codes.ts";
 import { LIMITS } from "../core/limits.ts";
 import { RunError } from "../core/run-error.ts";
 import type { Backend } from "../fs/backend.ts";
-import { type DaemonAddress, openControl, printableAddress } from "../link/control-client.ts";
+import { openControl } from "../link/control-client.ts";
 import type { ControlStream } from "../link/control-stream.ts";
 import { SESSION_ID_BYTES, TOKEN_BYTES } from "../link/data-handshake.ts";
+import { type DaemonAddress, printableAddress } from "../link/dial.ts";
 import type { Accept, Hello, Open, SessionMessage } from "../wire/gen/fastsync/v1/session_pb.ts";
 import { OpenSchema } from "../wire/gen/fastsync/v1/session_pb.ts";
 import { ProtocolViolation } from "../wire/protocol-violation.ts";
@@ -44,8 +46,9 @@ export async function openSession(
   signal: AbortSignal,
   /** Of the machine that this side of the session stands for. */
   own: string = bootId(),
+  dialled?: Promise<Socket>,
 ): Promise<OpenedSession> {
-  const stream = await openControl(address, signal);
+  const stream = await openControl(address, signal, dialled);
   stream.send(say({ case: "hello", value: greeting(own) }));
   stream.send(say({ case: "open", value: create(OpenSchema, open) as Open }));
   try {

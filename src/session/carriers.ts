@@ -16,6 +16,8 @@ interface OpenStream {
 /** After a session's last word its streams get so long to say goodbye. */
 const GOODBYE_MS = 2_000;
 const LAST_WORD_MS = 300;
+/** Enough for a goodbye to leave, and on a near line for the answer to it. */
+const TOLD_MS = 5;
 
 export class Carriers {
   private readonly backend: Backend;
@@ -162,8 +164,11 @@ export class Carriers {
     for (const { wire } of this.streams) wire.end();
   }
 
-  /** The role is done. A sender says goodbye on every stream, a receiver waits for that. */
-  async end(inOrder: boolean): Promise<void> {
+  /**
+   * The role is done. A sender says goodbye on every stream, a receiver waits for that. `told`: when the other side has
+   * told how the run ended it has all that was sent, and its own goodbyes are not waited for.
+   */
+  async end(inOrder: boolean, told?: Promise<unknown>): Promise<void> {
     this.isEnding = true;
     await this.bridging;
     for (const { wire, socket } of this.streams) {
@@ -175,6 +180,7 @@ export class Carriers {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const tooLong = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, inOrder ? GOODBYE_MS : 100);
+      void told?.then(() => setTimeout(resolve, TOLD_MS));
     });
     await Promise.race([all, tooLong]);
     clearTimeout(timer);

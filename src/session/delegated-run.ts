@@ -9,7 +9,7 @@
 import { bareSummary, type RunSummary } from "../core/events.ts";
 import { ExitCode } from "../core/exit-codes.ts";
 import { RunError } from "../core/run-error.ts";
-import { printableAddress } from "../link/control-client.ts";
+import { printableAddress } from "../link/dial.ts";
 import { Role, type SessionMessage } from "../wire/gen/fastsync/v1/session_pb.ts";
 import { encodeOptions } from "../wire/options.ts";
 import type { DaemonPlace, Placement } from "./api.ts";

@@ -19,7 +19,7 @@ import { Accounts } from "../fs/accounts.ts";
 import { type Backend, WORKING_DIRECTORY } from "../fs/backend.ts";
 import { openBackend } from "../fs/open-backend.ts";
 import { Capability, hasCapability } from "../fs/privileges.ts";
-import { printableAddress } from "../link/control-client.ts";
+import { type EarlyDial, printableAddress } from "../link/dial.ts";
 import { decodeTargetFacts, encodeSourceFacts, encodeTargetFacts } from "../wire/facts.ts";
 import { Role, type SessionMessage } from "../wire/gen/fastsync/v1/session_pb.ts";
 import { encodeOptions } from "../wire/options.ts";
@@ -51,6 +51,7 @@ export interface Attempt {
   readonly filter: CompiledFilter;
   readonly backend: Backend;
   readonly startedMs: number;
+  readonly dialled: EarlyDial | undefined;
 }
 
 /** One attempt: opened, so that its placement is known, and then run to its end. */
@@ -59,7 +60,8 @@ export interface OpenAttempt {
   run(): Promise<RunSummary>;
 }
 
-export async function startRemoteRun(asked: RunRequest): Promise<Run> {
+/** `dialled`: to the daemon of a run with one side here, for its first session. */
+export async function startRemoteRun(asked: RunRequest, dialled?: EarlyDial): Promise<Run> {
   const request = { ...asked, hooks: askedOnce(asked.hooks) };
   const { options, hooks, signal } = request;
   const open = lawful(attemptOf(request));
@@ -79,6 +81,7 @@ export async function startRemoteRun(asked: RunRequest): Promise<Run> {
     filter: compileFilter(options.filter, { deleteExcluded: options.delete.excluded }),
     backend: backendFor(options),
     startedMs: performance.now(),
+    dialled,
   };
   let first: OpenAttempt;
   try {
@@ -239,6 +242,8 @@ async function openPush(attempt: Attempt, places: readonly SourcePlace[], target
         maxStreams: network.streams,
       },
       signal,
+      undefined,
+      attempt.dialled?.take(),
     );
     const peer = session.accept.targetFacts;
     if (peer === undefined) throw new RunError(ExitCode.protocol, "protocol", "the daemon told nothing of its target");
@@ -303,7 +308,7 @@ async function push(
   let inOrder = false;
   try {
     // The daemon sums up when every stream has said goodbye.
-    const sent = source.done.then(() => role.carriers.end(!signal.aborted));
+    const sent = source.done.then(() => role.carriers.end(!signal.aborted, told.summary));
     await role.untilDone(Promise.all([sent, told.summary]), signal, () => source.stop());
     inOrder = !signal.aborted;
     return { ...(await told.summary), durationMs: Math.round(performance.now() - attempt.startedMs) };
@@ -331,6 +336,8 @@ async function openPull(attempt: Attempt, sources: readonly DaemonPlace[], targe
       maxStreams: network.streams,
     },
     signal,
+    undefined,
+    attempt.dialled?.take(),
   );
   try {
     const peer = factsOf(

@@ -10,7 +10,8 @@ import { type WorkerFacts, workersFor } from "../engine/worker-policy.ts";
 import { compileFilter } from "../filter/compile.ts";
 import type { CompiledFilter } from "../filter/filter.ts";
 import { openBackend } from "../fs/open-backend.ts";
-import type { LocalPlace, Place, Run, RunRequest } from "./api.ts";
+import { EarlyDial } from "../link/dial.ts";
+import type { DaemonPlace, LocalPlace, Place, Run, RunRequest } from "./api.ts";
 import { askedOnce, beginAgain, mayPass, waitForNext } from "./attempts.ts";
 import { guardOwners } from "./guard-owners.ts";
 import { runLocally } from "./local-run.ts";
@@ -29,12 +30,25 @@ export function isLocal(place: Place): place is LocalPlace {
   return place.kind !== "daemon";
 }
 
+/** The daemon of a run with one side here; it is certain to be called. */
+function soleDaemon({ sources, target }: RunRequest): DaemonPlace | undefined {
+  if (!isLocal(target)) return sources.every(isLocal) ? target : undefined;
+  const daemons = sources.filter((place): place is DaemonPlace => !isLocal(place));
+  return daemons.length === sources.length ? daemons[0] : undefined;
+}
+
 /** Throws RunError before anything was touched; later failures are in the summary. */
 export async function startRun(request: RunRequest): Promise<Run> {
   const { sources, target } = request;
   if (!sources.every(isLocal) || !isLocal(target)) {
-    const { startRemoteRun } = await import("./remote-run.ts");
-    return startRemoteRun(request);
+    const daemon = soleDaemon(request);
+    const dialled = daemon === undefined ? undefined : new EarlyDial(daemon, request.signal);
+    try {
+      const { startRemoteRun } = await import("./remote-run.ts");
+      return await startRemoteRun(request, dialled);
+    } finally {
+      dialled?.drop();
+    }
   }
   guardOwners(request.options);
   const places = resolvePlaces(sources, target);

@@ -196,4 +196,8 @@ function close(state: TargetState, effects: TargetEffect[]): void {
   state.phase = "closing";
   state.counters.phase = "finishing";
   effects.push({ kind: "send", message: { kind: "finished" } });
+  // All is known by now, unless sources are still to be removed: it need not wait for a round trip.
+  if (state.waitsForClosed || state.stopped || state.fatal !== undefined) return;
+  state.phase = "done";
+  effects.push({ kind: "finish" });
 }

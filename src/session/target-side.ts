@@ -33,6 +33,8 @@ export interface TargetSideRequest {
   readonly sourceDevice: Pick<WorkerFacts, "rotational" | "remote">;
   readonly payload: TargetState["payload"];
   readonly sharesInodes: boolean;
+  /** See `TargetState`; default true. */
+  readonly waitsForClosed?: boolean;
   /** Both sides read and write trusted.* and security.* attributes; undefined: as this process may. */
   readonly privileged: boolean | undefined;
   /** Opened directories of --backup-dir and --temp-dir; NO_HANDLE: none. */
@@ -109,6 +111,7 @@ export async function prepareTarget(request: TargetSideRequest): Promise<TargetS
     payload: request.payload,
     asked: request.payload === "streams" ? askedOf(request.source.arguments) : undefined,
     sharesInodes: request.sharesInodes,
+    waitsForClosed: request.waitsForClosed ?? true,
   });
   await keep(state, backend, [backupRoot, temp]);
   const runner = new TargetRunner(

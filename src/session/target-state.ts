@@ -104,6 +104,8 @@ export interface TargetState {
   readonly asked: ReadonlyMap<string, boolean> | undefined;
   /** Device and inode numbers of source and target mean the same: both are on one machine. */
   readonly sharesInodes: boolean;
+  /** The run ends with the source's last word; false: with our own "finished", because whoever waits for the end hears it. */
+  readonly waitsForClosed: boolean;
   pass: number;
   /** The pass whose root was offered last. */
   rootPass: number;
@@ -214,6 +216,7 @@ export function targetState(options: {
   payload?: TargetState["payload"];
   asked?: TargetState["asked"];
   sharesInodes?: boolean;
+  waitsForClosed?: boolean;
 }): TargetState {
   return {
     phase: "hello",
@@ -232,6 +235,7 @@ export function targetState(options: {
     payload: options.payload ?? "handles",
     asked: options.asked,
     sharesInodes: options.sharesInodes ?? true,
+    waitsForClosed: (options.waitsForClosed ?? true) || options.options.verb === "move",
     pass: 1,
     rootPass: 0,
     dirs: new Map(),
