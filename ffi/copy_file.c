@@ -146,13 +146,7 @@ static int copy_large(fsy_job *j, fsy_reading *in, const char *name, bool exists
   int status = fsy_landing_temp(j, &in->want, &to, r);
   if (status) return status;
   int64_t basis = 0;
-  if (exists && (j->opt.flags & FSY_OPT_DELTA)) { /* start from a reflink of the old file */
-    int old = openat(j->target_dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    struct stat st;
-    if (old >= 0 && fstat(old, &st) == 0 && S_ISREG(st.st_mode) && fsy_method_clone(old, to.fd) == 0)
-      basis = st.st_size;
-    if (old >= 0) close(old);
-  }
+  if (exists && (j->opt.flags & FSY_OPT_DELTA)) basis = fsy_clone_basis(j->target_dir, name, to.fd);
   status = move_data(j, in, to.fd, basis, basis > 0, r);
   if (status) {
     fsy_landing_drop(&to);

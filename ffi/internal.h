@@ -377,6 +377,8 @@ int64_t fsy_method_sendfile(fsy_flow *f, int64_t offset, int64_t length);
 int64_t fsy_method_mmap(fsy_flow *f, int64_t offset, int64_t length);
 int64_t fsy_method_read_write(fsy_flow *f, int64_t offset, int64_t length);
 int fsy_method_clone(int source, int target);
+/* Makes the file of that name the content of `target`, as a basis to compare with. Its size; 0 where it cannot be. */
+int64_t fsy_clone_basis(int directory, const char *name, int target);
 int64_t fsy_method_delta(fsy_flow *f, int64_t offset, int64_t length);
 int64_t fsy_pread_full(int fd, uint8_t *to, int64_t bytes, int64_t offset);
 int fsy_pwrite_full(int fd, const uint8_t *from, int64_t bytes, int64_t offset);

@@ -137,13 +137,7 @@ int fsy_op_large_begin(fsy_task *t) {
     }
     if (done == 0) cloned = true;
     else if (done < 0) status = fsy_fail(r, done, FSY_STAGE_WRITE);
-    else if (l.exists && (j->opt.flags & FSY_OPT_DELTA)) { /* the old file's blocks as a basis to compare with */
-      int old = openat(j->target_dir, l.name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-      struct stat basis;
-      if (old >= 0 && fstat(old, &basis) == 0 && S_ISREG(basis.st_mode) && fsy_method_clone(old, target) == 0)
-        has = basis.st_size;
-      if (old >= 0) close(old);
-    }
+    else if (l.exists && (j->opt.flags & FSY_OPT_DELTA)) has = fsy_clone_basis(j->target_dir, l.name, target);
   }
   /* in place only grows here: cutting off the old end waits for COMMIT */
   if (!status && !cloned && (has > size ? !in_place : has < size) && ftruncate(target, size) < 0)
