@@ -1,6 +1,6 @@
 /** The target role's work on one directory: opening it, comparing it, asking for what is needed. */
 import { compareDirectory, RowState } from "../compare/compare-directory.ts";
-import { Difference, describeDifference, differenceWords, metadataDifference } from "../compare/rules.ts";
+import { Difference, differenceWords, metadataDifference } from "../compare/rules.ts";
 import type { EntryBatch } from "../core/entry-batch.ts";
 import { BatchFlag, FileType, Kind, RowFlag } from "../core/entry-batch.ts";
 import { skipEntries } from "../core/events.ts";
@@ -9,15 +9,12 @@ import { equalBytes } from "../core/paths.ts";
 import { isPartName, isTemporaryName } from "../core/temporary-names.ts";
 import type { Collected, ExtraneousRecord } from "../engine/extraneous.ts";
 import { Decision } from "../filter/filter.ts";
-import { NO_HANDLE, ROW_EXISTS } from "../fs/backend.ts";
-import type { TaskKind } from "../plan/planner.ts";
-import type { NeedPurpose } from "./messages.ts";
 import { isSubdirectory } from "./source-role.ts";
 import { hasForeignNames, joinHardLinks } from "./target-links.ts";
-import { recordTargetFailure, reportRows } from "./target-results.ts";
-import { countSkipped, finishIfIdle, protocolError } from "./target-role.ts";
+import { carriesAttributes, isSameInode, joinRow, need, repair, transfer } from "./target-needs.ts";
+import { finishIfIdle } from "./target-release.ts";
+import { countSkipped, protocolError, recordTargetFailure, reportRows } from "./target-report.ts";
 import {
-  BARE,
   type DirectoryMessage,
   pathOf,
   type TargetDir,
@@ -25,9 +22,6 @@ import {
   type TargetState,
   touchesNothing,
 } from "./target-state.ts";
-
-/** Entries of one request for metadata. */
-const REPAIR_ROWS = 512;
 
 export function enterDirectory(
   state: TargetState,
@@ -195,10 +189,6 @@ function directoryReady(
   finishIfIdle(state, dir, effects);
 }
 
-function carriesAttributes(batch: EntryBatch, row: number): boolean {
-  return batch.attrLow(row) !== 0 || batch.attrHigh(row) !== 0;
-}
-
 function compareSelf(
   state: TargetState,
   dir: TargetDir,
@@ -228,50 +218,6 @@ function compareSelf(
     reportRows(state, dir, "differ", [source.self], effects, [differenceWords(bits)]);
   } else if (carries || (bits & Difference.attributes) !== 0)
     need(state, dir, Uint32Array.of(source.self), "attributes", "self", effects);
-}
-
-/**
- * Whether restamping the directory counts as a repair of its own. A time that only moved because entries in it changed
- * does not, so it is known when they are done.
- */
-export function isRepair(dir: TargetDir): boolean {
-  const own = dir.touched ? dir.selfDifference & ~Difference.mtime : dir.selfDifference;
-  return !dir.created && own !== 0;
-}
-
-export function previewSelf(state: TargetState, dir: TargetDir, effects: TargetEffect[]): void {
-  if (!state.options.dryRun || state.options.verb === "check" || dir.discarded || !isRepair(dir)) return;
-  state.counters.repaired++;
-  reportRows(state, dir, "repair", [dir.source.self], effects, [differenceWords(dir.selfDifference)]);
-}
-
-export function need(
-  state: TargetState,
-  dir: TargetDir,
-  rows: Uint32Array,
-  purpose: NeedPurpose,
-  task: TaskKind | "self",
-  effects: TargetEffect[],
-): void {
-  const id = state.nextNeed++;
-  if (state.payload === "streams" && purpose !== "digest") {
-    // Asked for when there is room for the answer.
-    if (task === "self") {
-      dir.selfNeed = carriesAttributes(dir.source, dir.source.self) ? id : BARE;
-      return;
-    }
-    dir.pending++;
-    if (purpose === "attributes") effects.push({ kind: "repair", dir, source: NO_HANDLE, need: id, rows });
-    else effects.push({ kind: "copy", dir, source: NO_HANDLE, need: id, rows, task });
-    return;
-  }
-  dir.pending++;
-  state.needs.set(id, { dir, rows, purpose, task, own: undefined, theirs: undefined });
-  effects.push({ kind: "send", message: { kind: "need", need: id, dir: dir.id, rows, purpose } });
-  if (purpose === "digest") {
-    const targetRows = Uint32Array.from(rows, (row) => dir.difference!.targetRows[row]!);
-    effects.push({ kind: "digest", need: id, dir, rows: targetRows });
-  }
 }
 
 /** Sorts the rows by what has to happen and asks for it. */
@@ -330,125 +276,6 @@ function askForRows(state: TargetState, dir: TargetDir, effects: TargetEffect[])
     need(state, dir, Uint32Array.from(digests.slice(from, from + LIMITS.needRows)), "digest", "direct", effects);
   transfer(state, dir, content, effects);
   repair(state, dir, repairs, effects);
-}
-
-function joinRow(dir: TargetDir, row: number): Uint8Array {
-  const directory = pathOf(dir);
-  const name = dir.source.name(row);
-  const path = new Uint8Array(directory.length + (directory.length > 0 ? 1 : 0) + name.length);
-  path.set(directory);
-  if (directory.length > 0) path[directory.length] = 0x2f;
-  path.set(name, path.length - name.length);
-  return path;
-}
-
-/** One inode under both names: unlinking the source of a move would be unlinking the target. */
-function isSameInode(state: TargetState, dir: TargetDir, row: number, targetRow: number): boolean {
-  const { source, target } = dir;
-  if (!state.sharesInodes || target === undefined || targetRow < 0) return false;
-  return (
-    source.dev(row) === target.dev(targetRow) &&
-    source.inoLow(row) === target.inoLow(targetRow) &&
-    source.inoHigh(row) === target.inoHigh(targetRow)
-  );
-}
-
-/** Content for these rows: plan tasks and ask for each. */
-export function transfer(state: TargetState, dir: TargetDir, rows: readonly number[], effects: TargetEffect[]): void {
-  if (rows.length === 0) return;
-  const { source, target } = dir;
-  const { states, targetRows } = dir.difference!;
-  const { counters } = state;
-  const usable: number[] = [];
-  for (const row of rows) {
-    if (target !== undefined && isSameInode(state, dir, row, targetRows[row]!) && !state.options.copyLinks) {
-      recordTargetFailure(state, joinRow(dir, row), "copy", -16, effects, "source and target are the same file");
-      continue;
-    }
-    usable.push(row);
-    counters.filesToTransfer++;
-    if (source.type(row) === FileType.regular) counters.bytesToTransfer += source.size(row);
-  }
-  if (touchesNothing(state)) {
-    previewTransfer(state, dir, usable, effects);
-    return;
-  }
-  // Not `from`: it makes an object of each element.
-  const flagged = new Uint32Array(usable);
-  for (let i = 0; i < flagged.length; i++) {
-    const row = flagged[i]!;
-    if (targetRows[row]! >= 0 || states[row] === RowState.conflict) flagged[i] = row | ROW_EXISTS;
-  }
-  for (const task of state.planner.plan(source, flagged)) {
-    need(
-      state,
-      dir,
-      task.rows.map((row) => row & 0x7fffffff),
-      "content",
-      task.kind,
-      effects,
-    );
-  }
-}
-
-function previewTransfer(state: TargetState, dir: TargetDir, rows: readonly number[], effects: TargetEffect[]): void {
-  const { source } = dir;
-  const { states, targetRows } = dir.difference!;
-  const { counters } = state;
-  const isCheck = state.options.verb === "check";
-  // What a directory blocks is made in a second pass: the directory is deleted, and this one is done, before that.
-  const isNew = (row: number): boolean => targetRows[row]! < 0 || (states[row] === RowState.conflict && !isCheck);
-  const created = rows.filter(isNew);
-  const updated = rows.filter((row) => !isNew(row));
-  if (rows.some((row) => states[row] !== RowState.conflict)) dir.touched = true;
-  if (!isCheck) {
-    counters.created += created.length;
-    counters.updated += updated.length;
-    counters.filesTransferred += rows.length;
-    for (const row of rows) if (source.type(row) === FileType.regular) counters.bytesLogical += source.size(row);
-  } else counters.updated += rows.length;
-  reportRows(
-    state,
-    dir,
-    isCheck ? "differ" : "create",
-    created,
-    effects,
-    created.map(() => "missing"),
-  );
-  reportRows(state, dir, isCheck ? "differ" : "update", updated, effects, reasonsOf(state, dir, updated));
-}
-
-/** Why each of these rows is created, updated or repaired. */
-export function reasonsOf(state: TargetState, dir: TargetDir, rows: readonly number[]): string[] {
-  const { source, target } = dir;
-  return rows.map((row) => {
-    const targetRow = dir.difference!.targetRows[row]!;
-    if (target === undefined || targetRow < 0) return "missing";
-    // Nothing that a listing shows: a digest or --ignore-times decided.
-    return differenceWords(describeDifference(state.rules, source, row, target, targetRow)) || "content";
-  });
-}
-
-export function repair(state: TargetState, dir: TargetDir, rows: readonly number[], effects: TargetEffect[]): void {
-  if (rows.length === 0) return;
-  if (!touchesNothing(state)) {
-    const { source } = dir;
-    const carries = (row: number): boolean => carriesAttributes(source, row);
-    // What carries no attributes needs nothing of the source.
-    const bare = state.payload === "streams" ? rows.filter((row) => !carries(row)) : [];
-    const asked = bare.length === 0 ? rows : rows.filter(carries);
-    for (let from = 0; from < bare.length; from += REPAIR_ROWS) {
-      dir.pending++;
-      const slice = Uint32Array.from(bare.slice(from, from + REPAIR_ROWS));
-      effects.push({ kind: "repair", dir, source: NO_HANDLE, need: 0, rows: slice });
-    }
-    for (let from = 0; from < asked.length; from += REPAIR_ROWS)
-      need(state, dir, Uint32Array.from(asked.slice(from, from + REPAIR_ROWS)), "attributes", "direct", effects);
-    return;
-  }
-  state.counters.repaired += rows.length;
-  const action = state.options.verb === "check" ? "differ" : "repair";
-  reportRows(state, dir, action, rows, effects, reasonsOf(state, dir, rows));
 }
 
 /** Names that only the target has: swept, protected, or noted for the deletion at the end. */

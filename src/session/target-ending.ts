@@ -12,8 +12,8 @@
  */
 import { LIMITS } from "../core/limits.ts";
 import { joinPath } from "../core/paths.ts";
-import { recordFailure, recordTargetFailure } from "./target-results.ts";
-import { releaseDirectory } from "./target-role.ts";
+import { releaseDirectory } from "./target-release.ts";
+import { recordFailure, recordTargetFailure } from "./target-report.ts";
 import { type TargetEffect, type TargetEvent, type TargetState, touchesNothing } from "./target-state.ts";
 
 export function beginEnding(state: TargetState, effects: TargetEffect[]): void {

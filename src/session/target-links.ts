@@ -11,9 +11,9 @@
  */
 import { RowState } from "../compare/compare-directory.ts";
 import { FileType } from "../core/entry-batch.ts";
-import { repair, transfer } from "./target-directory.ts";
-import { reportRows } from "./target-results.ts";
-import { finishIfIdle } from "./target-role.ts";
+import { repair, transfer } from "./target-needs.ts";
+import { finishIfIdle } from "./target-release.ts";
+import { reportRows } from "./target-report.ts";
 import {
   type HardLinkGroup,
   rowPath,

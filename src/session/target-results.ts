@@ -3,15 +3,14 @@ import { RowState } from "../compare/compare-directory.ts";
 import { differenceWords, metadataDifference } from "../compare/rules.ts";
 import { FileType } from "../core/entry-batch.ts";
 import { E, errnoName, errnoText, failureCode, LINK_LEADS_OUT } from "../core/errno.ts";
-import type { Action, Failure } from "../core/events.ts";
-import { ExitCode } from "../core/exit-codes.ts";
 import { LIMITS } from "../core/limits.ts";
 import { equalBytes } from "../core/paths.ts";
 import { ItemFlag, type ItemResults, METHODS, STAGES, Warning } from "../fs/backend.ts";
 import type { Content } from "./messages.ts";
-import { isRepair, reasonsOf, repair, transfer } from "./target-directory.ts";
 import { hasForeignNames, leaderDecided, leaderEnded } from "./target-links.ts";
-import { finishIfIdle, protocolError } from "./target-role.ts";
+import { reasonsOf, repair, transfer } from "./target-needs.ts";
+import { finishIfIdle, isRepair } from "./target-release.ts";
+import { protocolError, recordFailure, recordTargetFailure, reportRows } from "./target-report.ts";
 import {
   addTo,
   rowPath,
@@ -229,48 +228,6 @@ function itemFailed(
   );
 }
 
-export function recordTargetFailure(
-  state: TargetState,
-  path: Uint8Array,
-  operation: string,
-  status: number,
-  effects: TargetEffect[],
-  message?: string,
-): void {
-  recordFailure(
-    state,
-    {
-      code: failureCode(status),
-      side: "target",
-      path,
-      operation,
-      errno: Math.abs(status),
-      message: message ?? errnoText(status),
-    },
-    effects,
-  );
-}
-
-/** Counts, keeps and reports a failure. A full or read-only target ends the run: nothing further can succeed. */
-export function recordFailure(state: TargetState, failure: Failure, effects: TargetEffect[]): void {
-  if (failure.code === "canceled" && state.stopped) return;
-  // The run ends because of this: each further item of it that was under way says nothing new.
-  if (state.fatal !== undefined && failure.code === state.fatal.reason) return;
-  if (failure.code === "vanished") state.counters.vanished++;
-  else state.counters.failed++;
-  if (state.failures.length < LIMITS.failuresKept) state.failures.push({ ...failure, path: failure.path.slice() });
-  effects.push({ kind: "report", event: { kind: "failure", failure } });
-  const wholeTarget = failure.side === "target" && (failure.code === "no_space" || failure.code === "read_only");
-  if (wholeTarget && state.fatal === undefined) {
-    state.fatal = {
-      exitCode: ExitCode.fileIo,
-      reason: failure.code,
-      message: `${failure.message}: the run stopped; what is there is whole`,
-    };
-    state.stopped = true;
-  }
-}
-
 function noteRefused(state: TargetState, results: ItemResults, i: number): void {
   const refused = results.refused(i);
   if (refused === 0) return;
@@ -316,24 +273,4 @@ function whyOf(state: TargetState, dir: TargetDir, rows: readonly number[]): str
   // The directory itself is stamped alone, and was compared when it was opened.
   if (rows[0] === dir.source.self) return [differenceWords(dir.selfDifference)];
   return reasonsOf(state, dir, rows);
-}
-
-export function reportRows(
-  state: TargetState,
-  dir: TargetDir,
-  action: Action,
-  rows: readonly number[],
-  effects: TargetEffect[],
-  reasons?: readonly string[] | undefined,
-): void {
-  if (!state.wantsItems || rows.length === 0) return;
-  const directory = directoryPath(dir);
-  effects.push({
-    kind: "report",
-    event: { kind: "items", action, directory, batch: dir.source, rows, ...(reasons === undefined ? {} : { reasons }) },
-  });
-}
-
-function directoryPath(dir: TargetDir): Uint8Array {
-  return rowPath(dir, dir.source.self);
 }

@@ -10,14 +10,14 @@
  *                        -> decide about deletions (guards, question), delete, sync, "finished"
  */
 import { FileType } from "../core/entry-batch.ts";
-import type { SkipReason } from "../core/events.ts";
 import { LIMITS } from "../core/limits.ts";
 import { PROTOCOL_VERSION, type SourceMessage } from "./messages.ts";
-import { enterDirectory, onCollected, onOpened, previewSelf } from "./target-directory.ts";
+import { enterDirectory, onCollected, onOpened } from "./target-directory.ts";
 import { beginEnding, onConfirmed, onDeleted, onSynced } from "./target-ending.ts";
-import { onContent, onCopied, onDigested, onLinked, onRepaired, recordFailure } from "./target-results.ts";
+import { completeDirectory, finishIfIdle } from "./target-release.ts";
+import { protocolError, recordFailure } from "./target-report.ts";
+import { onContent, onCopied, onDigested, onLinked, onRepaired } from "./target-results.ts";
 import {
-  addTo,
   type TargetDir,
   type TargetEffect,
   type TargetEvent,
@@ -104,11 +104,6 @@ export function stepTarget(state: TargetState, event: TargetEvent): TargetEffect
   return effects;
 }
 
-export function protocolError(state: TargetState, effects: TargetEffect[], reason: string): void {
-  state.phase = "failed";
-  effects.push({ kind: "protocol-error", reason });
-}
-
 function onMessage(state: TargetState, message: SourceMessage, effects: TargetEffect[]): void {
   // After a stop the source's answers cross our end on the way: they are expected, and of no use.
   if (state.stopped && state.phase !== "hello" && message.kind !== "closed" && message.kind !== "failure") return;
@@ -189,37 +184,6 @@ function isAsked({ asked }: TargetState, { owned, listing }: Extract<SourceMessa
   return true;
 }
 
-/** Says "settled" when the directory's own entries need nothing more, and finishes it when all below is finished. */
-export function finishIfIdle(state: TargetState, dir: TargetDir, effects: TargetEffect[]): void {
-  if (dir.pending > 0 || (dir.difference === undefined && !dir.discarded)) return;
-  if (!dir.settled) {
-    dir.settled = true;
-    effects.push({ kind: "send", message: { kind: "settled", dir: dir.id } });
-  }
-  if (dir.children > 0 || dir.stamping) return;
-  if (dir.parts.length > 0 && !touchesNothing(state) && !state.stopped) {
-    dir.pending++;
-    effects.push({ kind: "sweep", dir, rows: dir.parts });
-    dir.parts = [];
-    return;
-  }
-  const made = dir.created || dir.touched || dir.madeWritable || dir.selfDifference !== 0;
-  if (
-    !dir.discarded &&
-    made &&
-    dir.handle >= 0 &&
-    dir.source.rowStatus(dir.source.self) === 0 &&
-    !touchesNothing(state) &&
-    !state.stopped
-  ) {
-    dir.stamping = true;
-    effects.push({ kind: "stamp", dir });
-    return;
-  }
-  previewSelf(state, dir, effects);
-  completeDirectory(state, dir, effects);
-}
-
 function onStamped(
   state: TargetState,
   dir: TargetDir,
@@ -228,31 +192,6 @@ function onStamped(
 ): void {
   onRepaired(state, { kind: "repaired", dir, rows: Uint32Array.of(dir.source.self), results }, effects);
   completeDirectory(state, dir, effects);
-}
-
-function completeDirectory(state: TargetState, dir: TargetDir, effects: TargetEffect[]): void {
-  if (state.options.verb === "move" && !touchesNothing(state) && !dir.discarded && !state.stopped) {
-    // Sources go only after the data is durable: the release waits for the next sync.
-    state.awaitingSync.push(dir);
-    state.awaitingEntries += dir.source.count;
-    leaveParent(state, dir, effects);
-    return;
-  }
-  releaseDirectory(state, dir, effects);
-  leaveParent(state, dir, effects);
-}
-
-export function releaseDirectory(state: TargetState, dir: TargetDir, effects: TargetEffect[]): void {
-  state.dirs.delete(dir.id);
-  effects.push({ kind: "close", dir });
-  effects.push({ kind: "send", message: { kind: "released", dir: dir.id } });
-}
-
-function leaveParent(state: TargetState, dir: TargetDir, effects: TargetEffect[]): void {
-  const { parent } = dir;
-  if (parent === undefined) return;
-  parent.children--;
-  finishIfIdle(state, parent, effects);
 }
 
 /** What follows from the state as a whole, after any event. */
@@ -280,8 +219,4 @@ function flushMoves(state: TargetState, effects: TargetEffect[]): void {
   if (!last && !many) return;
   state.syncing = true;
   effects.push({ kind: "sync" });
-}
-
-export function countSkipped(state: TargetState, reason: SkipReason, count: number): void {
-  addTo(state.skipped, reason, count);
 }

@@ -1,0 +1,77 @@
+/** What the target role tells of rows and failures, and how it counts them. */
+import { errnoText, failureCode } from "../core/errno.ts";
+import type { Action, Failure, SkipReason } from "../core/events.ts";
+import { ExitCode } from "../core/exit-codes.ts";
+import { LIMITS } from "../core/limits.ts";
+import { addTo, rowPath, type TargetDir, type TargetEffect, type TargetState } from "./target-state.ts";
+
+export function recordTargetFailure(
+  state: TargetState,
+  path: Uint8Array,
+  operation: string,
+  status: number,
+  effects: TargetEffect[],
+  message?: string,
+): void {
+  recordFailure(
+    state,
+    {
+      code: failureCode(status),
+      side: "target",
+      path,
+      operation,
+      errno: Math.abs(status),
+      message: message ?? errnoText(status),
+    },
+    effects,
+  );
+}
+
+/** Counts, keeps and reports a failure. A full or read-only target ends the run: nothing further can succeed. */
+export function recordFailure(state: TargetState, failure: Failure, effects: TargetEffect[]): void {
+  if (failure.code === "canceled" && state.stopped) return;
+  // The run ends because of this: each further item of it that was under way says nothing new.
+  if (state.fatal !== undefined && failure.code === state.fatal.reason) return;
+  if (failure.code === "vanished") state.counters.vanished++;
+  else state.counters.failed++;
+  if (state.failures.length < LIMITS.failuresKept) state.failures.push({ ...failure, path: failure.path.slice() });
+  effects.push({ kind: "report", event: { kind: "failure", failure } });
+  const wholeTarget = failure.side === "target" && (failure.code === "no_space" || failure.code === "read_only");
+  if (wholeTarget && state.fatal === undefined) {
+    state.fatal = {
+      exitCode: ExitCode.fileIo,
+      reason: failure.code,
+      message: `${failure.message}: the run stopped; what is there is whole`,
+    };
+    state.stopped = true;
+  }
+}
+
+export function reportRows(
+  state: TargetState,
+  dir: TargetDir,
+  action: Action,
+  rows: readonly number[],
+  effects: TargetEffect[],
+  reasons?: readonly string[] | undefined,
+): void {
+  if (!state.wantsItems || rows.length === 0) return;
+  const directory = directoryPath(dir);
+  effects.push({
+    kind: "report",
+    event: { kind: "items", action, directory, batch: dir.source, rows, ...(reasons === undefined ? {} : { reasons }) },
+  });
+}
+
+function directoryPath(dir: TargetDir): Uint8Array {
+  return rowPath(dir, dir.source.self);
+}
+
+export function countSkipped(state: TargetState, reason: SkipReason, count: number): void {
+  addTo(state.skipped, reason, count);
+}
+
+export function protocolError(state: TargetState, effects: TargetEffect[], reason: string): void {
+  state.phase = "failed";
+  effects.push({ kind: "protocol-error", reason });
+}
