@@ -1,6 +1,7 @@
 import { mkdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { embeddedLibraryPlugin } from "../../ffi/embed-plugin.ts";
+import { descriptorPlugin } from "./descriptor-plugin.ts";
 import { note } from "./log.ts";
 import { root } from "./root.ts";
 
@@ -21,7 +22,7 @@ export async function buildBinary(folder: string, library: string | undefined): 
       bytecode: true,
       // Only this form allows import.meta and top-level await.
       format: "esm",
-      plugins: library === undefined ? [] : [embeddedLibraryPlugin(library)],
+      plugins: [descriptorPlugin(), ...(library === undefined ? [] : [embeddedLibraryPlugin(library)])],
       compile: {
         outfile: fresh,
         // A copier is run inside directories that others write to: nothing there may configure it or run code in it.
