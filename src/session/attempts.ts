@@ -1,5 +1,5 @@
 /** A run is tried again as often as --retry says, when what failed may pass. */
-import type { Counters, RunHooks, RunSummary } from "../core/events.ts";
+import type { Counters, NetworkSummary, RunHooks, RunSummary } from "../core/events.ts";
 import type { RunOptions } from "../core/options.ts";
 
 /** A further attempt of the same run does not ask again. */
@@ -24,10 +24,52 @@ export function beginAgain(counters: Counters): void {
     scanComplete: false,
     filesToTransfer: counters.filesTransferred,
     bytesToTransfer: counters.bytesLogical,
+    unchanged: 0,
     failed: 0,
     vanished: 0,
     attributeWarnings: 0,
   } satisfies Partial<Counters>);
+}
+
+/** What the earlier attempts of a run add to the summary of the last one, beyond what the counters add up themselves. */
+export class EarlierAttempts {
+  /** What an attempt transferred is unchanged for the next, but not for the run: the first that tells knows it. */
+  private unchanged: number | undefined;
+  /** Entries that attempts brought which ended before they could tell. */
+  private untold = 0;
+  private methods: RunSummary["methods"] = {};
+  private network: NetworkSummary | undefined;
+
+  /** The summary of the run, of that of its latest attempt. */
+  total(latest: RunSummary): RunSummary {
+    const methods: Record<string, number> = { ...this.methods };
+    for (const [method, files] of Object.entries(latest.methods)) methods[method] = (methods[method] ?? 0) + files;
+    const unchanged = this.unchanged ?? Math.max(0, latest.counters.unchanged - this.untold);
+    const network = latest.network === undefined ? this.network : addUp(this.network, latest.network);
+    return { ...latest, counters: { ...latest.counters, unchanged }, methods, network };
+  }
+
+  /** There is another attempt after this one. */
+  add(latest: RunSummary): void {
+    const { counters, methods, network } = this.total(latest);
+    this.unchanged = counters.unchanged;
+    this.methods = methods;
+    this.network = network;
+  }
+
+  /** The same of one that was lost: all that is known of it is in the counters, which run through all attempts. */
+  addLost({ filesTransferred, linked, sourcesRemoved }: Counters): void {
+    this.untold = Math.max(0, filesTransferred + linked - sourcesRemoved);
+  }
+}
+
+function addUp(earlier: NetworkSummary | undefined, latest: NetworkSummary): NetworkSummary {
+  return {
+    carrier: latest.carrier,
+    streams: Math.max(earlier?.streams ?? 0, latest.streams),
+    bytes: (earlier?.bytes ?? 0) + latest.bytes,
+    firstContentMs: earlier?.firstContentMs ?? latest.firstContentMs,
+  };
 }
 
 /** Failures of a kind that another try may not meet again. */

@@ -26,7 +26,7 @@ import { encodeOptions } from "../wire/options.ts";
 import { ProtocolViolation } from "../wire/protocol-violation.ts";
 import type { DaemonPlace, LocalPlace, NetworkOptions, Place, Placement, Run, RunRequest } from "./api.ts";
 import { factsOf } from "./asked.ts";
-import { askedOnce, beginAgain, mayPass, waitForNext } from "./attempts.ts";
+import { askedOnce, beginAgain, EarlierAttempts, mayPass, waitForNext } from "./attempts.ts";
 import { CallerSession, type OpenedSession, openSession } from "./caller.ts";
 import { openDelegated } from "./delegated-run.ts";
 import { lookAt, lookAtSource, sourceFacts, targetFacts } from "./facts.ts";
@@ -120,6 +120,7 @@ async function runToEnd(
   let attempt = began;
   let current: OpenAttempt | undefined = first;
   let lost: RunError | undefined;
+  const earlier = new EarlierAttempts();
   try {
     for (let tries = 0; ; tries++) {
       let summary: RunSummary | undefined;
@@ -134,16 +135,20 @@ async function runToEnd(
       const isPassing = summary === undefined ? isTransient(lost!) : mayPass(summary.failures);
       const again = tries < options.retry.attempts && isPassing && !signal.aborted && !options.dryRun;
       const end = (): RunSummary =>
-        summary ??
-        lostSummary(
-          signal.aborted ? interrupted(lost!) : lost!,
-          counters,
-          performance.now() - startedMs,
-          options.dryRun,
+        earlier.total(
+          summary ??
+            lostSummary(
+              signal.aborted ? interrupted(lost!) : lost!,
+              counters,
+              performance.now() - startedMs,
+              options.dryRun,
+            ),
         );
       if (!again) return end();
       const what = summary === undefined ? lost!.message : `${counters.failed + counters.vanished} failed`;
       if (!(await waitForNext(what, tries, options, hooks, signal))) return end();
+      if (summary === undefined) earlier.addLost(counters);
+      else earlier.add(summary);
       beginAgain(counters);
       // A backend whose streams have ended takes no further content: each session has its own.
       await attempt.backend.shutdown();
@@ -397,8 +402,9 @@ async function openPull(attempt: Attempt, sources: readonly DaemonPlace[], targe
       role.dispatch(link, () => false);
       side.runner.start();
       void role.chooseCarrier(network);
+      const landedBefore = attempt.counters.bytesLanded;
       const landed = setInterval(() => {
-        attempt.counters.bytesLanded = backend.bytesDone();
+        attempt.counters.bytesLanded = landedBefore + backend.bytesDone();
       }, LIMITS.progressMs);
       let inOrder = false;
       try {

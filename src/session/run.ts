@@ -12,12 +12,11 @@ import type { CompiledFilter } from "../filter/filter.ts";
 import { openBackend } from "../fs/open-backend.ts";
 import { EarlyDial } from "../link/dial.ts";
 import type { DaemonPlace, LocalPlace, Place, Run, RunRequest } from "./api.ts";
-import { askedOnce, beginAgain, mayPass, waitForNext } from "./attempts.ts";
+import { askedOnce, beginAgain, EarlierAttempts, mayPass, waitForNext } from "./attempts.ts";
 import { guardOwners } from "./guard-owners.ts";
 import { runLocally } from "./local-run.ts";
 import { guardOverlap, type Places, placementOf, resolvePlaces } from "./places.ts";
 import { summarize } from "./summary.ts";
-import { addTo, type TargetState } from "./target-state.ts";
 
 const UNKNOWN_DEVICE: WorkerFacts = {
   cores: availableParallelism(),
@@ -79,8 +78,7 @@ async function runToEnd(
     counters.bytesLanded = backend.bytesDone();
   }, LANDED_INTERVAL_MS);
   try {
-    let earlier: TargetState | undefined;
-    let unchanged = 0;
+    const earlier = new EarlierAttempts();
     for (let attempt = 0; ; attempt++) {
       // What the first attempt made is there for the others.
       const state = await runLocally({
@@ -90,9 +88,6 @@ async function runToEnd(
         counters,
         backend,
       });
-      if (earlier === undefined) unchanged = counters.unchanged;
-      else addEarlier(state, earlier, unchanged);
-      earlier = state;
       const summary = (aborted: boolean): RunSummary =>
         summarize(state, { backend, durationMs: performance.now() - startedMs, aborted });
       const again =
@@ -101,19 +96,14 @@ async function runToEnd(
         mayPass(state.failures) &&
         !signal.aborted &&
         !options.dryRun;
-      if (!again) return summary(signal.aborted);
+      if (!again) return earlier.total(summary(signal.aborted));
       const what = `${state.counters.failed + state.counters.vanished} failed`;
-      if (!(await waitForNext(what, attempt, options, hooks, signal))) return summary(true);
+      if (!(await waitForNext(what, attempt, options, hooks, signal))) return earlier.total(summary(true));
+      earlier.add(summary(false));
       beginAgain(counters);
     }
   } finally {
     clearInterval(landed);
     await backend.shutdown();
   }
-}
-
-/** The methods of all attempts. What an earlier one transferred is unchanged for the next, but not for the run. */
-function addEarlier(state: TargetState, earlier: TargetState, unchanged: number): void {
-  for (const [method, files] of earlier.methods) addTo(state.methods, method, files);
-  state.counters.unchanged = unchanged;
 }

@@ -163,8 +163,9 @@ function onMessage(state: TargetState, message: SourceMessage, effects: TargetEf
       }
       return;
     case "closed":
+      // The counters run through all attempts of a run.
+      state.counters.sourcesRemoved += message.sourcesRemoved - state.sourcesRemoved;
       state.sourcesRemoved = message.sourcesRemoved;
-      state.counters.sourcesRemoved = message.sourcesRemoved;
       if (state.phase === "closing") {
         state.phase = "done";
         effects.push({ kind: "finish" });

@@ -28,10 +28,6 @@ export const LEFT_OUT: readonly LeftOut[] = [
   { name: "S33 names that look like flags", placement: "pull", reason: IN_MODULE },
 
   { name: "B18 --copy-links puts referents", placement: "pull", reason: ABSOLUTE },
-  {
-    name: "B60 --retry tries a run that failed so again",
-    reason: "not there yet: numbers of several sessions add up otherwise",
-  },
 ];
 
 /** Why a test is left out, or undefined. */
