@@ -68,7 +68,11 @@ export async function sendPayload(send: Send): Promise<PayloadSender> {
         if (isPaused) socket.resume();
         isPaused = false;
       },
-      abandon: () => socket.terminate(),
+      // A socket that is paused does not tell that it was closed.
+      abandon: () => {
+        socket.terminate();
+        sayEnd();
+      },
     },
     ended: ended.promise,
     onCredit: ({ bytes }) => {

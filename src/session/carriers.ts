@@ -176,6 +176,8 @@ export class Carriers {
       if (!inOrder) socket.abandon();
       if (!inOrder || this.direction === "send") wire.end();
     }
+    // It may outlive its wire, with content that the peer never made room for.
+    if (!inOrder) this.sender?.socket.abandon();
     const all = Promise.all(this.gone);
     let timer: ReturnType<typeof setTimeout> | undefined;
     const tooLong = new Promise<void>((resolve) => {
@@ -189,6 +191,7 @@ export class Carriers {
       socket.abandon();
       wire.end();
     }
+    this.sender?.socket.abandon();
     await Promise.all(this.gone);
   }
 }
