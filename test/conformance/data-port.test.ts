@@ -1,23 +1,23 @@
 /** The data port: whoever has no token that was granted for just this stream is closed, and harms nobody. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { Caller, closed, dialPort, pullFrom, pushTo } from "./peer/caller.ts";
-import { type Daemon, type DaemonProcess, startDaemon } from "./peer/daemon.ts";
+import { Caller, closed, dialPort, pullFrom } from "./peer/caller.ts";
+import { configured, type Daemon, daemonUnderTest, watched } from "./peer/daemon.ts";
 import { bye, greetingBytes, shard } from "./peer/frames.ts";
 import { manifest } from "./peer/listing.ts";
-import { healthy } from "./peer/sessions.ts";
+import { healthy, into } from "./peer/sessions.ts";
 
-let daemon: Daemon & { readonly process: DaemonProcess };
+let daemon: Daemon;
 let port = 0;
 beforeAll(async () => {
-  daemon = await startDaemon();
+  daemon = await daemonUnderTest();
   using caller = new Caller(daemon);
-  port = (await caller.open(pushTo("rw"))).dataPort;
+  port = (await caller.open(into(daemon))).dataPort;
 });
 afterAll(() => daemon[Symbol.asyncDispose]());
 
 async function opened(): Promise<Caller> {
   const caller = new Caller(daemon);
-  await caller.open(pushTo("rw", "streams/"));
+  await caller.open(into(daemon, "streams/"));
   return caller;
 }
 
@@ -52,7 +52,7 @@ describe("a stray connection is closed that says", () => {
     const socket = await dialPort(daemon.host, port);
     await closed(socket);
   });
-  test.concurrent("a byte now and then: at the same deadline", async () => {
+  configured.concurrent("a byte now and then: at the same deadline", async () => {
     const socket = await dialPort(daemon.host, port);
     const bytes = greetingBytes(0, ID, TOKEN);
     let at = 0;
@@ -94,18 +94,18 @@ describe("a token", () => {
     await caller.dial(0);
     await closed(await caller.knock(greetingBytes(0, caller.accepted!.sessionId, caller.accepted!.tokens[0]!)));
   });
-  test("expires", async () => {
+  configured("expires", async () => {
     using caller = await opened();
     const beating = setInterval(() => caller.say({ case: "heartbeat", value: {} }), 200);
     await Bun.sleep(2500);
     clearInterval(beating);
     await closed(await caller.knock(greetingBytes(0, caller.accepted!.sessionId, caller.accepted!.tokens[0]!)));
   });
-  test("of a session that is over opens nothing", async () => {
+  watched("of a session that is over opens nothing", async () => {
     const caller = await opened();
     const { accepted } = caller;
     caller.cancel();
-    await daemon.process.logged(
+    await daemon.process!.logged(
       "session_end",
       ({ session }) => session === Buffer.from(accepted!.sessionId).subarray(0, 6).toString("hex"),
     );
@@ -146,7 +146,7 @@ test("a session among strays comes to its end", async () => {
 
 test("a source sends no byte of content before its caller is ready", async () => {
   using caller = new Caller(daemon);
-  await caller.open(pullFrom("ro"));
+  await caller.open(pullFrom(daemon.modules.read));
   const socket = await caller.dial(0);
   await caller.until("manifest");
   caller.say({ case: "need", value: { need: 1, dir: 0, rows: [0], purpose: 1 } });
@@ -156,9 +156,9 @@ test("a source sends no byte of content before its caller is ready", async () =>
   for (let heard = 0; heard < 32; heard = socket.readableLength) await Bun.sleep(10);
 });
 
-test("nothing is left behind", async () => {
-  await healthy(daemon);
-  const strays = daemon.process.log("refused").filter(({ reason }) => reason === "stray_data_connection");
+test("the daemon goes on", () => healthy(daemon));
+watched("its log names the strays", () => {
+  const strays = daemon.process!.log("refused").filter(({ reason }) => reason === "stray_data_connection");
   expect(strays.length).toBeGreaterThan(10);
-  expect(daemon.process.stderr).not.toContain("internal error");
+  expect(daemon.process!.stderr).not.toContain("internal error");
 });

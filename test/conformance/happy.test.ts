@@ -3,21 +3,20 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Caller, type OpenFields, pullFrom, pushTo, readExactly } from "./peer/caller.ts";
-import { type Daemon, type DaemonProcess, startDaemon } from "./peer/daemon.ts";
+import { Caller, type OpenFields, readExactly } from "./peer/caller.ts";
+import { type Daemon, daemonUnderTest, fileOf, withFiles } from "./peer/daemon.ts";
 import { bye, frame, parseFrames, record, SHARD, shard } from "./peer/frames.ts";
 import { DIRECTORY, LINK, manifest, type Row } from "./peer/listing.ts";
 import { options } from "./peer/opening.ts";
+import { into, outOf } from "./peer/sessions.ts";
 import { expectGolden, Transcript } from "./peer/transcript.ts";
 
-let daemon: Daemon & { readonly process: DaemonProcess };
+let daemon: Daemon;
 const MTIME = 1_700_000_000;
-const at = (path: string): string => daemon.process.path(path);
+const at = (path: string): string => fileOf(daemon, path);
 beforeAll(async () => {
-  daemon = await startDaemon({
-    modules:
-      '[[module]]\nname = "src"\npath = "DIR/src"\nread_only = false\n[[module]]\nname = "m"\npath = "DIR/m"\nread_only = false\n',
-  });
+  daemon = await daemonUnderTest();
+  if (daemon.directory === undefined) return;
   for (const name of ["src", "m"]) {
     mkdirSync(at(name));
     writeFileSync(at(`${name}/a`), "alpha\n", { mode: 0o644 });
@@ -73,25 +72,25 @@ async function push(caller: Caller, open: OpenFields): Promise<void> {
 test("a push of a small tree, then nothing to do", async () => {
   for (const name of ["push", "nothing-to-do"]) {
     const { caller, transcript } = recorded();
-    await push(caller, pushTo("rw", "golden/", { wantsItems: true, wantsReasons: true }));
+    await push(caller, into(daemon, "golden/", { wantsItems: true, wantsReasons: true }));
     const { summary, status } = await caller.ended();
     expect([status.code, summary?.exitReason]).toEqual([0, "ok"]);
-    expectGolden(`${name}.txt`, transcript.text(caller.heard));
+    expectGolden(`${name}.txt`, transcript.text(caller.heard, daemon));
     caller.close();
   }
-  expect(readFileSync(at("rw/golden/a"), "latin1")).toBe("alpha\n");
+  if (daemon.directory !== undefined) expect(readFileSync(at("golden/a"), "latin1")).toBe("alpha\n");
 });
 
-test("a mirror asks before it deletes", async () => {
-  for (let i = 0; i < 150; i++) writeFileSync(at(`rw/golden/extra${String(i).padStart(3, "0")}`), "");
+withFiles("a mirror asks before it deletes", async () => {
+  for (let i = 0; i < 150; i++) writeFileSync(at(`golden/extra${String(i).padStart(3, "0")}`), "");
   const { caller, transcript } = recorded();
-  const { wantsItems, ...open } = pushTo("rw", "golden/", {
+  const { wantsItems, ...open } = into(daemon, "golden/", {
     options: options({ verb: 2, delete: { enabled: true, limit: { case: "count", value: 1000n } } }),
   });
   expect(wantsItems).toBeUndefined();
   await push(caller, open);
   expect((await caller.ended()).summary?.exitReason).toBe("ok");
-  expectGolden("mirror.txt", transcript.text(caller.heard));
+  expectGolden("mirror.txt", transcript.text(caller.heard, daemon));
   caller.close();
 });
 
@@ -110,25 +109,25 @@ async function pull(caller: Caller, open: OpenFields, isMove: boolean): Promise<
   await caller.ended();
 }
 
-test("a pull", async () => {
+withFiles("a pull", async () => {
   const { caller, transcript } = recorded();
-  await pull(caller, pullFrom("src"), false);
-  expectGolden("pull.txt", transcript.text(caller.heard));
+  await pull(caller, outOf(daemon, "src/"), false);
+  expectGolden("pull.txt", transcript.text(caller.heard, daemon));
   caller.close();
 });
 
-test("a move, whose sources go with their receipts", async () => {
+withFiles("a move, whose sources go with their receipts", async () => {
   const { caller, transcript } = recorded();
-  await pull(caller, pullFrom("m", "", { options: options({ verb: 3 }) }), true);
-  expectGolden("move.txt", transcript.text(caller.heard));
+  await pull(caller, outOf(daemon, "m/", { options: options({ verb: 3 }) }), true);
+  expectGolden("move.txt", transcript.text(caller.heard, daemon));
   caller.close();
   expect(() => readFileSync(at("m/a"))).toThrow();
 });
 
-test("frames of a data stream, byte by byte; GNU tar lists the archive in them", async () => {
+withFiles("frames of a data stream, byte by byte; GNU tar lists the archive in them", async () => {
   using caller = new Caller(daemon);
   await caller.open(
-    pullFrom("src", "", { options: options({ preserve: { owner: false, group: false, numericIds: true } }) }),
+    outOf(daemon, "src/", { options: options({ preserve: { owner: false, group: false, numericIds: true } }) }),
   );
   const socket = await caller.dial(0);
   caller.say({ case: "carrier", value: { inStream: false } });

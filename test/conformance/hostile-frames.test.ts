@@ -1,15 +1,15 @@
 /** Frames that a source must not send, in the control plane and on a data stream. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readdirSync } from "node:fs";
-import { Caller, pushTo } from "./peer/caller.ts";
-import { type Daemon, type DaemonProcess, startDaemon } from "./peer/daemon.ts";
+import { Caller } from "./peer/caller.ts";
+import { type Daemon, daemonUnderTest, fileOf, watched } from "./peer/daemon.ts";
 import { archive, bye, DATA, END, FILE, frame, record, SHARD, shard } from "./peer/frames.ts";
 import { manifest } from "./peer/listing.ts";
-import { PROTOCOL, pushing, refusedAs } from "./peer/sessions.ts";
+import { into, PROTOCOL, pushing, refusedAs } from "./peer/sessions.ts";
 
-let daemon: Daemon & { readonly process: DaemonProcess };
+let daemon: Daemon;
 beforeAll(async () => {
-  daemon = await startDaemon();
+  daemon = await daemonUnderTest();
 });
 afterAll(() => daemon[Symbol.asyncDispose]());
 
@@ -119,9 +119,10 @@ async function asked(caller: Caller): Promise<number> {
   return need;
 }
 
-/** Only these two names, whatever was sent; and no temporary file. */
+/** Only these two names, whatever was sent; and no temporary file. As far as the files can be seen. */
 function expectClean(path: string): void {
-  for (const name of readdirSync(daemon.process.path(`rw/${path}`))) expect(["a", "b"]).toContain(name);
+  if (daemon.directory === undefined) return;
+  for (const name of readdirSync(fileOf(daemon, path))) expect(["a", "b"]).toContain(name);
 }
 
 describe("in the control plane", () => {
@@ -154,7 +155,7 @@ describe("on a data stream", () => {
     test.concurrent(name, async () => {
       const path = `stream-${i}`;
       const caller = new Caller(daemon);
-      await caller.open(pushTo("rw", `${path}/`));
+      await caller.open(into(daemon, `${path}/`));
       const socket = await caller.dial(0);
       caller.say({ case: "carrier", value: { inStream: false } });
       const need = await asked(caller);
@@ -167,8 +168,8 @@ describe("on a data stream", () => {
   });
 });
 
-test("nobody crashed, and nothing is outside", () => {
-  expect(daemon.process.isAlive).toBe(true);
-  expect(daemon.process.stderr).not.toContain("internal error");
-  expect(readdirSync(daemon.process.directory).sort()).toEqual(["config.toml", "outside", "ro", "rw"]);
+watched("nobody crashed, and nothing is outside", () => {
+  expect(daemon.process!.isAlive).toBe(true);
+  expect(daemon.process!.stderr).not.toContain("internal error");
+  expect(readdirSync(daemon.process!.directory).sort()).toEqual(["config.toml", "outside", "ro", "rw"]);
 });

@@ -1,13 +1,13 @@
 /** Listings that a source must not send: each ends its session, and nothing of it becomes a file. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, readdirSync } from "node:fs";
-import { type Daemon, type DaemonProcess, startDaemon } from "./peer/daemon.ts";
+import { type Daemon, daemonUnderTest, fileOf, watched } from "./peer/daemon.ts";
 import { DIRECTORY, LINK, type ManifestFields, manifest, REGULAR, type Row } from "./peer/listing.ts";
 import { PROTOCOL, pushing, refusedAs } from "./peer/sessions.ts";
 
-let daemon: Daemon & { readonly process: DaemonProcess };
+let daemon: Daemon;
 beforeAll(async () => {
-  daemon = await startDaemon();
+  daemon = await daemonUnderTest();
 });
 afterAll(() => daemon[Symbol.asyncDispose]());
 
@@ -122,12 +122,13 @@ describe("a listing with", () => {
       // One after the other: whatever the first ones lead to has happened.
       for (const value of make()) caller.say({ case: "manifest", value });
       await refusedAs(caller, daemon, PROTOCOL);
-      const made = daemon.process.path(`rw/${path}`);
+      if (daemon.directory === undefined) return;
+      const made = fileOf(daemon, path);
       for (const entry of existsSync(made) ? readdirSync(made) : []) expect(["d", "e"]).toContain(entry);
     });
 });
 
-test("nobody crashed", () => {
-  expect(daemon.process.isAlive).toBe(true);
-  expect(daemon.process.stderr).not.toContain("internal error");
+watched("nobody crashed", () => {
+  expect(daemon.process!.isAlive).toBe(true);
+  expect(daemon.process!.stderr).not.toContain("internal error");
 });

@@ -1,17 +1,18 @@
 /** A target that asks for what it must not, answers what it was not told, or says things twice. */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect } from "bun:test";
 import { mkdirSync, writeFileSync } from "node:fs";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { NeedPurpose, type NeedSchema } from "../../src/wire/gen/fastsync/v1/session_pb.ts";
 import type { Body, Caller } from "./peer/caller.ts";
-import { type Daemon, type DaemonProcess, startDaemon } from "./peer/daemon.ts";
+import { type Daemon, daemonUnderTest, fileOf, watched, withFiles } from "./peer/daemon.ts";
 import { options } from "./peer/opening.ts";
-import { healthy, PROTOCOL, pulling, refusedAs } from "./peer/sessions.ts";
+import { healthy, outOf, PROTOCOL, pulling, refusedAs } from "./peer/sessions.ts";
 
-let daemon: Daemon & { readonly process: DaemonProcess };
+let daemon: Daemon;
 beforeAll(async () => {
-  daemon = await startDaemon({ modules: '[[module]]\nname = "src"\npath = "DIR/src"\nread_only = false\n' });
-  const at = (name: string) => daemon.process.path(`src/${name}`);
+  daemon = await daemonUnderTest();
+  if (daemon.directory === undefined) return;
+  const at = (name: string) => fileOf(daemon, `src/${name}`);
   mkdirSync(at("d"), { recursive: true });
   for (const name of ["a", "b", "d/c"]) writeFileSync(at(name), name.repeat(100));
 });
@@ -78,21 +79,21 @@ const cases: [string, Body[], number?][] = [
 
 /** A pull whose two directories were offered. */
 async function offered(verb = 1): Promise<Caller> {
-  const { caller } = await pulling(daemon, "src", { options: options({ verb }) });
+  const { caller } = await pulling(daemon, outOf(daemon, "src/", { options: options({ verb }) }));
   await caller.until("scanned");
   return caller;
 }
 
 describe("a target that sends", () => {
   for (const [name, bodies, verb] of cases)
-    test.concurrent(name, async () => {
+    withFiles.concurrent(name, async () => {
       const caller = await offered(verb === 3 ? 3 : 1);
       caller.say(...bodies);
       await refusedAs(caller, daemon, PROTOCOL);
     });
 });
 
-test("100,000 needs at a time are too many", async () => {
+withFiles("100,000 needs at a time are too many", async () => {
   const caller = await offered();
   for (let from = 1; from <= 100_000; from += 4000)
     caller.say(...Array.from({ length: 4000 }, (_, i) => range({ need: from + i })));
@@ -102,8 +103,10 @@ test("100,000 needs at a time are too many", async () => {
   await healthy(daemon);
 });
 
-test("the source is as it was, and nobody crashed", async () => {
-  expect(await Bun.file(daemon.process.path("src/a")).text()).toBe("a".repeat(100));
-  expect(daemon.process.isAlive).toBe(true);
-  expect(daemon.process.stderr).not.toContain("internal error");
+withFiles("the source is as it was", async () => {
+  expect(await Bun.file(fileOf(daemon, "src/a")).text()).toBe("a".repeat(100));
+});
+watched("nobody crashed", () => {
+  expect(daemon.process!.isAlive).toBe(true);
+  expect(daemon.process!.stderr).not.toContain("internal error");
 });

@@ -2,42 +2,51 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
-import { type Body, Caller, pullFrom, pushTo, requestBytes } from "./peer/caller.ts";
-import { type Daemon, type DaemonProcess, eventually, startDaemon } from "./peer/daemon.ts";
+import { type Body, Caller, type OpenFields, pullFrom, pushTo, requestBytes } from "./peer/caller.ts";
+import { configured, type Daemon, daemonUnderTest, eventually, fileOf, watched, withFiles } from "./peer/daemon.ts";
 import { manifest } from "./peer/listing.ts";
 import { options } from "./peer/opening.ts";
-import { healthy, PROTOCOL, pulling, pushing, refusedAs } from "./peer/sessions.ts";
+import { healthy, into, outOf, PROTOCOL, pulling, pushing, refusedAs } from "./peer/sessions.ts";
 
-let daemon: Daemon & { readonly process: DaemonProcess };
+let daemon: Daemon;
 let descriptors = 0;
 beforeAll(async () => {
-  daemon = await startDaemon({
+  daemon = await daemonUnderTest({
     idle: "3s",
     modules: '[[module]]\nname = "one"\npath = "DIR/rw"\nread_only = false\nmax_sessions = 1\n',
   });
-  mkdirSync(daemon.process.path("ro/sub"));
-  writeFileSync(daemon.process.path("ro/large"), Buffer.alloc(64 << 20));
+  if (daemon.directory !== undefined) {
+    mkdirSync(fileOf(daemon, "source/sub"), { recursive: true });
+    writeFileSync(fileOf(daemon, "source/large"), Buffer.alloc(64 << 20));
+    mkdirSync(fileOf(daemon, "question"));
+  }
   await healthy(daemon);
   await healthy(daemon);
   descriptors = await settled();
 });
 afterAll(() => daemon[Symbol.asyncDispose]());
 
+/** A push into the module that takes one session at a time, where there is one. */
+function pushOne(path = "", more: Partial<OpenFields> = {}): OpenFields {
+  return daemon.process === undefined ? into(daemon, path, more) : pushTo("one", path, more);
+}
+
 /** Descriptors when nothing changes any more. */
 async function settled(): Promise<number> {
+  const { process } = daemon;
+  if (process === undefined) return 0;
   let last = -1;
   return eventually(() => {
-    const now = daemon.process.descriptors().length;
+    const now = process.descriptors().length;
     const same = now === last;
     last = now;
     return same ? now : undefined;
   }, "descriptors settle");
 }
 async function expectNoLeak(): Promise<void> {
-  await eventually(
-    () => daemon.process.descriptors().length <= descriptors + 2,
-    `${descriptors} descriptors, as before`,
-  );
+  const { process } = daemon;
+  if (process === undefined) return;
+  await eventually(() => process.descriptors().length <= descriptors + 2, `${descriptors} descriptors, as before`);
 }
 
 const hello: Body = { case: "hello", value: { protocolMin: 1, protocolMax: 1 } };
@@ -45,15 +54,15 @@ const root = manifest({ dir: 0 }, [
   { name: "a", size: 1 << 20 },
   { name: "d", mode: 0o040755 },
 ]);
-const phases: [string, () => Promise<Caller>][] = [
+const phases: [string, () => Promise<Caller>, typeof test?][] = [
   ["at once", async () => new Caller(daemon)],
   ["after hello", async () => new Caller(daemon).say(hello)],
-  ["after open", async () => new Caller(daemon).say(hello, { case: "open", value: pushTo("one") })],
+  ["after open", async () => new Caller(daemon).say(hello, { case: "open", value: pushOne() })],
   [
     "after accept",
     async () => {
       const caller = new Caller(daemon);
-      await caller.open(pushTo("one"));
+      await caller.open(pushOne());
       return caller;
     },
   ],
@@ -61,7 +70,7 @@ const phases: [string, () => Promise<Caller>][] = [
     "after a stream was opened",
     async () => {
       const caller = new Caller(daemon);
-      await caller.open(pushTo("one"));
+      await caller.open(pushOne());
       await caller.dial(0);
       await caller.dial(1);
       return caller;
@@ -71,7 +80,7 @@ const phases: [string, () => Promise<Caller>][] = [
     "after a source's stream was opened",
     async () => {
       const caller = new Caller(daemon);
-      await caller.open(pullFrom("one"));
+      await caller.open(pullFrom(daemon.process === undefined ? daemon.modules.read : "one"));
       await caller.dial(0);
       return caller;
     },
@@ -80,7 +89,7 @@ const phases: [string, () => Promise<Caller>][] = [
     "with a need open",
     async () => {
       const caller = new Caller(daemon);
-      await caller.open(pushTo("one"));
+      await caller.open(pushOne());
       await caller.dial(0);
       caller.say({ case: "carrier", value: {} }, { case: "manifest", value: root });
       await caller.until("need");
@@ -91,7 +100,7 @@ const phases: [string, () => Promise<Caller>][] = [
     "in the middle of a frame",
     async () => {
       const caller = new Caller(daemon);
-      await caller.open(pushTo("one", "", {}));
+      await caller.open(pushOne());
       caller.say({ case: "carrier", value: { inStream: true } }, { case: "manifest", value: root });
       await caller.until("need");
       return caller.say({ case: "payload", value: { data: Buffer.from("FSD1\x02") } });
@@ -100,34 +109,37 @@ const phases: [string, () => Promise<Caller>][] = [
   [
     "while content is sent to it",
     async () => {
-      const { caller, root: listing } = await pulling(daemon);
-      expect(listing.rows).toBe(4);
-      return caller.say({ case: "need", value: { need: 1, dir: 0, rows: [1], purpose: 1 } });
+      const { caller, root: listing } = await pulling(daemon, outOf(daemon, "source/"));
+      expect(listing.rows).toBe(3);
+      return caller.say({ case: "need", value: { need: 1, dir: 0, rows: [0], purpose: 1 } });
     },
+    withFiles,
   ],
   [
     "before the answer to a question",
     async () => {
-      writeFileSync(daemon.process.path("rw/extra"), "");
+      writeFileSync(fileOf(daemon, "question/extra"), "");
       const caller = new Caller(daemon);
       await caller.open(
-        pushTo("one", "", {
+        pushOne("question/", {
           options: options({ verb: 2, delete: { enabled: true, limit: { case: "count", value: 100_000n } } }),
         }),
       );
       caller.say(
         { case: "carrier", value: { inStream: true } },
-        { case: "manifest", value: manifest({ dir: 0 }, [{ name: "l", mode: 0o120777, link: "x" }]) },
+        { case: "manifest", value: manifest({ dir: 0 }, [{ name: "d", mode: 0o040755 }]) },
+        { case: "manifest", value: manifest({ dir: 1, parent: 0, row: 0 }, []) },
         { case: "scanned", value: { complete: true, entries: 1n } },
       );
-      await Promise.race([caller.until("confirm"), caller.until("finished")]);
+      await caller.until("confirm");
       return caller;
     },
+    withFiles,
   ],
 ];
 
-for (const [name, play] of phases)
-  test(`a caller that leaves ${name} leaves nothing behind`, async () => {
+for (const [name, play, define = test] of phases)
+  define(`a caller that leaves ${name} leaves nothing behind`, async () => {
     for (let round = 0; round < 3; round++) {
       const caller = await play();
       await Bun.sleep(20);
@@ -136,14 +148,15 @@ for (const [name, play] of phases)
       await eventuallyOpens();
     }
     await expectNoLeak();
-    expect(daemon.process.isAlive).toBe(true);
+    if (daemon.process !== undefined) expect(daemon.process.isAlive).toBe(true);
   });
 
 async function eventuallyOpens(): Promise<void> {
+  if (daemon.process === undefined) return healthy(daemon);
   for (let tries = 0; ; tries++) {
     const caller = new Caller(daemon);
     try {
-      await caller.open(pushTo("one", "probe/"));
+      await caller.open(pushOne("probe/"));
       return;
     } catch (error) {
       if (tries > 100 || !String(error).includes("already")) throw error;
@@ -155,16 +168,16 @@ async function eventuallyOpens(): Promise<void> {
   }
 }
 
-test("a module takes so many sessions, and says so", async () => {
+configured("a module takes so many sessions, and says so", async () => {
   using caller = new Caller(daemon);
-  await caller.open(pushTo("one", "probe/"));
-  await refusedAs(new Caller(daemon).say(hello, { case: "open", value: pushTo("one") }), daemon, {
+  await caller.open(pushOne("probe/"));
+  await refusedAs(new Caller(daemon).say(hello, { case: "open", value: pushOne() }), daemon, {
     reason: "too_many_sessions",
     exitCode: 5,
   });
 });
 
-test("a session in which nothing moves ends", async () => {
+configured("a session in which nothing moves ends", async () => {
   const caller = await pushing(daemon);
   await refusedAs(caller, daemon, { reason: "timeout", exitCode: 30 });
 });
@@ -178,23 +191,25 @@ test("a connection that says nothing over HTTP/2 costs nothing", async () => {
   await expectNoLeak();
 });
 
+/** Of another daemon it is not known. */
+const rssBytes = (): number => daemon.process?.rssBytes() ?? 0;
 const beat: Body = { case: "heartbeat", value: {} };
 test("100,000 heartbeats", async () => {
-  const before = daemon.process.rssBytes();
+  const before = rssBytes();
   const caller = await pushing(daemon);
   await caller.flood(requestBytes(Array.from({ length: 1000 }, () => beat)), 100);
   caller.say({ case: "finished", value: {} });
   await refusedAs(caller, daemon, PROTOCOL);
-  expect(daemon.process.rssBytes() - before).toBeLessThan(200 << 20);
+  expect(rssBytes() - before).toBeLessThan(200 << 20);
 }, 30_000);
 
 test("20,000 requests of one message", async () => {
-  const before = daemon.process.rssBytes();
+  const before = rssBytes();
   const caller = await pushing(daemon);
   await caller.flood(requestBytes([beat]), 20_000);
   caller.say({ case: "finished", value: {} });
   await refusedAs(caller, daemon, PROTOCOL);
-  expect(daemon.process.rssBytes() - before).toBeLessThan(200 << 20);
+  expect(rssBytes() - before).toBeLessThan(200 << 20);
 }, 30_000);
 
 test("5,000 messages in one request", async () => {
@@ -204,7 +219,7 @@ test("5,000 messages in one request", async () => {
 });
 
 test("messages of a thousand kinds while the session is being opened", async () => {
-  const caller = new Caller(daemon).say(hello, { case: "open", value: pushTo("rw", "early/") });
+  const caller = new Caller(daemon).say(hello, { case: "open", value: into(daemon, "early/") });
   await caller.flood(
     requestBytes(Array.from({ length: 1000 }, () => ({ case: "settled", value: { dirs: [1] } }) as const)),
     50,
@@ -265,18 +280,21 @@ test("counts beyond 2^53, and negative ones", async () => {
   }
 });
 
-test("a caller that does not read holds no memory for ever", async () => {
-  const { caller } = await pulling(daemon);
+configured("a caller that does not read holds no memory for ever", async () => {
+  const { caller } = await pulling(daemon, outOf(daemon, "source/"));
   caller.pause();
-  caller.say({ case: "need", value: { need: 1, dir: 0, rows: [1], purpose: 1 } });
-  await daemon.process.logged("session_end", ({ exit_reason, path }) => exit_reason === "timeout" && path === "");
+  caller.say({ case: "need", value: { need: 1, dir: 0, rows: [0], purpose: 1 } });
+  await daemon.process!.logged(
+    "session_end",
+    ({ exit_reason, path }) => exit_reason === "timeout" && path === "source/",
+  );
   caller.close();
   await expectNoLeak();
 });
 
-test("nobody crashed, nothing leaked", async () => {
+watched("nobody crashed, nothing leaked", async () => {
   await healthy(daemon);
   await expectNoLeak();
-  expect(daemon.process.stderr).not.toContain("internal error");
-  expect(daemon.process.rssBytes()).toBeLessThan(700 << 20);
+  expect(daemon.process!.stderr).not.toContain("internal error");
+  expect(daemon.process!.rssBytes()).toBeLessThan(700 << 20);
 });

@@ -5,6 +5,7 @@ import {
   existsSync,
   lstatSync,
   mkdirSync,
+  mkdtempSync,
   readdirSync,
   readFileSync,
   readlinkSync,
@@ -12,17 +13,22 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, relative } from "node:path";
 import { type Body, Caller, type OpenFields, pullFrom, pushTo } from "./peer/caller.ts";
-import { type Daemon, type DaemonProcess, startDaemon } from "./peer/daemon.ts";
+import { configured, type Daemon, daemonUnderTest, fileOf, watched, withFiles } from "./peer/daemon.ts";
 import { bye, frame, record, SHARD, shard } from "./peer/frames.ts";
 import { manifest, type Row, rowsOf } from "./peer/listing.ts";
 import { options } from "./peer/opening.ts";
-import { type Refused, refusedAs } from "./peer/sessions.ts";
+import { into, outOf, type Refused, refusedAs } from "./peer/sessions.ts";
 
-let daemon: Daemon & { readonly process: DaemonProcess };
-const at = (path: string): string => daemon.process.path(path);
+let daemon: Daemon;
+/** In the writable module. */
+const at = (path: string): string => fileOf(daemon, path);
+/** Where links lead to that lead out of the module. */
+let outside = "";
 beforeAll(async () => {
-  daemon = await startDaemon({
+  daemon = await daemonUnderTest({
     modules: `
 [[module]]
 name = "drop"
@@ -48,22 +54,27 @@ allow = []
 [[module]]
 name = "missing"
 path = "DIR/not-there"
-[[module]]
-name = "odd"
-path = "DIR/odd"
-read_only = false
 `,
   });
-  for (const name of ["drop", "odd", "odd/in", "odd/real"]) mkdirSync(at(name));
-  writeFileSync(at("drop/there"), "there");
+  if (daemon.process !== undefined) {
+    mkdirSync(daemon.process.path("drop"));
+    writeFileSync(daemon.process.path("drop/there"), "there");
+  }
+  outside = mkdtempSync(join(tmpdir(), "fastsync-outside-"));
+  writeFileSync(join(outside, "secret"), "secret\n");
+  if (daemon.directory === undefined) return;
+  for (const name of ["odd", "odd/in", "odd/real"]) mkdirSync(at(name));
   writeFileSync(at("odd/real/inner"), "inner");
-  symlinkSync("../outside", at("odd/out"));
-  symlinkSync(at("outside"), at("odd/absolute"));
+  symlinkSync(relative(at("odd"), outside), at("odd/out"));
+  symlinkSync(outside, at("odd/absolute"));
   symlinkSync("real", at("odd/sibling"));
-  symlinkSync("../../outside/secret", at("odd/in/secret"));
+  symlinkSync(relative(at("odd/in"), join(outside, "secret")), at("odd/in/secret"));
   symlinkSync("/etc/passwd", at("odd/passwd"));
 });
-afterAll(() => daemon[Symbol.asyncDispose]());
+afterAll(async () => {
+  await daemon[Symbol.asyncDispose]();
+  rmSync(outside, { recursive: true, force: true });
+});
 
 const hello: Body = { case: "hello", value: { protocolMin: 1, protocolMax: 1 } };
 const ask = (value: OpenFields): Caller => new Caller(daemon).say(hello, { case: "open", value });
@@ -86,22 +97,29 @@ describe("a module", () => {
     ["that allows others is not there", () => pullFrom("others"), "no_such_module"],
     ["that allows nobody is not there", () => pullFrom("nobody"), "no_such_module"],
     ["whose path is missing says so", () => pullFrom("missing"), "module_unavailable"],
-    ["that is read-only takes no copy", () => pushTo("ro"), "read_only_module"],
+    ["that is read-only takes no copy", () => pushTo(daemon.modules.read), "read_only_module"],
     [
       "that is read-only takes no mirror",
-      () => pushTo("ro", "", { options: options({ verb: 2 }) }),
+      () => pushTo(daemon.modules.read, "", { options: options({ verb: 2 }) }),
       "read_only_module",
     ],
-    ["that is read-only takes no move", () => pushTo("ro", "", { options: options({ verb: 3 }) }), "read_only_module"],
+    [
+      "that is read-only takes no move",
+      () => pushTo(daemon.modules.read, "", { options: options({ verb: 3 }) }),
+      "read_only_module",
+    ],
   ];
   for (const [name, open, reason] of refused)
-    test.concurrent(name, async () => void (await refusedAs(ask(open()), daemon, selecting(reason))));
+    (reason === "read_only_module" ? test : configured).concurrent(
+      name,
+      async () => void (await refusedAs(ask(open()), daemon, selecting(reason))),
+    );
 
-  test("that hides its name is served under it", async () => {
+  configured("that hides its name is served under it", async () => {
     using caller = new Caller(daemon);
     expect((await caller.open(pullFrom("hidden"))).protocol).toBe(1);
   });
-  test("that is denied says nothing of what it is", async () => {
+  configured("that is denied says nothing of what it is", async () => {
     const message = await refusedAs(ask(pullFrom("denied")), daemon, selecting("no_such_module"));
     const other = await refusedAs(ask(pullFrom("unknown")), daemon, selecting("no_such_module"));
     expect(message.replace("denied", "X")).toBe(other.replace("unknown", "X"));
@@ -109,7 +127,7 @@ describe("a module", () => {
 });
 
 const long = "x/".repeat(2100);
-const outside: string[] = [
+const elsewhere: string[] = [
   "..",
   "../outside",
   "a/..",
@@ -125,12 +143,12 @@ const outside: string[] = [
 ];
 
 describe("a path that leads elsewhere is refused", () => {
-  for (const path of outside) {
+  for (const path of elsewhere) {
     const shown = JSON.stringify(path.slice(0, 24));
     test.concurrent(`as a source: ${shown}`, async () =>
-      void (await refusedAs(ask(pullFrom("odd", path)), daemon, selecting("source_unusable"))));
+      void (await refusedAs(ask(pullFrom(daemon.modules.write, path)), daemon, selecting("source_unusable"))));
     test.concurrent(`as a target: ${shown}`, async () =>
-      void (await refusedAs(ask(pushTo("odd", path)), daemon, selecting("target_unusable"))));
+      void (await refusedAs(ask(pushTo(daemon.modules.write, path)), daemon, selecting("target_unusable"))));
   }
   const auxiliary: [string, string][] = ["temp_dir", "backup_dir"].flatMap((field) =>
     ["../outside", "/../outside", "out", "absolute", "in/../../outside", "out/deeper"].map((path): [string, string] => [
@@ -139,52 +157,52 @@ describe("a path that leads elsewhere is refused", () => {
     ]),
   );
   for (const [field, path] of auxiliary)
-    test.concurrent(`as ${field}: ${path}`, async () => {
+    withFiles.concurrent(`as ${field}: ${path}`, async () => {
       const write =
         field === "temp_dir"
           ? { tempDir: Buffer.from(path) }
           : { backupSuffix: Buffer.from("~"), backupDir: Buffer.from(path) };
-      await refusedAs(ask(pushTo("odd", "", { options: options({ write }) })), daemon, selecting("target_unusable"));
+      await refusedAs(ask(into(daemon, "odd/", { options: options({ write }) })), daemon, selecting("target_unusable"));
     });
-  test("nothing was made outside", () => {
-    expect(readdirSync(at("outside"))).toEqual(["secret"]);
-    expect(readFileSync(at("outside/secret"), "latin1")).toBe("secret\n");
+  withFiles("nothing was made outside", () => {
+    expect(readdirSync(outside)).toEqual(["secret"]);
+    expect(readFileSync(join(outside, "secret"), "latin1")).toBe("secret\n");
   });
 });
 
 describe("a path is one path, however it is written", () => {
   for (const path of ["real/", "./real/", "real//", "real/.", "./real/./", "real/././/"])
-    test(JSON.stringify(path), async () => {
+    withFiles(JSON.stringify(path), async () => {
       using caller = new Caller(daemon);
-      await caller.open(pullFrom("odd", path));
+      await caller.open(outOf(daemon, `odd/${path}`));
       expect(rowsOf(await caller.until("manifest"))[0]!.name).toBe("inner");
     });
-  test("backslashes and drives are names", async () => {
-    await refusedAs(ask(pullFrom("odd", "C:\\x")), daemon, selecting("source_missing"));
+  withFiles("backslashes and drives are names", async () => {
+    await refusedAs(ask(outOf(daemon, "odd/C:\\x")), daemon, selecting("source_missing"));
   });
 });
 
 describe("a link in a module", () => {
   for (const path of ["out/", "out/secret", "absolute/", "absolute/secret", "in/secret/", "sibling/inner"])
-    test(`is not followed by a source: ${path}`, async () => {
-      await refusedAs(ask(pullFrom("odd", path)), daemon, selecting("source_missing"));
+    withFiles(`is not followed by a source: ${path}`, async () => {
+      await refusedAs(ask(outOf(daemon, `odd/${path}`)), daemon, selecting("source_missing"));
     });
   for (const path of ["out/", "out/new", "absolute/x/y", "sibling/new/"])
-    test(`is not followed by a target: ${path}`, async () => {
-      await refusedAs(ask(pushTo("odd", path)), daemon, selecting("target_unusable"));
+    withFiles(`is not followed by a target: ${path}`, async () => {
+      await refusedAs(ask(into(daemon, `odd/${path}`)), daemon, selecting("target_unusable"));
     });
-  test("is told as a link, with its text", async () => {
+  withFiles("is told as a link, with its text", async () => {
     using caller = new Caller(daemon);
-    await caller.open(pullFrom("odd"));
+    await caller.open(outOf(daemon, "odd/"));
     const listing = await caller.until("manifest");
     const rows = rowsOf(listing);
     for (const name of ["out", "absolute", "passwd", "sibling"])
       expect(rows.find((row) => row.name === name)!.mode & 0o170000).toBe(0o120000);
     expect(Buffer.from(listing.links).toString("latin1")).toContain("/etc/passwd");
   });
-  test("gives no content", async () => {
+  withFiles("gives no content", async () => {
     using caller = new Caller(daemon);
-    await caller.open(pullFrom("odd"));
+    await caller.open(outOf(daemon, "odd/"));
     caller.say({ case: "carrier", value: { inStream: true } });
     const rows = rowsOf(await caller.until("manifest"));
     const row = rows.findIndex(({ name }) => name === "passwd");
@@ -192,9 +210,9 @@ describe("a link in a module", () => {
     const { data } = await caller.until("payload");
     expect(Buffer.from(data).toString("latin1")).not.toContain("root:");
   });
-  test("is no way out for a directory that a peer sends under its name", async () => {
+  withFiles("is no way out for a directory that a peer sends under its name", async () => {
     const caller = new Caller(daemon);
-    await caller.open(pushTo("odd"));
+    await caller.open(into(daemon, "odd/"));
     caller.say(
       { case: "carrier", value: { inStream: true } },
       { case: "manifest", value: manifest({ dir: 0 }, [{ name: "out", mode: 0o040755 }]) },
@@ -217,17 +235,17 @@ describe("a link in a module", () => {
     await caller.ended(5000).catch(() => {});
     caller.close();
     await needs;
-    expect(readFileSync(at("outside/secret"), "latin1")).toBe("secret\n");
-    expect(readdirSync(at("outside"))).toEqual(["secret"]);
+    expect(readFileSync(join(outside, "secret"), "latin1")).toBe("secret\n");
+    expect(readdirSync(outside)).toEqual(["secret"]);
     rmSync(at("odd/out"), { recursive: true, force: true });
-    symlinkSync("../outside", at("odd/out"));
+    symlinkSync(relative(at("odd"), outside), at("odd/out"));
   });
 });
 
 /** Pushes these rows; what is asked for is answered by bare records, or `content` for files. */
 async function upload(path: string, rows: readonly Row[]): Promise<void> {
   using caller = new Caller(daemon);
-  await caller.open(pushTo("rw", path));
+  await caller.open(into(daemon, path));
   caller.say(
     { case: "carrier", value: { inStream: true } },
     { case: "manifest", value: manifest({ dir: 0 }, rows) },
@@ -262,42 +280,42 @@ async function upload(path: string, rows: readonly Row[]): Promise<void> {
 }
 
 describe("what is uploaded", () => {
-  test("loses its setuid and setgid bits", async () => {
+  withFiles("loses its setuid and setgid bits", async () => {
     await upload("setid/", [{ name: "s", mode: 0o106755, size: 1 }]);
-    expect(lstatSync(at("rw/setid/s")).mode & 0o7777).toBe(0o755);
+    expect(lstatSync(at("setid/s")).mode & 0o7777).toBe(0o755);
   });
-  test("is no device, FIFO or socket", async () => {
+  withFiles("is no device, FIFO or socket", async () => {
     await upload("special/", [
       { name: "b", mode: 0o060644, rdev: (8 << 20) | 0 },
       { name: "c", mode: 0o020644, rdev: (1 << 20) | 3 },
       { name: "p", mode: 0o010644 },
       { name: "s", mode: 0o140644 },
     ]);
-    expect(readdirSync(at("rw/special"))).toEqual([]);
+    expect(readdirSync(at("special"))).toEqual([]);
   });
-  test("is a link that leads nowhere for the daemon", async () => {
+  withFiles("is a link that leads nowhere for the daemon", async () => {
     await upload("links/", [
       { name: "abs", mode: 0o120777, link: "/etc/passwd" },
-      { name: "up", mode: 0o120777, link: "../../outside" },
+      { name: "up", mode: 0o120777, link: relative(at("links"), outside) },
     ]);
-    expect(readlinkSync(at("rw/links/abs"))).toBe("/etc/passwd");
-    await refusedAs(ask(pushTo("rw", "links/up/new/")), daemon, selecting("target_unusable"));
-    await refusedAs(ask(pullFrom("rw", "links/up/")), daemon, selecting("source_missing"));
-    expect(existsSync(at("outside/new"))).toBe(false);
+    expect(readlinkSync(at("links/abs"))).toBe("/etc/passwd");
+    await refusedAs(ask(into(daemon, "links/up/new/")), daemon, selecting("target_unusable"));
+    await refusedAs(ask(outOf(daemon, "links/up/")), daemon, selecting("source_missing"));
+    expect(existsSync(join(outside, "new"))).toBe(false);
   });
 });
 
-test("a directory without permissions refuses, and the daemon goes on", async () => {
-  mkdirSync(at("rw/closed"));
-  chmodSync(at("rw/closed"), 0);
+withFiles("a directory without permissions refuses, and the daemon goes on", async () => {
+  mkdirSync(at("closed"));
+  chmodSync(at("closed"), 0);
   using caller = new Caller(daemon);
-  caller.say(hello, { case: "open", value: pullFrom("rw", "closed/") });
+  caller.say(hello, { case: "open", value: outOf(daemon, "closed/") });
   await caller.until("hello");
-  chmodSync(at("rw/closed"), 0o755);
+  chmodSync(at("closed"), 0o755);
 });
 
-test("the log names what was refused, once each", () => {
-  const reasons = new Set(daemon.process.log("refused").map(({ reason }) => reason));
+watched("the log names what was refused, once each", () => {
+  const reasons = new Set(daemon.process!.log("refused").map(({ reason }) => reason));
   for (const reason of [
     "write_only_module",
     "read_only_module",
@@ -307,5 +325,5 @@ test("the log names what was refused, once each", () => {
     "target_unusable",
   ])
     expect(reasons).toContain(reason);
-  expect(daemon.process.stderr).not.toContain("internal error");
+  expect(daemon.process!.stderr).not.toContain("internal error");
 });

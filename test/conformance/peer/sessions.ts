@@ -1,21 +1,30 @@
 /** Sessions played up to the point where a test wants to begin, and a healthy one to end with. */
 import { expect } from "bun:test";
 import { Caller, type OpenFields, pullFrom, pushTo } from "./caller.ts";
-import type { Daemon } from "./daemon.ts";
+import { type Daemon, named } from "./daemon.ts";
 import { bye, shard } from "./frames.ts";
 import { manifest, type Row } from "./listing.ts";
+
+/** Into the writable module. */
+export function into(daemon: Daemon, path = "", more: Partial<OpenFields> = {}): OpenFields {
+  return pushTo(daemon.modules.write, named(daemon, path), more);
+}
+/** Out of the writable module. */
+export function outOf(daemon: Daemon, path = "", more: Partial<OpenFields> = {}): OpenFields {
+  return pullFrom(daemon.modules.write, named(daemon, path), more);
+}
 
 /** A push whose content travels in the control plane: accepted, nothing offered yet. */
 export async function pushing(daemon: Daemon, path = "hostile/", more: Partial<OpenFields> = {}): Promise<Caller> {
   const caller = new Caller(daemon);
-  await caller.open(pushTo(daemon.modules.write, path, more));
+  await caller.open(into(daemon, path, more));
   return caller.say({ case: "carrier", value: { inStream: true } });
 }
 
 /** A pull, accepted; its root listing (directory 0) has arrived. */
-export async function pulling(daemon: Daemon, module = daemon.modules.read, more: Partial<OpenFields> = {}) {
+export async function pulling(daemon: Daemon, open = pullFrom(daemon.modules.read)) {
   const caller = new Caller(daemon);
-  await caller.open(pullFrom(module, "", more));
+  await caller.open(open);
   caller.say({ case: "carrier", value: { inStream: true } });
   const root = await caller.until("manifest");
   return { caller, root };

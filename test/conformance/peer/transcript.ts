@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { fromBinary } from "@bufbuild/protobuf";
 import { SessionRequestSchema } from "../../../src/wire/gen/fastsync/v1/session_pb.ts";
 import { type Body, message, type Said } from "./caller.ts";
+import type { Daemon } from "./daemon.ts";
 import { parseFrames } from "./frames.ts";
 
 const GOLDEN = join(import.meta.dir, "../golden");
@@ -18,6 +19,8 @@ const VOLATILE: Readonly<Record<string, string>> = {
   sessionId: "<16 bytes>",
   tokens: "<tokens>",
   dataPort: "<port>",
+  maxStreams: "<configured>",
+  idleTimeoutMs: "<configured>",
   bootId: "<boot id>",
   product: "<product>",
   chain: "<directories>",
@@ -104,7 +107,8 @@ export class Transcript {
     this.said.push(message(body).body);
   }
 
-  text(heard: readonly Said[]): string {
+  /** Another daemon's names as those of one that is started here. */
+  text(heard: readonly Said[], { modules, prefix }: Daemon): string {
     const caller = lines(this.said).map((line) => `> ${line}`);
     const told = lines(heard);
     // Between the acceptance and the end the directories of a tree are worked on side by side.
@@ -113,7 +117,11 @@ export class Transcript {
     const daemon = [...told.slice(0, from), ...told.slice(from, to).sort(), ...told.slice(to)].map(
       (line) => `< ${line}`,
     );
-    return `${[...caller, "", ...daemon].join("\n")}\n`;
+    const text = `${[...caller, "", ...daemon].join("\n")}\n`.replaceAll(
+      `"module":"${modules.write}"`,
+      '"module":"rw"',
+    );
+    return prefix === "" ? text : text.replaceAll(prefix, "");
   }
 }
 
