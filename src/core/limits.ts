@@ -97,6 +97,13 @@ export const LIMITS = {
   /** What a peer may say instead, and is believed. */
   idleLeastMs: 100,
   idleMostMs: 86_400_000,
+  /** Messages in `heartbeatMs` that say nothing: many times what a side sends whose `idleMs` is the least. */
+  smallTalkMost: 1_000,
+  /**
+   * A daemon's session in which neither side says more than heartbeats and no content moves. Long, since there is honest
+   * silence: a question over night, the digest of a file of terabytes, a directory of millions, deletions, a sync.
+   */
+  stalledMs: 86_400_000,
   /** Until a daemon answers a connection; until a stream of the data plane is open before it is given up. */
   connectTimeoutMs: 10_000,
   dataConnectMs: 2_000,
@@ -158,6 +165,11 @@ assertRelation(LIMITS.payloadBytes <= LIMITS.payloadMostBytes, "payloadBytes <= 
 assertRelation(LIMITS.payloadMostBytes <= LIMITS.messageBytes, "payloadMostBytes <= messageBytes");
 assertRelation(LIMITS.streamsAtFirst <= LIMITS.streamsMost, "streamsAtFirst <= streamsMost");
 assertRelation(LIMITS.heartbeatMs < LIMITS.idleMs, "heartbeatMs < idleMs");
+assertRelation(LIMITS.idleMs <= LIMITS.stalledMs, "idleMs <= stalledMs");
+assertRelation(
+  (LIMITS.heartbeatMs * 4) / LIMITS.idleLeastMs < LIMITS.smallTalkMost,
+  "heartbeatMs * 4 / idleLeastMs < smallTalkMost",
+);
 assertRelation(LIMITS.idleLeastMs <= LIMITS.idleMs, "idleLeastMs <= idleMs");
 assertRelation(LIMITS.idleMs <= LIMITS.idleMostMs, "idleMs <= idleMostMs");
 assertRelation(LIMITS.streamsMost <= LIMITS.streamsGrantable, "streamsMost <= streamsGrantable");

@@ -16,6 +16,8 @@ export interface DaemonConfig {
   readonly maxSessions: number;
   readonly handshakeTimeoutMs: number;
   readonly idleTimeoutMs: number;
+  /** For a session in which there are only heartbeats. */
+  readonly stallTimeoutMs: number;
   /** How long running sessions may go on after the daemon was told to stop. */
   readonly drainTimeoutMs: number;
   readonly logFormat: LogFormat;

@@ -10,6 +10,7 @@
 import { resolve } from "node:path";
 import type { DaemonFlags } from "../core/daemon-flags.ts";
 import { parseIp, parseNetwork } from "../core/ip.ts";
+import { LIMITS } from "../core/limits.ts";
 import { bytesOf } from "../core/paths.ts";
 import { DEFAULT_PORT } from "../endpoints/parse.ts";
 import type { DaemonConfig, DelegationConfig, ModuleConfig } from "./config.ts";
@@ -27,6 +28,7 @@ const DEFAULTS = {
   maxSessions: 64,
   handshakeTimeoutMs: 10_000,
   idleTimeoutMs: 60_000,
+  stallTimeoutMs: LIMITS.stalledMs,
   drainTimeoutMs: 30_000,
   maxStreams: 8,
   maxConnectionsPerPeer: 1024,
@@ -66,6 +68,7 @@ function readDaemon(main: ConfigFile | undefined, flags: DaemonFlags, problems: 
     maxSessions: reader.integer("max_sessions", MAX_SESSIONS) ?? DEFAULTS.maxSessions,
     handshakeTimeoutMs: reader.duration("handshake_timeout", { min: 100, max: 300_000 }) ?? DEFAULTS.handshakeTimeoutMs,
     idleTimeoutMs: reader.duration("idle_timeout", { min: 1000, max: 86_400_000 }) ?? DEFAULTS.idleTimeoutMs,
+    stallTimeoutMs: reader.duration("stall_timeout", { min: 1000, max: 30 * 86_400_000 }) ?? DEFAULTS.stallTimeoutMs,
     drainTimeoutMs: reader.duration("drain_timeout", { min: 0, max: 3_600_000 }) ?? DEFAULTS.drainTimeoutMs,
     logFormat: reader.choice("log", ["text", "json"]) ?? "text",
     forceGrpcData: (reader.boolean("force_grpc_data") ?? false) || flags.forceGrpcData,

@@ -212,6 +212,7 @@ class DaemonServer implements Listener {
       dialable: (host, port) => this.dialable(host, port),
       handshakeMs: config.handshakeTimeoutMs,
       idleMs: config.idleTimeoutMs,
+      stalledMs: config.stallTimeoutMs,
       streamsMost: config.maxStreams,
       data: config.forceGrpcData ? undefined : data,
       signal: this.stopping.signal,

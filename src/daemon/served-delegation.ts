@@ -115,6 +115,7 @@ async function serveAsTarget(
       session.backend!,
       { direction: "receive", backlog: () => side.runner.backlog },
       hooks,
+      session.host.stalledMs,
     );
     session.carriers = role.carriers;
     session.steer((message) => face.take(message));
@@ -199,6 +200,7 @@ async function serveAsSource(
       session.backend!,
       { direction: "send", backlog: () => runner.backlog },
       notices.hooks,
+      session.host.stalledMs,
     );
     session.carriers = role.carriers;
     const told = new Promise<SessionMessage>((resolve) => {

@@ -51,6 +51,7 @@ export interface SessionHost {
   dialable(host: string, port: number): Promise<DaemonAddress>;
   readonly handshakeMs: number;
   readonly idleMs: number;
+  readonly stalledMs: number;
   readonly streamsMost: number;
   /** Undefined: content travels in the control plane. */
   readonly data:
@@ -289,7 +290,7 @@ export class ServedSession {
         this.stream.fail("misbehaved", error instanceof Error ? error.message : String(error));
       }
     });
-    this.stream.keepAlive(this.host.idleMs, this.movement());
+    this.stream.keepAlive(this.host.idleMs, this.movement(), this.host.stalledMs);
   }
 
   /** A caller that only steers and watches. */

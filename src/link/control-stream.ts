@@ -45,6 +45,10 @@ export class ControlStream {
   });
   private lastHeardMs = performance.now();
   private lastSaidMs = performance.now();
+  /** When either side last said more than that it is there. */
+  private lastStepMs = performance.now();
+  private talkSinceMs = 0;
+  private smallTalk = 0;
   private watch: ReturnType<typeof setInterval> | undefined;
 
   /** Starts reading. Ends as broken when `incoming` throws, or ends before `finish`. */
@@ -58,6 +62,7 @@ export class ControlStream {
         if (messages.length > LIMITS.messagesPerWrite)
           return this.fail("misbehaved", `${messages.length} messages at once`);
         this.lastHeardMs = performance.now();
+        if (messages.length === 0) this.onSmallTalk();
         for (const message of messages) this.deliver(message);
         if (this.isOver) return;
       }
@@ -68,9 +73,21 @@ export class ControlStream {
   }
 
   private deliver(message: SessionMessage): void {
-    if (this.isOver || message.body.case === "heartbeat") return;
+    if (this.isOver) return;
+    if (message.body.case === "heartbeat" || message.body.case === undefined) return this.onSmallTalk();
+    this.lastStepMs = this.lastHeardMs;
     if (this.handler === undefined) this.early.push(message);
     else this.handler(message);
+  }
+
+  /** What says nothing costs nothing to say: a flood of it ends the session. */
+  private onSmallTalk(): void {
+    if (this.lastHeardMs - this.talkSinceMs > LIMITS.heartbeatMs) {
+      this.talkSinceMs = this.lastHeardMs;
+      this.smallTalk = 0;
+    }
+    if (++this.smallTalk > LIMITS.smallTalkMost)
+      this.fail("misbehaved", `more than ${LIMITS.smallTalkMost} messages that say nothing`);
   }
 
   /** The next handler takes over from the one before; what came meanwhile is handed on first. */
@@ -100,21 +117,31 @@ export class ControlStream {
 
   send(message: SessionMessage, bytes = 0): void {
     this.lastSaidMs = performance.now();
+    if (message.body.case !== "heartbeat") this.lastStepMs = this.lastSaidMs;
     this.outbox.push(message, bytes);
   }
 
-  /** Sends a heartbeat when nothing else was said for a while, and fails when nothing was heard for `idleMs`. */
-  keepAlive(idleMs: number, isActive: () => boolean): void {
+  /**
+   * Sends a heartbeat when nothing else was said for a while, and fails when nothing was heard for `idleMs`, or for
+   * `stalledMs` nothing but heartbeats on either side.
+   */
+  keepAlive(idleMs: number, isActive: () => boolean, stalledMs = Number.POSITIVE_INFINITY): void {
     clearInterval(this.watch);
-    const everyMs = Math.min(LIMITS.heartbeatMs, idleMs / 4);
+    this.lastStepMs = performance.now();
+    const everyMs = Math.min(LIMITS.heartbeatMs, idleMs / 4, stalledMs / 4);
     this.watch = setInterval(() => {
       const now = performance.now();
       if (now - this.lastSaidMs >= everyMs)
         this.send(create(SessionMessageSchema, { body: { case: "heartbeat", value: {} } }));
       // Content that moves is a sign of life too.
-      if (isActive()) this.lastHeardMs = now;
+      if (isActive()) {
+        this.lastHeardMs = now;
+        this.lastStepMs = now;
+      }
       if (now - this.lastHeardMs > idleMs)
         this.fail("silent", `nothing was heard of the other side for ${Math.round(idleMs / 1000)} s`);
+      else if (now - this.lastStepMs > stalledMs)
+        this.fail("silent", `nothing but heartbeats for ${Math.round(stalledMs / 1000)} s`);
     }, everyMs);
   }
 

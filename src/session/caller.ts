@@ -206,7 +206,14 @@ export class CallerSession {
   private readonly direction: "send" | "receive";
   private readonly refusals: RunError[] = [];
 
-  constructor(session: OpenedSession, backend: Backend, role: CallerRole, hooks: RunHooks) {
+  /** `stalledMs`: a daemon that dials another one waits no longer for it than for its own callers. */
+  constructor(
+    session: OpenedSession,
+    backend: Backend,
+    role: CallerRole,
+    hooks: RunHooks,
+    stalledMs = Number.POSITIVE_INFINITY,
+  ) {
     this.session = session;
     this.hooks = hooks;
     this.direction = role.direction;
@@ -214,12 +221,13 @@ export class CallerSession {
     this.carriers = new Carriers(backend, role.direction, session.stream, idleMs);
     this.streams = new CallerStreams(session, this.carriers, role, hooks);
     let last = 0;
-    session.stream.keepAlive(idleMs, () => {
+    const hasMoved = (): boolean => {
       const bytes = this.carriers.bytes();
       const moved = bytes !== last;
       last = bytes;
       return moved;
-    });
+    };
+    session.stream.keepAlive(idleMs, hasMoved, stalledMs);
   }
 
   private get peer(): string {

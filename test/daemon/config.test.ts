@@ -65,6 +65,7 @@ describe("what is read", () => {
       maxSessions: 64,
       handshakeTimeoutMs: 10_000,
       idleTimeoutMs: 60_000,
+      stallTimeoutMs: 86_400_000,
       drainTimeoutMs: 30_000,
       logFormat: "text",
       forceGrpcData: false,
@@ -101,6 +102,7 @@ describe("what is read", () => {
       max_sessions = 7
       handshake_timeout = "1.5s"
       idle_timeout = "2m"
+      stall_timeout = "1h"
       drain_timeout = "250ms"
       log = "json"
       force_grpc_data = true
@@ -142,6 +144,7 @@ describe("what is read", () => {
       3,
       9,
     ] as never);
+    expect(config.stallTimeoutMs).toBe(3_600_000);
     expect(config.root).toMatchObject({ name: "", access: "read_write", list: false, stripSetid: true });
     const [module, inbox] = config.modules;
     expect(module).toMatchObject({
