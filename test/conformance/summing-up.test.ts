@@ -2,14 +2,14 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { Verb } from "../../src/wire/gen/fastsync/v1/options_pb.ts";
 import type { Caller } from "./peer/caller.ts";
-import { type Daemon, startDaemon } from "./peer/daemon.ts";
+import { type Daemon, daemonUnderTest } from "./peer/daemon.ts";
 import { manifest } from "./peer/listing.ts";
 import { options } from "./peer/opening.ts";
 import { healthy, pushing } from "./peer/sessions.ts";
 
-let daemon: Daemon & AsyncDisposable;
+let daemon: Daemon;
 beforeAll(async () => {
-  daemon = await startDaemon();
+  daemon = await daemonUnderTest();
 });
 afterAll(() => daemon[Symbol.asyncDispose]());
 
