@@ -182,7 +182,8 @@ export class Carriers {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const tooLong = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, inOrder ? GOODBYE_MS : 100);
-      void told?.then(() => setTimeout(resolve, TOLD_MS));
+      // Inside the control plane there is no goodbye to wait for: all is handed on at once.
+      if (!this.inStream) void told?.then(() => setTimeout(resolve, TOLD_MS));
     });
     await Promise.race([all, tooLong]);
     clearTimeout(timer);

@@ -5,7 +5,10 @@ import { applyProgress, decodeEvent, decodeSummary } from "../wire/events.ts";
 import type { SessionMessage } from "../wire/gen/fastsync/v1/session_pb.ts";
 import { say } from "./wire-messages.ts";
 
-/** Counters of what was done (and, by `beginAgain`, of what there was to do), which add up over the sessions of one run; the others are those of the last. */
+/**
+ * Counters of what was done (and, by `beginAgain`, of what there was to do), which add up over the sessions of one run; the
+ * others are those of the last.
+ */
 const DONE = [
   "filesToTransfer",
   "bytesToTransfer",
