@@ -6,7 +6,7 @@ export type Part = {
   readonly name: string;
   readonly command: readonly string[];
   readonly counts: CountReader;
-  /** The part that makes what this one tests; chosen along with it. */
+  /** The part that makes what this one tests; chosen along with it, and over before this one starts. */
   readonly needs?: string;
   readonly env?: Readonly<Record<string, string>>;
   /** Why this machine cannot run the part; it then counts as one skipped. */
@@ -15,16 +15,19 @@ export type Part = {
 
 export type PartResult = Counts & { readonly part: Part; readonly seconds: number; readonly note: string };
 
+/** Takes what a part prints, as it comes. */
+export type Printer = (chunk: Uint8Array | string, to: "stdout" | "stderr") => void;
+
 /** Far above what a part needs: a hang must end as a failure with a name, not as a killed job. */
 const partLimitMs = 20 * 60_000;
 /** The summary stands at the end of the output; this much of it is kept. */
 const keptChars = 64 * 1024;
 
-/** Runs the part with its output passed through, and never calls silence a success. */
-export async function runPart(part: Part): Promise<PartResult> {
-  console.log(`\n=== ${part.name}`);
+/** Runs the part with its output handed to `print`, and never calls silence a success. */
+export async function runPart(part: Part, print: Printer): Promise<PartResult> {
+  print(`\n=== ${part.name}\n`, "stdout");
   if (part.skip !== undefined) {
-    console.log(`skipped: ${part.skip}`);
+    print(`skipped: ${part.skip}\n`, "stdout");
     return { part, passed: 0, failed: 0, skipped: 1, seconds: 0, note: part.skip };
   }
   const started = performance.now();
@@ -38,7 +41,10 @@ export async function runPart(part: Part): Promise<PartResult> {
     killSignal: "SIGKILL",
   });
   const tail = new Tail();
-  await Promise.all([tail.passThrough(child.stdout, process.stdout), tail.passThrough(child.stderr, process.stderr)]);
+  await Promise.all([
+    tail.passThrough(child.stdout, (chunk) => print(chunk, "stdout")),
+    tail.passThrough(child.stderr, (chunk) => print(chunk, "stderr")),
+  ]);
   const exitCode = await child.exited;
   const seconds = (performance.now() - started) / 1000;
   const ending = child.signalCode === null ? `exit ${exitCode}` : `killed by ${child.signalCode}`;
@@ -56,10 +62,10 @@ function judge(counts: Counts | undefined, exitCode: number, ending: string): Co
 class Tail {
   #text = "";
 
-  async passThrough(from: ReadableStream<Uint8Array>, to: NodeJS.WriteStream): Promise<void> {
+  async passThrough(from: ReadableStream<Uint8Array>, print: (chunk: Uint8Array) => void): Promise<void> {
     const decoder = new TextDecoder();
     for await (const chunk of from) {
-      to.write(chunk);
+      print(chunk);
       this.#text = (this.#text + decoder.decode(chunk, { stream: true })).slice(-keptChars);
     }
   }
