@@ -9,6 +9,7 @@ import { availableParallelism } from "node:os";
 import { runInLanes } from "./test/lanes.ts";
 import { testParts } from "./test/parts.ts";
 import { type PartResult, runPart } from "./test/run-part.ts";
+import { useScratch } from "./test/scratch.ts";
 
 const parts = testParts();
 const wanted = process.argv.slice(2);
@@ -20,6 +21,8 @@ if (unknown.length > 0) {
 
 const needed = parts.filter((part) => wanted.includes(part.name)).flatMap((part) => part.needs ?? []);
 const chosen = parts.filter(({ name }) => wanted.length === 0 || wanted.includes(name) || needed.includes(name));
+
+await useScratch();
 
 // Two at a time use two processors well; more would only make what waits for a time limit late.
 const lanes = Math.min(2, availableParallelism());

@@ -9,8 +9,27 @@ const bun = process.execPath;
 const bunTest = [bun, "test", "--timeout=60000"];
 // Packing, installing and compiling, and what takes hosts and servers, have parts of their own.
 const ordinary = ["--path-ignore-patterns=test/package/**", "--path-ignore-patterns=test/network/**"];
-// Peers do not see which backend a daemon has: once is enough, and test/network has daemons of both.
-const notPeers = "--path-ignore-patterns=test/conformance/**";
+/**
+ * Tests that come out the same whatever FASTSYNC_NATIVE says, so that once is enough. What is not named here runs with
+ * both backends.
+ */
+const sameWithEither = [
+  // Peers do not see which backend a daemon has, and test/network has daemons of both.
+  "test/conformance/**",
+  // They make the backends that they test themselves, the portable one among them.
+  "test/backend/**",
+  // A command line up to the run, which is made up (test/cli/fake-run.ts) or of no concern.
+  ...["endings", "flags", "launcher", "numbers", "operator-file"].map((name) => `test/cli/${name}.test.ts`),
+  ...["output", "printers", "progress", "raw-args", "usage-errors"].map((name) => `test/cli/${name}.test.ts`),
+  // A configuration is read, names are resolved, sources and units are looked at; no daemon serves anything.
+  ...["config", "config-errors", "faces", "resolve", "systemd-unit"].map((name) => `test/daemon/${name}.test.ts`),
+  // Pure functions against git, rsync, models, documents and generated code.
+  ...["test/filter/**", "test/session/**", "test/proto/**", "test/docs/coverage.test.ts", "test/docs/limits.test.ts"],
+  // The native library is counted, and comparing counts needs none.
+  "test/golden/**",
+  // The tests' own tools; no program of ours runs.
+  "test/tree/**",
+].map((path) => `--path-ignore-patterns=${path}`);
 
 /** Every part of `npm test`, in the order in which a failure is cheapest to learn. */
 export function testParts(): Part[] {
@@ -30,16 +49,17 @@ export function testParts(): Part[] {
       command: [...bunTest, ...ordinary],
       counts: bunCounts,
       needs: "build",
-      // Here the compiled program is tested, in the portable part the sources.
+      // The compiled program is tested; the sources run in test/cli/real-run.test.ts, test/daemon and test/network.
       env: { FASTSYNC_BIN: "dist/fastsync" },
       skip: skipNative && `${skipNative}; the portable part runs the same tests`,
     },
     {
       name: "portable",
       // Tests beside the code touch no backend: with the native part skipped they still have to run once.
-      command: [...bunTest, ...ordinary, ...(skipNative === undefined ? [notPeers, "./test"] : [])],
+      command: [...bunTest, ...ordinary, ...(skipNative === undefined ? [...sameWithEither, "./test"] : [])],
       counts: bunCounts,
-      env: { FASTSYNC_NATIVE: "off" },
+      needs: "build",
+      env: { FASTSYNC_BIN: "dist/fastsync", FASTSYNC_NATIVE: "off" },
     },
     {
       name: "network",
