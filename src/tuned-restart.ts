@@ -1,9 +1,10 @@
 /**
- * Two settings of the JavaScript engine, which reads them from the environment when the process starts: so the
- * compiled program starts itself once more with them, for 7 ms that any run that is long enough to notice saves.
+ * Settings of the JavaScript engine, which reads them from the environment when the process starts: so the compiled
+ * program starts itself once more with them, for 7 ms that any run that is long enough to notice saves.
  *
- *   compiler   the last tier (FTL) pays for itself after seconds of running; a copy of a hundred thousand files takes
- *              less, and loses a quarter of its processor time to that compiler on a small machine
+ *   compilers  the last tier (FTL) pays for itself after seconds of running; a copy of a hundred thousand files takes
+ *              less, and loses a quarter of its processor time to that compiler on a small machine. The one before (DFG)
+ *              is put off a little: what a run of half a second repeats some thousand times is not worth compiling twice
  *   collector  generations suit garbage that dies young. What is made for a directory lives as long as it is open, is
  *              dead when it counts as old, and keeps what it refers to: the heap of an idle run grows over millions of
  *              files between two looks at the whole of it. With whole collections only it stays flat
@@ -12,9 +13,15 @@ import { isDaemonName } from "./core/daemon-name.ts";
 
 /** Calls of a function or turns of a loop before that tier is considered; the engine's own value is 64,000. */
 const FTL_THRESHOLD = "4000000";
+/** The same before the tier below that one; the engine's own value is 1,000. */
+const DFG_THRESHOLD = "5000";
 /** Its presence says that this is the second start. */
 const MARK = "BUN_JSC_thresholdForFTLOptimizeAfterWarmUp";
-const SETTINGS = { BUN_JSC_useGenerationalGC: "0", [MARK]: FTL_THRESHOLD };
+const SETTINGS = {
+  BUN_JSC_useGenerationalGC: "0",
+  BUN_JSC_thresholdForOptimizeAfterWarmUp: DFG_THRESHOLD,
+  [MARK]: FTL_THRESHOLD,
+};
 const VERBS_THAT_RUN = new Set(["copy", "mirror", "move", "check", "daemon"]);
 
 /** Does not return when it restarts. Words that are not UTF-8 would not survive: then the program goes on as it is. */

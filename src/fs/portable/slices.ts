@@ -35,6 +35,8 @@ export class Slices {
 
   setRate(bytesPerSecond: number): void {
     this.rate = bytesPerSecond > 0 ? bytesPerSecond : 0;
+    // What was cancelled under another rate owes nothing under this one.
+    this.paceUntil = 0;
   }
   cancel(): void {
     if (this.underWay > 0) this.isCanceled = true;
