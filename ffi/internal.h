@@ -29,6 +29,7 @@
 
 #define FSY_NAME_MAX 255u
 #define FSY_LINK_MAX 4096u             /* PATH_MAX: the longest link text Linux stores */
+#define FSY_PAGE 4096u                 /* to align buffers to; larger pages are multiples of it */
 #define FSY_XATTR_VALUE_MAX 65536u     /* XATTR_SIZE_MAX */
 #define FSY_XATTR_LIST_CAP (1u << 20)
 #define FSY_ATTRS_MAX (2 << 20)        /* all attributes of one item on the wire */

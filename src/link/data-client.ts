@@ -1,5 +1,6 @@
 /** Opens streams of the data plane at a daemon, each with a token that it granted. */
 import { encodeGreeting, isWelcome, WELCOME_BYTES } from "./data-handshake.ts";
+import { lineRoundTripMs } from "./line.ts";
 
 /** A connected socket whose descriptor the backend takes over; see `Backend.openStream`. */
 export interface DataSocket {
@@ -29,7 +30,7 @@ export type DialResult =
   | {
       readonly kind: "open";
       readonly sockets: readonly DataSocket[];
-      /** From a greeting to its answer: the shortest of them, which is the line's. */
+      /** Of the line: the shortest that any of them saw. */
       readonly roundTripMs: number;
     }
   | { readonly kind: "unreachable"; readonly reason: string };
@@ -83,8 +84,9 @@ function dial(grant: DataGrant, token: Uint8Array, index: number, timeoutMs: num
           if (!isWelcome(heard)) return fail("the answer is not that of a data port");
           clearTimeout(timer);
           socket.pause();
-          const roundTripMs = performance.now() - greetedMs;
-          resolve({ fd: fdOf(socket), release: () => socket.end(), abandon: () => socket.terminate(), roundTripMs });
+          const fd = fdOf(socket);
+          const roundTripMs = lineRoundTripMs(fd, performance.now() - greetedMs);
+          resolve({ fd, release: () => socket.end(), abandon: () => socket.terminate(), roundTripMs });
         },
         error(_socket, error) {
           fail(error.message);
