@@ -159,7 +159,7 @@ export class EntryBatch {
   get filesystemType(): number {
     return this.u32[(this.at >> 2) + 6]!;
   }
-  /** False: no row has any of these `Kind`s. */
+  /** Whether a row may be of one of these `Kind`s (bits). False is certain; true may mean that it is not known. */
   mayHave(kinds: number): boolean {
     const known = this.u32[(this.at >> 2) + KINDS_WORD]!;
     return known === 0 || (known & kinds) !== 0;

@@ -124,8 +124,6 @@ export const LIMITS = {
   streamsGrantable: 64,
   /** From this round trip on it is tried whether more streams help. */
   tuneFromMs: 3,
-  /** An answer that takes so long came through a tunnel or a proxy, where the kernel knows only the way to that. */
-  behindTunnelMs: 30,
   /** Content inside the control plane: of one message, and on its way at a time. */
   payloadBytes: 256 * KIB,
   payloadWindowBytes: 8 * MIB,

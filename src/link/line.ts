@@ -1,7 +1,6 @@
 /** How far away the other end of a connection is. */
 import { ptr } from "bun:ffi";
 import { openSystemLibc } from "../../ffi/system-libc.ts";
-import { LIMITS } from "../core/limits.ts";
 
 /* linux/tcp.h: struct tcp_info, tcpi_min_rtt in microseconds; the rest of the struct differs between kernels. */
 const IPPROTO_TCP = 6;
@@ -26,10 +25,9 @@ function kernelRoundTripMs(fd: number): number | undefined {
 
 /**
  * Round trip of the line below `fd`, on which an answer took `answeredMs`. An answer also waits for two processes that
- * may be busy, which says nothing of the line: the kernel's own figure does, unless the answer took so long that the
- * kernel's peer is a tunnel or a proxy, and the line is behind it.
+ * may be busy, which says nothing of the line; the kernel's own figure does. What lies behind a tunnel is not seen: there
+ * more streams would share its one connection anyway.
  */
 export function lineRoundTripMs(fd: number, answeredMs: number): number {
-  if (answeredMs >= LIMITS.behindTunnelMs) return answeredMs;
   return Math.min(answeredMs, kernelRoundTripMs(fd) ?? answeredMs);
 }
