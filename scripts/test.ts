@@ -30,6 +30,8 @@ const results = await runInLanes(chosen, lanes, runPart, (chunk, to) => process[
 
 const sum = (of: (result: PartResult) => number): number => results.reduce((total, result) => total + of(result), 0);
 console.log("");
+for (const { part, failures } of results)
+  if (failures !== undefined) console.log(`=== what failed in ${part.name}\n${failures.join("\n")}\n`);
 for (const { part, passed, failed, skipped, seconds, note } of results) {
   const numbers = `${passed} passed, ${failed} failed, ${skipped} skipped`;
   console.log(`  ${part.name.padEnd(12)} ${numbers}, ${seconds.toFixed(1)} s${note ? ` (${note})` : ""}`);

@@ -1,5 +1,6 @@
 import { root } from "../build/root.ts";
 import type { CountReader, Counts } from "./counts.ts";
+import { Failures } from "./failures.ts";
 
 /** One command of the test run. */
 export type Part = {
@@ -13,7 +14,13 @@ export type Part = {
   readonly skip?: string | undefined;
 };
 
-export type PartResult = Counts & { readonly part: Part; readonly seconds: number; readonly note: string };
+export type PartResult = Counts & {
+  readonly part: Part;
+  readonly seconds: number;
+  readonly note: string;
+  /** What it printed of its failures. */
+  readonly failures?: readonly string[];
+};
 
 /** Takes what a part prints, as it comes. */
 export type Printer = (chunk: Uint8Array | string, to: "stdout" | "stderr") => void;
@@ -48,7 +55,8 @@ export async function runPart(part: Part, print: Printer): Promise<PartResult> {
   const exitCode = await child.exited;
   const seconds = (performance.now() - started) / 1000;
   const ending = child.signalCode === null ? `exit ${exitCode}` : `killed by ${child.signalCode}`;
-  return { part, seconds, ...judge(part.counts(tail.text(), exitCode), exitCode, ending) };
+  const judged = judge(part.counts(tail.text(), exitCode), exitCode, ending);
+  return { part, seconds, ...judged, ...(judged.failed > 0 && { failures: tail.failures.lines() }) };
 }
 
 function judge(counts: Counts | undefined, exitCode: number, ending: string): Counts & { note: string } {
@@ -60,13 +68,16 @@ function judge(counts: Counts | undefined, exitCode: number, ending: string): Co
 }
 
 class Tail {
+  readonly failures = new Failures();
   #text = "";
 
   async passThrough(from: ReadableStream<Uint8Array>, print: (chunk: Uint8Array) => void): Promise<void> {
     const decoder = new TextDecoder();
     for await (const chunk of from) {
       print(chunk);
-      this.#text = (this.#text + decoder.decode(chunk, { stream: true })).slice(-keptChars);
+      const text = decoder.decode(chunk, { stream: true });
+      this.failures.add(text);
+      this.#text = (this.#text + text).slice(-keptChars);
     }
   }
 

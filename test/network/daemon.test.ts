@@ -7,6 +7,7 @@ import { ROOT } from "../support/program.ts";
 import { fastsync, fastsyncCommand, fastsyncJson, describe as shown, start, startFastsync } from "../support/run.ts";
 import { type TempDir, tempDir } from "../support/temp.ts";
 import { eventually, placeAt, startDaemon } from "./support/daemon.ts";
+import { freePort } from "./support/ports.ts";
 import { expectSchema } from "./support/schema.ts";
 import { leftovers, MIB, mixedTree } from "./support/trees.ts";
 
@@ -162,8 +163,8 @@ describe("the daemon's end", () => {
 
   test("with --retry a run goes on at the daemon that follows", async () => {
     const target = empty();
-    const first = await startDaemon({ path: target });
-    const { port } = first;
+    const port = await freePort();
+    const first = await startDaemon({ path: target, port });
     const words = ["copy", `${tree}/`, first.place(), "--bwlimit", "1M", "--retry", "100", "--wait", "0.2"];
     const running = startFastsync(words);
     await first.logged("session_start");
@@ -182,7 +183,7 @@ describe("the daemon's end", () => {
 describe("addresses", () => {
   const both = async (bind: readonly string[], places: (port: number) => string[]) => {
     const target = empty();
-    await using daemon = await startDaemon({ path: target, bind });
+    await using daemon = await startDaemon({ path: target, bind, port: await freePort() });
     for (const place of places(daemon.port)) {
       const result = await fastsync(["copy", `${tree}/`, place]);
       expect(shown(result)).toStartWith("exit 0");

@@ -2,12 +2,12 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { assertSameTrees } from "../support/diff.ts";
 import { fastsync, fastsyncJson, describe as shown } from "../support/run.ts";
 import { type TempDir, tempDir } from "../support/temp.ts";
 import { TreeBuilder } from "../support/tree.ts";
 import { eventually, placeAt, startDaemon, type TestDaemon } from "./support/daemon.ts";
+import { freePort } from "./support/ports.ts";
 import { expectSchema } from "./support/schema.ts";
 import { MIB, mixedTree } from "./support/trees.ts";
 
@@ -128,17 +128,6 @@ async function end(child: Bun.Subprocess): Promise<void> {
 function call(...command: string[]): void {
   const { status, stderr } = spawnSync(command[0]!, command.slice(1), { encoding: "utf8" });
   if (status !== 0) throw new Error(`${command.join(" ")}: ${stderr}`);
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
 }
 
 /** As sshd knows it. */
