@@ -59,12 +59,21 @@ export interface OfferWindow {
   readonly directories: number;
   /** One directory may exceed it, so that any directory can be handled. */
   readonly entries: number;
+  /**
+   * Directories at the very beginning, until the target has answered for one below the root or asked for something, or
+   * for `FIRST_OFFERS_MS`. Two processes share what processors there are: listings by the hundred would keep the target
+   * from asking for the first file, and this side from hearing of it.
+   */
+  readonly first?: number;
 }
+/** How long a run may begin slowly: a round trip on a near line. A far one has its whole window after that. */
+export const FIRST_OFFERS_MS = 20;
 const LOCAL_WINDOW: OfferWindow = { directories: LIMITS.unsettledDirectories, entries: LIMITS.unsettledEntries };
 /** A long line needs more on its way. */
 export const NETWORK_WINDOW: OfferWindow = {
   directories: LIMITS.offeredDirectories,
   entries: LIMITS.unsettledEntries,
+  first: 3,
 };
 
 export interface SourceState<Handle> {
@@ -87,9 +96,12 @@ export interface SourceState<Handle> {
   readonly removesSources: boolean;
   /** How much may be offered and not yet settled. */
   readonly window: OfferWindow;
+  /** The most directories that are offered and not settled: `window.first` in the beginning, then its `directories`. */
+  directoriesMost: number;
   removing: number;
   sourcesRemoved: number;
   finishing: boolean;
+  isStopped: boolean;
 }
 
 export type SourceEvent<Handle> =
@@ -105,6 +117,8 @@ export type SourceEvent<Handle> =
   /** `message`: what is left to say; the payload of another process was sent already. */
   | { readonly kind: "answered"; readonly need: NeedId; readonly message?: SourceMessage }
   | { readonly kind: "removed"; readonly count: number }
+  /** The beginning is over: FIRST_OFFERS_MS have passed. */
+  | { readonly kind: "widen" }
   | { readonly kind: "stop" };
 
 export type SourceEffect<Handle> =
@@ -138,6 +152,7 @@ export type SourceEffect<Handle> =
   | { readonly kind: "protocol-error"; readonly reason: string };
 
 export function sourceState<Handle>(options: { removesSources: boolean; window?: OfferWindow }): SourceState<Handle> {
+  const window = options.window ?? LOCAL_WINDOW;
   return {
     phase: "hello",
     pass: 1,
@@ -154,10 +169,12 @@ export function sourceState<Handle>(options: { removesSources: boolean; window?:
     unansweredRows: 0,
     openEntries: 0,
     removesSources: options.removesSources,
-    window: options.window ?? LOCAL_WINDOW,
+    window,
+    directoriesMost: window.first ?? window.directories,
     removing: 0,
     sourcesRemoved: 0,
     finishing: false,
+    isStopped: false,
   };
 }
 
@@ -186,8 +203,13 @@ export function stepSource<Handle>(state: SourceState<Handle>, event: SourceEven
       state.removing--;
       state.sourcesRemoved += event.count;
       break;
+    case "widen":
+      state.directoriesMost = state.window.directories;
+      break;
     case "stop":
-      // What was offered is finished; nothing new is. An interrupted scan proves no absence.
+      // What was offered is finished; nothing new is, whatever room the window has or will get. An interrupted scan
+      // proves no absence.
+      state.isStopped = true;
       state.stack.length = 0;
       state.complete = false;
       break;
@@ -223,6 +245,7 @@ function onMessage<Handle>(state: SourceState<Handle>, message: TargetMessage, e
         const row = message.rows[i]!;
         if (row > listing.count) return fail(state, effects, `a need for row ${row} of ${listing.count}`);
       }
+      state.directoriesMost = state.window.directories;
       const { need, rows, purpose, range } = message;
       const isLarge = purpose === "range" || purpose === "commit";
       if ((isLarge && rows.length !== 1) || (purpose === "range") !== (range !== undefined))
@@ -246,6 +269,7 @@ function onMessage<Handle>(state: SourceState<Handle>, message: TargetMessage, e
       if (directory === undefined || directory.settled)
         return fail(state, effects, `directory ${message.dir} settled twice`);
       directory.settled = true;
+      if (directory.parent !== -1) state.directoriesMost = state.window.directories;
       state.unsettledDirectories--;
       state.unsettledEntries -= directory.scanned.listing.count;
       return;
@@ -330,6 +354,7 @@ function onScanned<Handle>(
       skipped: directory.skipped,
     },
   });
+  if (state.isStopped) return;
   for (let row = listing.mayHave(Kind.directory) ? listing.count - 1 : -1; row >= 0; row--) {
     if (isSubdirectory(listing, row)) state.stack.push({ id: state.nextId++, parent: id, parentRow: row });
   }
@@ -349,7 +374,7 @@ function pump<Handle>(state: SourceState<Handle>, effects: SourceEffect<Handle>[
     while (
       state.stack.length > 0 &&
       (state.unsettledDirectories + state.scanning === 0 ||
-        (state.unsettledDirectories + state.scanning < state.window.directories &&
+        (state.unsettledDirectories + state.scanning < state.directoriesMost &&
           state.unsettledEntries < state.window.entries))
     ) {
       const next = state.stack.pop()!;

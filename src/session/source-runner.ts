@@ -17,6 +17,7 @@ import { byOrigin, originsOf, type SourceDirectory } from "../scan/source-direct
 import { ProtocolViolation } from "../wire/protocol-violation.ts";
 import type { MergeFile, SourceMessage, TargetMessage } from "./messages.ts";
 import {
+  FIRST_OFFERS_MS,
   NETWORK_WINDOW,
   type ScannedDirectory,
   type SourceEffect,
@@ -120,6 +121,7 @@ export class SourceRunner {
       }
     });
     this.feed({ kind: "start" });
+    if (this.context.payload === "streams") setTimeout(() => this.feed({ kind: "widen" }), FIRST_OFFERS_MS).unref();
   }
 
   stop(): void {

@@ -12,6 +12,7 @@ import { compileFilter } from "../../src/filter/compile.ts";
 import type { ItemResults } from "../../src/fs/backend.ts";
 import type { NeedPurpose, SourceMessage, TargetMessage } from "../../src/session/messages.ts";
 import {
+  NETWORK_WINDOW,
   type ScannedDirectory,
   type SourceEffect,
   type SourceEvent,
@@ -152,6 +153,8 @@ export interface SimulationResult {
   readonly failures: readonly Failure[];
   readonly steps: number;
   readonly maxUnsettled: number;
+  /** The same, until the target had answered for anything but the root. */
+  readonly maxUnsettledFirst: number;
   readonly leftOpen: number;
 }
 
@@ -223,8 +226,11 @@ export function simulate(simulation: Simulation): SimulationResult {
     deletes: options.delete.enabled,
   };
   const filter = compileFilter(NO_FILTER, { deleteExcluded: false });
-  const source: SourceState<Handle> = sourceState<Handle>({ removesSources: simulation.verb === "move" });
   const payload = simulation.payload ?? (simulation.seed % 2 === 0 ? "streams" : "handles");
+  const source: SourceState<Handle> = sourceState<Handle>({
+    removesSources: simulation.verb === "move",
+    ...(payload === "streams" ? { window: NETWORK_WINDOW } : {}),
+  });
   const target = targetState({
     options,
     rules,
@@ -254,6 +260,8 @@ export function simulate(simulation: Simulation): SimulationResult {
   let sourceFinished = false;
   let targetFinished = false;
   let maxUnsettled = 0;
+  let maxFirst = 0;
+  let targetAnswered = false;
   const parents = new Map<ModelNode, { parent: ModelNode; name: string }>();
 
   const removals = new Map<ModelNode, number>();
@@ -271,6 +279,7 @@ export function simulate(simulation: Simulation): SimulationResult {
   const feedSource = (event: SourceEvent<Handle>): void => {
     for (const effect of stepSource(source, event)) performSource(effect);
     maxUnsettled = Math.max(maxUnsettled, source.unsettledDirectories);
+    if (!targetAnswered) maxFirst = Math.max(maxFirst, source.unsettledDirectories);
   };
   const feedTarget = (event: TargetEvent): void => {
     for (const effect of stepTarget(target, event)) performTarget(effect);
@@ -555,7 +564,10 @@ export function simulate(simulation: Simulation): SimulationResult {
       feedTarget({ kind: "message", message: toTarget.shift()! });
     } else if (choice === 1 && toSource.length > 0) {
       messages++;
-      feedSource({ kind: "message", message: toSource.shift()! });
+      const message = toSource.shift()!;
+      if (message.kind !== "hello" && !(message.kind === "settled" && message.dir === source.rootId))
+        targetAnswered = true;
+      feedSource({ kind: "message", message });
     } else if (completions.length > 0) {
       completions.splice(Math.floor(random() * completions.length), 1)[0]!();
     }
@@ -566,6 +578,7 @@ export function simulate(simulation: Simulation): SimulationResult {
     failures,
     steps,
     maxUnsettled,
+    maxUnsettledFirst: maxFirst,
     leftOpen: openTargets.size,
   };
 }

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { LIMITS } from "../../src/core/limits.ts";
+import { NETWORK_WINDOW } from "../../src/session/source-role.ts";
 import {
   describeTree,
   type ModelNode,
@@ -193,11 +194,31 @@ describe("both roles over a simulated link", () => {
     }
   });
 
+  test.each(["handles", "streams"] as const)("a stop ends it too where the window is full: %s", (payload) => {
+    for (const stopAfter of [300, 700, 3000]) {
+      const children: Record<string, ModelNode> = {};
+      // Some are still on their way when the stop comes, and have directories of their own.
+      for (let i = 0; i < 1500; i++)
+        children[`d${i}`] = modelDirectory({ sub: modelDirectory({ f: modelFile("f", 1) }) });
+      const source = modelDirectory(children);
+      expect(simulate({ source, target: modelDirectory(), verb: "copy", seed: 7, payload, stopAfter }).finished).toBe(
+        true,
+      );
+    }
+  });
+
   test("a wide tree stays within the window of unsettled directories", () => {
     const children: Record<string, ModelNode> = {};
     for (let i = 0; i < 3000; i++) children[`d${i}`] = modelDirectory({ f: modelFile("f", 1) });
-    const result = simulate({ source: modelDirectory(children), target: modelDirectory(), verb: "copy", seed: 5 });
-    expect(result.finished).toBe(true);
-    expect(result.maxUnsettled).toBeLessThanOrEqual(LIMITS.unsettledDirectories + 1);
+    const wide = { source: modelDirectory(children), verb: "copy", seed: 5 } as const;
+    const local = simulate({ ...wide, target: modelDirectory(), payload: "handles" });
+    expect(local.finished).toBe(true);
+    expect(local.maxUnsettled).toBeLessThanOrEqual(LIMITS.unsettledDirectories + 1);
+    const remote = simulate({ ...wide, target: modelDirectory(), payload: "streams" });
+    expect(remote.finished).toBe(true);
+    expect(remote.maxUnsettled).toBeLessThanOrEqual(LIMITS.offeredDirectories + 1);
+    // Few until the target has asked for something, and then all that the window holds.
+    expect(remote.maxUnsettledFirst).toBe(NETWORK_WINDOW.first!);
+    expect(remote.maxUnsettled).toBeGreaterThan(LIMITS.unsettledDirectories);
   });
 });
