@@ -60,14 +60,14 @@ export interface OfferWindow {
   /** One directory may exceed it, so that any directory can be handled. */
   readonly entries: number;
   /**
-   * Directories at the very beginning, until the target has answered for one below the root or asked for something, or
-   * for `FIRST_OFFERS_MS`. Two processes share what processors there are: listings by the hundred would keep the target
-   * from asking for the first file, and this side from hearing of it.
+   * Directories at the very beginning, until the target has answered for one below the root or asked for something. Two
+   * processes share what processors there are: listings by the hundred would keep the target from asking for the first
+   * file, and this side from hearing of it.
    */
   readonly first?: number;
 }
-/** How long a run may begin slowly: a round trip on a near line. A far one has its whole window after that. */
-export const FIRST_OFFERS_MS = 20;
+/** When a beginning ends at the latest: on a far line, where not even the root was answered yet, and on a near one. */
+export const FIRST_OFFERS_MS = { far: 20, near: 60 } as const;
 const LOCAL_WINDOW: OfferWindow = { directories: LIMITS.unsettledDirectories, entries: LIMITS.unsettledEntries };
 /** A long line needs more on its way. */
 export const NETWORK_WINDOW: OfferWindow = {
@@ -117,8 +117,8 @@ export type SourceEvent<Handle> =
   /** `message`: what is left to say; the payload of another process was sent already. */
   | { readonly kind: "answered"; readonly need: NeedId; readonly message?: SourceMessage }
   | { readonly kind: "removed"; readonly count: number }
-  /** The beginning is over: FIRST_OFFERS_MS have passed. */
-  | { readonly kind: "widen" }
+  /** FIRST_OFFERS_MS have passed: a beginning on such a line is over. */
+  | { readonly kind: "widen"; readonly line: keyof typeof FIRST_OFFERS_MS }
   | { readonly kind: "stop" };
 
 export type SourceEffect<Handle> =
@@ -204,7 +204,7 @@ export function stepSource<Handle>(state: SourceState<Handle>, event: SourceEven
       state.sourcesRemoved += event.count;
       break;
     case "widen":
-      state.directoriesMost = state.window.directories;
+      if (event.line === "near" || !isAnswered(state)) state.directoriesMost = state.window.directories;
       break;
     case "stop":
       // What was offered is finished; nothing new is, whatever room the window has or will get. An interrupted scan
@@ -316,6 +316,11 @@ function onMessage<Handle>(state: SourceState<Handle>, message: TargetMessage, e
 /** A directory's own attributes are applied when everything below it is finished. */
 function isAboutItself(listing: EntryBatch, message: Extract<TargetMessage, { kind: "need" }>): boolean {
   return message.purpose === "attributes" && message.rows.length === 1 && message.rows[0] === listing.self;
+}
+
+/** Whether the target has answered for the root. */
+function isAnswered<Handle>({ open, rootId }: SourceState<Handle>): boolean {
+  return open.get(rootId)?.settled === true;
 }
 
 function beginPass<Handle>(state: SourceState<Handle>): void {

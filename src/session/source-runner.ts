@@ -121,7 +121,9 @@ export class SourceRunner {
       }
     });
     this.feed({ kind: "start" });
-    if (this.context.payload === "streams") setTimeout(() => this.feed({ kind: "widen" }), FIRST_OFFERS_MS).unref();
+    if (this.context.payload !== "streams") return;
+    for (const line of ["far", "near"] as const)
+      setTimeout(() => this.feed({ kind: "widen", line }), FIRST_OFFERS_MS[line]).unref();
   }
 
   stop(): void {
