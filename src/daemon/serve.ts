@@ -12,6 +12,7 @@ import { ControlStream } from "../link/control-stream.ts";
 import { DataListener } from "../link/data-listener.ts";
 import { type DaemonAddress, printableAddress } from "../link/dial.ts";
 import { HTTP2_SETTINGS, HTTP2_WINDOW_BYTES } from "../link/http2-settings.ts";
+import { descriptorOf } from "../link/line.ts";
 import {
   type SessionRequest,
   type SessionResponse,
@@ -36,13 +37,18 @@ const LAST_WORDS_MS = 500;
 
 /** Address of the caller, as its socket tells it. */
 const PEER = createContextKey("");
+const DESCRIPTOR = createContextKey<number | undefined>(undefined);
 
-function peerOf(request: object): string {
+function socketOf(request: object): { remoteAddress?: string | undefined } | undefined {
   const { stream, socket } = request as {
     stream?: { session?: ServerHttp2Session };
     socket?: { remoteAddress?: string };
   };
-  return stream?.session?.socket.remoteAddress ?? socket?.remoteAddress ?? "";
+  return stream?.session?.socket ?? socket;
+}
+
+function peerOf(request: object): string {
+  return socketOf(request)?.remoteAddress ?? "";
 }
 
 class DaemonServer implements Listener {
@@ -100,7 +106,10 @@ class DaemonServer implements Listener {
           });
         },
         readMaxBytes: LIMITS.messageBytes,
-        contextValues: (request) => createContextValues().set(PEER, peerOf(request)),
+        contextValues: (request) =>
+          createContextValues()
+            .set(PEER, peerOf(request))
+            .set(DESCRIPTOR, descriptorOf(socketOf(request))),
       }),
     );
     this.servers.push(server);
@@ -166,7 +175,7 @@ class DaemonServer implements Listener {
     requests: AsyncIterable<SessionRequest>,
     context: HandlerContext,
   ): AsyncGenerator<SessionResponse> {
-    const stream = new ControlStream();
+    const stream = new ControlStream(context.values.get(DESCRIPTOR));
     const peer = context.values.get(PEER);
     context.signal.addEventListener("abort", () => stream.fail("broken", "the caller closed the connection"));
     stream.read(requests);

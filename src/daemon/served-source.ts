@@ -7,6 +7,7 @@ import { compileFilter } from "../filter/compile.ts";
 import type { CompiledFilter } from "../filter/filter.ts";
 import { Accounts } from "../fs/accounts.ts";
 import type { DirHandle } from "../fs/backend.ts";
+import { isNearLine } from "../link/line.ts";
 import {
   type DirectoryFacts,
   lookAtSource,
@@ -136,6 +137,7 @@ export function sourceRunnerOf(
       mayMakeDevices: peer.makesDevices,
       targetIdentity: oneMachine ? peer.chain[0] : undefined,
       payload: "streams",
+      isNear: isNearLine(session.stream.descriptor),
       rootDev: directory.dev,
     },
     link,

@@ -14,6 +14,7 @@ import { ProtocolViolation } from "../wire/protocol-violation.ts";
 import { ControlStream } from "./control-stream.ts";
 import { type DaemonAddress, dial, printableAddress } from "./dial.ts";
 import { GrpcCall } from "./grpc-call.ts";
+import { descriptorOf } from "./line.ts";
 
 /**
  * Throws RunError, as `dial` does. A plain connection is tried first: what a gRPC client says of a refused one helps
@@ -25,7 +26,7 @@ export async function openControl(
   dialled: Promise<Socket> = dial(address, signal),
 ): Promise<ControlStream> {
   const socket = await dialled;
-  const stream = new ControlStream();
+  const stream = new ControlStream(descriptorOf(socket));
   const call = new GrpcCall({
     socket,
     // A zone means something on this machine only (RFC 6874, section 4).

@@ -33,6 +33,8 @@ function isMalformed(error: unknown): boolean {
 
 export class ControlStream {
   readonly outbox = new Outbox();
+  /** Of the connection below, to ask the kernel about the line; undefined: not known. */
+  readonly descriptor: number | undefined;
   private handler: ((message: SessionMessage) => void) | undefined;
   private early: SessionMessage[] = [];
   private failure: StreamFailure | undefined;
@@ -50,6 +52,10 @@ export class ControlStream {
   private talkSinceMs = 0;
   private smallTalk = 0;
   private watch: ReturnType<typeof setInterval> | undefined;
+
+  constructor(descriptor?: number) {
+    this.descriptor = descriptor;
+  }
 
   /** Starts reading. Ends as broken when `incoming` throws, or ends before `finish`. */
   read(incoming: AsyncIterable<Incoming>): void {

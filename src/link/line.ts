@@ -31,3 +31,18 @@ function kernelRoundTripMs(fd: number): number | undefined {
 export function lineRoundTripMs(fd: number, answeredMs: number): number {
   return Math.min(answeredMs, kernelRoundTripMs(fd) ?? answeredMs);
 }
+
+/** Below it an answer is there before anybody misses it. */
+const NEAR_MS = 3;
+
+/** Whether the other end of a connection is near; false where nothing is known. */
+export function isNearLine(fd: number | undefined): boolean {
+  const ms = fd === undefined ? undefined : kernelRoundTripMs(fd);
+  return ms !== undefined && ms < NEAR_MS;
+}
+
+/** The descriptor below a socket of node:net or node:http2, which their types do not show; undefined: not told. */
+export function descriptorOf(socket: object | undefined): number | undefined {
+  const fd = (socket as { _handle?: { fd?: unknown } } | undefined)?._handle?.fd;
+  return typeof fd === "number" && fd >= 0 ? fd : undefined;
+}

@@ -20,6 +20,7 @@ import { type Backend, WORKING_DIRECTORY } from "../fs/backend.ts";
 import { openBackend } from "../fs/open-backend.ts";
 import { Capability, hasCapability } from "../fs/privileges.ts";
 import { type EarlyDial, printableAddress } from "../link/dial.ts";
+import { isNearLine } from "../link/line.ts";
 import { decodeTargetFacts, encodeSourceFacts, encodeTargetFacts } from "../wire/facts.ts";
 import { Role, type SessionMessage } from "../wire/gen/fastsync/v1/session_pb.ts";
 import { encodeOptions } from "../wire/options.ts";
@@ -269,6 +270,7 @@ async function openPush(attempt: Attempt, places: readonly SourcePlace[], target
           mayMakeDevices: their.makesDevices,
           targetIdentity: session.oneMachine ? their.chain[0] : undefined,
           payload: "streams",
+          isNear: isNearLine(session.stream.descriptor),
           confine: undefined,
           rootDev: facts.dev,
         },

@@ -66,15 +66,13 @@ export interface OfferWindow {
    */
   readonly first?: number;
 }
-/** When a beginning ends at the latest: on a far line, where not even the root was answered yet, and on a near one. */
-export const FIRST_OFFERS_MS = { far: 20, near: 60 } as const;
+/** When such a beginning ends at the latest. */
+export const FIRST_OFFERS_MS = 60;
 const LOCAL_WINDOW: OfferWindow = { directories: LIMITS.unsettledDirectories, entries: LIMITS.unsettledEntries };
 /** A long line needs more on its way. */
-export const NETWORK_WINDOW: OfferWindow = {
-  directories: LIMITS.offeredDirectories,
-  entries: LIMITS.unsettledEntries,
-  first: 3,
-};
+export const FAR_WINDOW: OfferWindow = { directories: LIMITS.offeredDirectories, entries: LIMITS.unsettledEntries };
+/** On a short one an answer is there before the source misses it. */
+export const NEAR_WINDOW: OfferWindow = { ...FAR_WINDOW, first: 3 };
 
 export interface SourceState<Handle> {
   phase: "hello" | "offering" | "offered" | "closed" | "failed";
@@ -117,8 +115,8 @@ export type SourceEvent<Handle> =
   /** `message`: what is left to say; the payload of another process was sent already. */
   | { readonly kind: "answered"; readonly need: NeedId; readonly message?: SourceMessage }
   | { readonly kind: "removed"; readonly count: number }
-  /** FIRST_OFFERS_MS have passed: a beginning on such a line is over. */
-  | { readonly kind: "widen"; readonly line: keyof typeof FIRST_OFFERS_MS }
+  /** FIRST_OFFERS_MS have passed. */
+  | { readonly kind: "widen" }
   | { readonly kind: "stop" };
 
 export type SourceEffect<Handle> =
@@ -204,7 +202,7 @@ export function stepSource<Handle>(state: SourceState<Handle>, event: SourceEven
       state.sourcesRemoved += event.count;
       break;
     case "widen":
-      if (event.line === "near" || !isAnswered(state)) state.directoriesMost = state.window.directories;
+      state.directoriesMost = state.window.directories;
       break;
     case "stop":
       // What was offered is finished; nothing new is, whatever room the window has or will get. An interrupted scan
@@ -316,11 +314,6 @@ function onMessage<Handle>(state: SourceState<Handle>, message: TargetMessage, e
 /** A directory's own attributes are applied when everything below it is finished. */
 function isAboutItself(listing: EntryBatch, message: Extract<TargetMessage, { kind: "need" }>): boolean {
   return message.purpose === "attributes" && message.rows.length === 1 && message.rows[0] === listing.self;
-}
-
-/** Whether the target has answered for the root. */
-function isAnswered<Handle>({ open, rootId }: SourceState<Handle>): boolean {
-  return open.get(rootId)?.settled === true;
 }
 
 function beginPass<Handle>(state: SourceState<Handle>): void {

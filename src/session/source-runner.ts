@@ -17,8 +17,9 @@ import { byOrigin, originsOf, type SourceDirectory } from "../scan/source-direct
 import { ProtocolViolation } from "../wire/protocol-violation.ts";
 import type { MergeFile, SourceMessage, TargetMessage } from "./messages.ts";
 import {
+  FAR_WINDOW,
   FIRST_OFFERS_MS,
-  NETWORK_WINDOW,
+  NEAR_WINDOW,
   type ScannedDirectory,
   type SourceEffect,
   type SourceEvent,
@@ -44,6 +45,8 @@ export interface SourceContext {
   readonly targetIdentity: SelectionContext["targetIdentity"];
   /** How content reaches the target: by the open directories themselves, or in frames on the backend's streams. */
   readonly payload: "handles" | "streams";
+  /** With streams: the target answers within a moment, and wants the processors that this side has too, or may have. */
+  readonly isNear?: boolean;
   /** The module's root, which no link that is followed may lead out of; undefined: the operator's links lead anywhere. */
   readonly confine: DirHandle | undefined;
   /** `dev` of the first root, for --one-file-system. */
@@ -103,7 +106,7 @@ export class SourceRunner {
     this.link = link;
     this.state = sourceState<SourceDirectory>({
       removesSources: context.options.verb === "move",
-      ...(context.payload === "streams" ? { window: NETWORK_WINDOW } : {}),
+      ...(context.payload === "streams" ? { window: context.isNear ? NEAR_WINDOW : FAR_WINDOW } : {}),
     });
     this.done = new Promise((resolve, reject) => {
       this.resolveDone = resolve;
@@ -121,9 +124,7 @@ export class SourceRunner {
       }
     });
     this.feed({ kind: "start" });
-    if (this.context.payload !== "streams") return;
-    for (const line of ["far", "near"] as const)
-      setTimeout(() => this.feed({ kind: "widen", line }), FIRST_OFFERS_MS[line]).unref();
+    if (this.context.isNear) setTimeout(() => this.feed({ kind: "widen" }), FIRST_OFFERS_MS).unref();
   }
 
   stop(): void {

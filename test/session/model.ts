@@ -12,7 +12,7 @@ import { compileFilter } from "../../src/filter/compile.ts";
 import type { ItemResults } from "../../src/fs/backend.ts";
 import type { NeedPurpose, SourceMessage, TargetMessage } from "../../src/session/messages.ts";
 import {
-  NETWORK_WINDOW,
+  NEAR_WINDOW,
   type ScannedDirectory,
   type SourceEffect,
   type SourceEvent,
@@ -229,7 +229,7 @@ export function simulate(simulation: Simulation): SimulationResult {
   const payload = simulation.payload ?? (simulation.seed % 2 === 0 ? "streams" : "handles");
   const source: SourceState<Handle> = sourceState<Handle>({
     removesSources: simulation.verb === "move",
-    ...(payload === "streams" ? { window: NETWORK_WINDOW } : {}),
+    ...(payload === "streams" ? { window: NEAR_WINDOW } : {}),
   });
   const target = targetState({
     options,

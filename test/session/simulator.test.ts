@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { LIMITS } from "../../src/core/limits.ts";
-import { NETWORK_WINDOW } from "../../src/session/source-role.ts";
+import { NEAR_WINDOW } from "../../src/session/source-role.ts";
 import {
   describeTree,
   type ModelNode,
@@ -218,7 +218,7 @@ describe("both roles over a simulated link", () => {
     expect(remote.finished).toBe(true);
     expect(remote.maxUnsettled).toBeLessThanOrEqual(LIMITS.offeredDirectories + 1);
     // Few until the target has asked for something, and then all that the window holds.
-    expect(remote.maxUnsettledFirst).toBe(NETWORK_WINDOW.first!);
+    expect(remote.maxUnsettledFirst).toBe(NEAR_WINDOW.first!);
     expect(remote.maxUnsettled).toBeGreaterThan(LIMITS.unsettledDirectories);
   });
 });
