@@ -82,11 +82,11 @@ export interface ServedEnd {
 }
 
 class CallerLost extends SessionLost {
-  /** Nobody is left to be told. */
+  /** It is gone, or notices by itself: with --retry it may come again, and a refusal would keep it from that. */
   readonly isGone: boolean;
   constructor(failure: StreamFailure) {
     super(failure, "the caller");
-    this.isGone = failure.kind === "broken";
+    this.isGone = failure.kind === "broken" || failure.kind === "cut";
   }
 }
 

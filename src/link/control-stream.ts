@@ -11,7 +11,8 @@ import { ProtocolViolation } from "../wire/protocol-violation.ts";
 import { Outbox } from "./outbox.ts";
 
 export interface StreamFailure {
-  readonly kind: "broken" | "silent" | "misbehaved";
+  /** `cut`: content cannot come any more, while this stream stands. */
+  readonly kind: "broken" | "cut" | "silent" | "misbehaved";
   readonly message: string;
 }
 
@@ -63,8 +64,14 @@ export class ControlStream {
   }
 
   private async readAll(incoming: AsyncIterable<Incoming>): Promise<void> {
+    // Not `for await`: leaving it would close the stream in both directions, and with it the last word that is still to
+    // be said to whom a broken rule ends the session.
+    const requests = incoming[Symbol.asyncIterator]();
     try {
-      for await (const { messages } of incoming) {
+      for (;;) {
+        const next = await requests.next();
+        if (next.done) break;
+        const { messages } = next.value;
         if (messages.length > LIMITS.messagesPerWrite)
           return this.fail("misbehaved", `${messages.length} messages at once`);
         this.lastHeardMs = performance.now();
@@ -153,7 +160,7 @@ export class ControlStream {
 
   /** Nothing more is heard. Whom the connection still reaches may be told why: `finish` follows. */
   fail(kind: StreamFailure["kind"], message: string): void {
-    if (this.isOver || (this.isComplete && kind === "broken")) return;
+    if (this.isOver || (this.isComplete && (kind === "broken" || kind === "cut"))) return;
     this.failure = { kind, message };
     this.over();
     if (kind === "broken") this.outbox.drop();

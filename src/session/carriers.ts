@@ -98,13 +98,13 @@ export class Carriers {
   /** The backend says that what was asked for cannot come any more: with a stream that broke, which tells why, or without. */
   contentLost(): void {
     const message = "the data streams ended before all content was there";
-    setTimeout(() => this.stream.fail("broken", message), LAST_WORD_MS * 2).unref();
+    setTimeout(() => this.stream.fail("cut", message), LAST_WORD_MS * 2).unref();
   }
 
   /** A source that is done may leave before its last word on the control plane was heard. */
   private onBroken(message: string): void {
     const timer = setTimeout(() => {
-      if (!this.isEnding) this.stream.fail("broken", message);
+      if (!this.isEnding) this.stream.fail("cut", message);
     }, LAST_WORD_MS);
     timer.unref();
   }

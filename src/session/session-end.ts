@@ -18,6 +18,7 @@ export class SessionLost extends RunError {
 
 const LOST: Readonly<Record<StreamFailure["kind"], readonly [ExitCode, string, (peer: string) => string]>> = {
   broken: [ExitCode.stream, "connection_lost", (peer) => `the connection to ${peer} broke`],
+  cut: [ExitCode.stream, "connection_lost", (peer) => `the connection to ${peer} broke`],
   silent: [ExitCode.timeout, "timeout", (peer) => `nothing more came from ${peer}`],
   misbehaved: [ExitCode.protocol, "protocol", (peer) => `the protocol was broken by ${peer}`],
 };

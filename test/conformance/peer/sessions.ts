@@ -58,10 +58,11 @@ export const PROTOCOL: Refused = { reason: "protocol", exitCode: 2 };
 
 /** The session is over, the caller was told why, and the daemon serves the next one. */
 export async function refusedAs(caller: Caller, daemon: Daemon, refused: Refused): Promise<string> {
-  const { refusal, summary } = await caller.ended();
+  const { refusal, summary, status } = await caller.ended();
   caller.close();
   expect(summary).toBeUndefined();
-  expect({ reason: refusal?.reason, exitCode: refusal?.exitCode }).toEqual({ ...refused });
+  const ending = `the call ended with ${status.code} ${status.details}`;
+  expect({ reason: refusal?.reason, exitCode: refusal?.exitCode }, ending).toEqual({ ...refused });
   // The next case opens a session too: a whole one now and then is enough.
   if (++refusals % 4 === 0) await healthy(daemon);
   return refusal!.message;
