@@ -37,13 +37,15 @@ export interface Flag {
   readonly needs?: readonly string[];
 }
 
-const ALL = ["copy", "mirror", "move", "check", "daemon", "capabilities", "version", "help"] as const;
+const ALL = ["copy", "mirror", "move", "check", "daemon", "capabilities", "config", "version", "help"] as const;
 /** Verbs that walk trees. */
 const TREE = ["copy", "mirror", "move", "check"] as const;
 /** Verbs that write. */
 const WRITE = ["copy", "mirror", "move"] as const;
 const MIRROR = ["mirror"] as const;
 const DAEMON = ["daemon"] as const;
+/** Verbs that a configuration of runs concerns. */
+const CONFIGURED = [...TREE, "config"] as const;
 
 export const COPY_METHODS = ["clone", "copy_file_range", "sendfile", "mmap", "read_write"] as const;
 export const FSYNC_CHOICES = ["none", "file", "end"] as const;
@@ -66,6 +68,29 @@ const TABLE = [
     group: "General",
     help: "pause before each --retry (default 1)",
     needs: ["retry"],
+  },
+  {
+    name: "profile",
+    verbs: CONFIGURED,
+    value: { hint: "NAME" },
+    group: "General",
+    help: "use the settings of [profiles.NAME]",
+  },
+  {
+    name: "config",
+    verbs: [...CONFIGURED, ...DAEMON],
+    value: { hint: "FILE" },
+    group: "General",
+    help: "read this configuration (default: config.toml and conf.d of /etc/fastsync; for runs ~/.config/fastsync too)",
+    conflicts: ["config-dir", "no-config"],
+  },
+  { name: "no-config", verbs: CONFIGURED, group: "General", help: "read no configuration file" },
+  {
+    name: "project",
+    verbs: CONFIGURED,
+    group: "General",
+    help: "read ./.fastsync.toml too",
+    conflicts: ["no-config"],
   },
   { name: "help", short: "h", verbs: ALL, group: "General", help: "show this help" },
   { name: "version", verbs: ALL, group: "General", help: "show the version" },
@@ -92,7 +117,7 @@ const TABLE = [
   { name: "itemize", short: "i", verbs: TREE, group: "Output", help: "list every item with the reason why" },
   {
     name: "json",
-    verbs: [...TREE, "capabilities", "version"],
+    verbs: [...TREE, "capabilities", "config", "version"],
     group: "Output",
     help: "one JSON object a line on stdout; text for people goes to stderr",
   },
@@ -398,14 +423,6 @@ const TABLE = [
   },
 
   // Serving
-  {
-    name: "config",
-    verbs: DAEMON,
-    value: { hint: "FILE" },
-    group: "Serving",
-    help: "the configuration (default /etc/fastsync/config.toml, and conf.d beside it)",
-    conflicts: ["config-dir"],
-  },
   {
     name: "config-dir",
     verbs: DAEMON,

@@ -8,16 +8,7 @@ const BY_LONG: Readonly<Record<string, string>> = {
   archive: DEFAULT,
   recursive: DEFAULT,
   links: `${DEFAULT}; --copy-links copies what links point at`,
-  perms: `${DEFAULT}; --no-perms turns it off`,
-  times: `${DEFAULT}; --no-times turns it off`,
-  owner: `${DEFAULT}; --no-owner turns it off`,
-  group: `${DEFAULT}; --no-group turns it off`,
   devices: `${DEFAULT}; --no-specials turns it off`,
-  specials: `${DEFAULT}; --no-specials turns it off`,
-  xattrs: `${DEFAULT}; --no-xattrs turns it off`,
-  acls: `${DEFAULT}; --no-acls turns it off`,
-  "hard-links": `${DEFAULT}; --no-hard-links turns it off`,
-  sparse: `${DEFAULT}; --no-sparse turns it off`,
   partial: "is the default here: an interrupted large file goes on where it stopped; leave it out",
   append: "is not here; use --resume",
   "append-verify": "is not here; use --resume",
@@ -64,19 +55,24 @@ const BY_LONG: Readonly<Record<string, string>> = {
   dereference: "is called --copy-links",
 };
 
+/** Turned off by `--no-NAME`. */
+function part(name: string): string {
+  return `${DEFAULT}; --no-${name} turns it off`;
+}
+
 const BY_LETTER: Readonly<Record<string, string>> = {
   a: "is the default here, with hard links, ACLs and extended attributes; leave it out",
   r: "is the default here: trees are copied whole; leave it out",
   R: "is the default here: trees are copied whole; leave it out",
   l: BY_LONG["links"]!,
-  t: BY_LONG["times"]!,
-  o: BY_LONG["owner"]!,
-  g: BY_LONG["group"]!,
-  D: BY_LONG["specials"]!,
-  H: BY_LONG["hard-links"]!,
-  A: BY_LONG["acls"]!,
-  X: BY_LONG["xattrs"]!,
-  S: BY_LONG["sparse"]!,
+  t: part("times"),
+  o: part("owner"),
+  g: part("group"),
+  D: part("specials"),
+  H: part("hard-links"),
+  A: part("acls"),
+  X: part("xattrs"),
+  S: part("sparse"),
   P: "is not here; progress is -p or --progress, and interrupted large files go on by themselves",
   z: BY_LONG["compress"]!,
   e: BY_LONG["rsh"]!,

@@ -8,6 +8,7 @@ import { printable } from "../core/paths.ts";
 import { FLAGS, type Flag, type FlagName, flagNamed, flagOfLetter, flagsOf } from "./flags.ts";
 import { foreignFlag, foreignLetter } from "./foreign-flags.ts";
 import type { Argument } from "./raw-args.ts";
+import { takenBackBy } from "./settings/keys.ts";
 import { UsageError } from "./usage-error.ts";
 import { FOREIGN_VERBS, isVerb, VERB_NAMES, VERBS, type VerbName } from "./verbs.ts";
 
@@ -21,11 +22,19 @@ export class ParsedArgs {
   /** In the order of the command line: filters depend on it. */
   readonly occurrences: readonly Occurrence[];
   readonly places: readonly Argument[];
+  /** Flags whose standing value from a configuration is not meant for this run: `--no-bwlimit`, `--perms`. */
+  readonly takenBack: ReadonlySet<FlagName>;
 
-  constructor(verb: VerbName, occurrences: readonly Occurrence[], places: readonly Argument[]) {
+  constructor(
+    verb: VerbName,
+    occurrences: readonly Occurrence[],
+    places: readonly Argument[],
+    takenBack: ReadonlySet<FlagName> = new Set(),
+  ) {
     this.verb = verb;
     this.occurrences = occurrences;
     this.places = places;
+    this.takenBack = takenBack;
   }
   has(name: FlagName): boolean {
     return this.occurrences.some((occurrence) => occurrence.flag === name);
@@ -63,7 +72,7 @@ export function parseCommandLine(words: readonly Argument[]): CommandLine {
   if (special === "version") return { kind: "version", json: asksForJson(rest) };
   parser.checkRelations();
   parser.checkPlaces();
-  return { kind: "run", args: new ParsedArgs(verb, parser.occurrences, parser.places) };
+  return { kind: "run", args: new ParsedArgs(verb, parser.occurrences, parser.places, parser.takenBack) };
 }
 
 function verbOf(first: Argument, rest: readonly Argument[]): VerbName {
@@ -90,6 +99,7 @@ function verbOf(first: Argument, rest: readonly Argument[]): VerbName {
 class Parser {
   readonly occurrences: Occurrence[] = [];
   readonly places: Argument[] = [];
+  readonly takenBack = new Set<FlagName>();
   readonly #verb: VerbName;
   /** `-p 8` and `-c 16M`: a switch followed by a number that is no file, seen while reading. */
   #mistakenValue: UsageError | undefined;
@@ -129,6 +139,11 @@ class Parser {
   #long(word: Argument): "done" | { flag: Named; written: string } {
     const equals = word.text.indexOf("=");
     const written = equals < 0 ? word.text : word.text.slice(0, equals);
+    const back = equals < 0 ? takenBackBy(written.slice(2)) : undefined;
+    if (back !== undefined && flagNamed(back)!.verbs.includes(this.#verb)) {
+      this.takenBack.add(back);
+      return "done";
+    }
     const flag = this.#known(written.slice(2), written);
     if (equals < 0) return { flag, written };
     if (flag.value === undefined) {
@@ -238,13 +253,9 @@ class Parser {
       for (const other of flag.conflicts ?? []) {
         if (given.has(other)) throw new UsageError(`--${name} and --${other} contradict each other; leave one out`);
       }
-      if (flag.needs !== undefined && !flag.needs.some((other) => given.has(other))) {
-        throw new UsageError(
-          `--${name} needs ${listed(
-            flag.needs.map((other) => `--${other}`),
-            "or",
-          )}`,
-        );
+      if (this.takenBack.has(name)) {
+        const back = name.startsWith("no-") ? name.slice(3) : `no-${name}`;
+        throw new UsageError(`--${name} and --${back} contradict each other; leave one out`);
       }
     }
   }

@@ -79,6 +79,15 @@ export const VERBS = {
       "With two directories it tries each copy method between them. TARGET must be writable: a small temporary file is made there and removed.",
     ],
   },
+  config: {
+    summary: "show what the configuration says and where, or check it",
+    usage: "fastsync config [show|check] [flags]",
+    minPlaces: 0,
+    maxPlaces: 1,
+    notes: [
+      "Settings come from the command line, FASTSYNC_* variables, a profile, the remote that is used, ./.fastsync.toml (with --project), ~/.config/fastsync and /etc/fastsync, in this order; docs/configuration.md has the keys.",
+    ],
+  },
   version: {
     summary: "show the version",
     usage: "fastsync version [--json]",
@@ -118,6 +127,8 @@ export const FOREIGN_VERBS: Readonly<Record<string, VerbName>> = {
   server: "daemon",
   fastsyncd: "daemon",
   rsyncd: "daemon",
+  settings: "config",
+  configuration: "config",
   caps: "capabilities",
   features: "capabilities",
 };

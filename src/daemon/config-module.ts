@@ -1,9 +1,10 @@
 /** `[[module]]` and the lists of addresses in it. */
+
+import { isTable, type Problems, shownValue, TableReader } from "../config/table.ts";
 import { type IpNetwork, parseNetwork } from "../core/ip.ts";
 import { LIMITS } from "../core/limits.ts";
 import { bytesOf } from "../core/paths.ts";
 import type { ModuleConfig } from "./config.ts";
-import { isTable, type Problems, shownValue, TableReader } from "./config-table.ts";
 
 export const MAX_SESSIONS = { min: 1, max: 4096 };
 

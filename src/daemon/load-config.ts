@@ -3,20 +3,22 @@
  *
  *     config.toml        [daemon], [[module]], [delegation]
  *     conf.d/*.toml      [[module]] only, in the order of their names
+ *                        ([global], [profiles], [remotes] of either are for runs: src/cli/settings)
  *     flags              replace what the files say
  *
  * A configuration with anything wrong in it is not used at all, and everything that is wrong is told at once.
  */
 import { resolve } from "node:path";
+import { CLIENT_TABLES, DAEMON_TABLES, kindOf, Problems, safe, shownValue, TableReader } from "../config/table.ts";
+import { type ConfigFile, SYSTEM_DIRECTORY } from "../config/toml-file.ts";
 import type { DaemonFlags } from "../core/daemon-flags.ts";
 import { parseIp, parseNetwork } from "../core/ip.ts";
 import { LIMITS } from "../core/limits.ts";
 import { bytesOf } from "../core/paths.ts";
 import { DEFAULT_PORT } from "../endpoints/parse.ts";
 import type { DaemonConfig, DelegationConfig, ModuleConfig } from "./config.ts";
-import { type ConfigFile, DEFAULT_DIRECTORY, readConfigFiles } from "./config-files.ts";
+import { readConfigFiles } from "./config-files.ts";
 import { absolutePath, MAX_SESSIONS, readModule } from "./config-module.ts";
-import { kindOf, Problems, safe, shownValue, TableReader } from "./config-table.ts";
 
 export type LoadedConfig =
   | { readonly kind: "usable"; readonly config: DaemonConfig; readonly warnings: readonly string[] }
@@ -44,7 +46,7 @@ export function loadConfig(flags: DaemonFlags): LoadedConfig {
   checkTopLevel(files, problems);
   const config = { files: files.map(({ name }) => name), ...settings, modules, delegation };
   if (problems.list.length === 0 && modules.length === 0 && config.root === undefined) {
-    const where = main?.name ?? (files.length > 0 ? files[0]!.name : `${DEFAULT_DIRECTORY}/config.toml`);
+    const where = main?.name ?? (files.length > 0 ? files[0]!.name : `${SYSTEM_DIRECTORY}/config.toml`);
     problems.add(
       where,
       "",
@@ -231,7 +233,9 @@ function isHostName(text: string): boolean {
 function checkTopLevel(files: readonly ConfigFile[], problems: Problems): void {
   for (const { name, isMain, tables } of files) {
     const reader = new TableReader(problems, name, "", tables);
-    for (const key of ["daemon", "module", "delegation"]) {
+    // What runs begin with is for those who start them.
+    for (const key of CLIENT_TABLES) reader.raw(key);
+    for (const key of DAEMON_TABLES) {
       if (isMain || key === "module") reader.raw(key);
       else if (reader.has(key)) {
         reader.raw(key);

@@ -1,7 +1,7 @@
 /** Whether a module's directory is there. Disks come and go while a daemon runs, so this is asked at each use. */
 import { statSync } from "node:fs";
+import { safe, shownValue } from "../config/table.ts";
 import type { DaemonConfig, ModuleConfig } from "./config.ts";
-import { safe, shownValue } from "./config-table.ts";
 
 /** Why the module cannot be used now, for people; undefined when it can. Not told to peers: it may name the disk. */
 export function moduleTrouble({ path }: ModuleConfig): string | undefined {

@@ -8,12 +8,13 @@
  *     SIGTERM         accepts nothing new, lets sessions end until the deadline, then cuts them
  *     a second one    cuts them at once
  */
+
+import { safe } from "../config/table.ts";
 import type { DaemonFlags, RunDaemon } from "../core/daemon-flags.ts";
 import { ExitCode } from "../core/exit-codes.ts";
 import { covers, parseNetwork } from "../core/ip.ts";
 import { RunError } from "../core/run-error.ts";
 import type { DaemonConfig } from "./config.ts";
-import { safe } from "./config-table.ts";
 import { openedRanges } from "./delegation.ts";
 import { listenFailure } from "./listen-failure.ts";
 import { loadConfig } from "./load-config.ts";

@@ -192,7 +192,13 @@ function text(bytes: Uint8Array | undefined): string | undefined {
 
 /** Flags whose effect shows only with others, or outside of the options; each has a test of its own. */
 const DAEMON = flagsOf("daemon").flatMap(({ name, verbs }) => (verbs.length === 1 ? [name] : []));
-const ELSEWHERE: readonly string[] = ["help", "version", "wait", "suffix", "from0", "zero-copy", ...DAEMON];
+const SETTINGS = ["profile", "config", "no-config", "project"];
+const ELSEWHERE: readonly string[] = [
+  ...["help", "version", "wait", "suffix", "from0", "zero-copy"],
+  // test/cli/settings.test.ts
+  ...SETTINGS,
+  ...DAEMON,
+];
 
 describe("every flag reaches what it is for", () => {
   test("no flag is left out", () => {

@@ -1,5 +1,6 @@
 /** Runs the command line as a process and waits for its end. */
 import { join } from "node:path";
+import { NO_SETTINGS } from "../support/program.ts";
 
 const FAKE_MAIN = join(import.meta.dir, "fake-main.ts");
 const REAL_MAIN = join(import.meta.dir, "../../src/main.ts");
@@ -21,7 +22,7 @@ export interface StartOptions {
 /** The environment without what would change the output. */
 export function cleanEnv(extra: Readonly<Record<string, string>> = {}): Record<string, string | undefined> {
   const { FASTSYNC_NO_ZERO_COPY: _a, ORBIT_NO_ZERO_COPY: _b, NO_COLOR: _c, ...env } = process.env;
-  return { ...env, ...extra };
+  return { ...env, ...NO_SETTINGS, ...extra };
 }
 
 export function start(words: readonly string[], options: StartOptions = {}) {

@@ -48,7 +48,9 @@ const CASES: readonly (readonly [line: string, message: string])[] = [
   ["copy -P A B", "-P is not here; progress is -p"],
   ["copy -z A B", "-z is not here"],
   ["copy --link-dest=x A B", "--link-dest is not here yet"],
-  ["copy --perms A B", "--perms is the default here; leave it out; --no-perms turns it off"],
+  ["copy --perms --no-perms A B", "--no-perms and --perms contradict each other; leave one out"],
+  ["copy --bwlimit=1M --no-bwlimit A B", "--bwlimit and --no-bwlimit contradict each other; leave one out"],
+  ["mirror --no-exclude A B", "unknown flag '--no-exclude'"],
   // values
   ["copy --max-size", "--max-size needs a value: --max-size=SIZE"],
   ["copy --fsync", "--fsync needs a value: --fsync=none|file|end"],

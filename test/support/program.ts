@@ -36,8 +36,11 @@ export function commandPrefix({ asUser, prefix = [] }: Circumstances): string[] 
   return [...become, ...prefix];
 }
 
+/** The tester's own configuration is not read. */
+export const NO_SETTINGS = { XDG_CONFIG_HOME: "/nonexistent", FASTSYNC_CONFIG: "", FASTSYNC_PROFILE: "" };
+
 export function environment({ asUser, env }: Circumstances): Record<string, string | undefined> {
   /* Neither the tester's settings nor a home that the ordinary user cannot read may change a result. */
   const base = asUser === undefined ? process.env : { ...process.env, HOME: "/" };
-  return { ...base, NO_COLOR: "1", ...env };
+  return { ...base, ...NO_SETTINGS, NO_COLOR: "1", ...env };
 }

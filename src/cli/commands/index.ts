@@ -11,6 +11,7 @@ const LOADERS: Readonly<Record<VerbName, () => Promise<CommandDef>>> = {
   check: tree,
   daemon: () => import("./daemon.ts").then((module) => module.daemonCommand),
   capabilities: () => import("./capabilities.ts").then((module) => module.capabilitiesCommand),
+  config: () => import("./config.ts").then((module) => module.configCommand),
   version: () => import("./version.ts").then((module) => module.versionCommand),
   help: () => import("./help.ts").then((module) => module.helpCommand),
 };

@@ -7,10 +7,10 @@ import { confirmDeletions, readTerminalLine } from "../confirm.ts";
 import type { CommandContext } from "../context.ts";
 import { JsonPrinter } from "../json-printer.ts";
 import type { Outputs } from "../output.ts";
-import { place } from "../places.ts";
 import { LiveLine } from "../progress-line.ts";
 import { type PacedPrinter, Reporter } from "../reporter.ts";
 import { type FaceOptions, type Resolved, resolveOptions } from "../resolve-options.ts";
+import { configureRun, explained } from "../settings/of-run.ts";
 import { onStopSignals } from "../stop-signals.ts";
 import { TextPrinter } from "../text-printer.ts";
 import { UsageError } from "../usage-error.ts";
@@ -18,9 +18,11 @@ import { UsageError } from "../usage-error.ts";
 export const treeCommand = defineCommand({
   async run({ data }: { data?: CommandContext }) {
     const context = data!;
-    const places = context.args.places.map(place);
-    const resolved = await resolveOptions(context.args);
-    const reporter = makeReporter(resolved, context.outputs);
+    const { args, places, origins } = configureRun(context.args, process.env);
+    const resolved = await resolveOptions(args).catch((error: unknown) => {
+      throw error instanceof UsageError ? explained(error, origins) : error;
+    });
+    const reporter = makeReporter(withOrigins(resolved, origins), context.outputs);
     context.onReporter(reporter);
     const stop = new AbortController();
     using _signals = onStopSignals({
@@ -62,6 +64,14 @@ export const treeCommand = defineCommand({
     context.exitCode = exitCodeOf(reporter.ended!, context.outputs);
   },
 });
+
+/** With --verbose it is told what the configuration added to the line. */
+function withOrigins(resolved: Resolved, origins: ReadonlyMap<string, string>): Resolved {
+  const byOrigin = new Map<string, string[]>();
+  for (const [flag, origin] of origins) byOrigin.set(origin, [...(byOrigin.get(origin) ?? []), `--${flag}`]);
+  const notes = [...byOrigin].map(([origin, flags]) => `settings: ${flags.join(" ")} (${origin})`);
+  return { ...resolved, face: { ...resolved.face, notes: [...notes, ...resolved.face.notes] } };
+}
 
 /** What is listed is decided here, so that the session makes no items that nobody prints. */
 function listsItems({ options, face }: Resolved): boolean {

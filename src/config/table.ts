@@ -1,9 +1,13 @@
 /**
- * Reads one table of a config file, value by value. What is wrong is noted with file and key and a default stands in,
+ * Reads one table of a configuration file, value by value. What is wrong is noted with file and key and a default stands in,
  * so that one reading finds everything that has to be put right.
  */
 import { nearest } from "../core/nearest.ts";
 import { bytesOf, printable } from "../core/paths.ts";
+
+/** Tables of one file that serve two readers: a daemon, and every run that somebody starts. */
+export const DAEMON_TABLES = ["daemon", "module", "delegation"] as const;
+export const CLIENT_TABLES = ["global", "profiles", "remotes"] as const;
 
 export class Problems {
   readonly list: string[] = [];
@@ -111,11 +115,15 @@ export class TableReader {
     return undefined;
   }
 
+  /** Keys that nobody asked for yet. */
+  unasked(): string[] {
+    return Object.keys(this.#table).filter((key) => !this.#asked.has(key));
+  }
+
   /** Says what nobody asked for. To be called when everything was. */
   finish(): void {
     const known = [...this.#asked];
-    for (const key of Object.keys(this.#table)) {
-      if (this.#asked.has(key)) continue;
+    for (const key of this.unasked()) {
       const meant = nearest(key, known);
       this.problem(key, `unknown key${meant === undefined ? "" : `; did you mean ${meant}?`}`);
     }

@@ -1,0 +1,90 @@
+/** `config show`: each setting with its origin. `config check`: what is wrong with the configuration. */
+import { defineCommand } from "citty";
+import { ExitCode } from "../../core/exit-codes.ts";
+import { bytesOf, printable } from "../../core/paths.ts";
+import type { CommandContext } from "../context.ts";
+import { quoted } from "../parse-args.ts";
+import { type Effective, effectiveSettings } from "../settings/apply.ts";
+import { checkValues } from "../settings/check.ts";
+import type { SettingValue } from "../settings/layer.ts";
+import { loadSettings, type Settings } from "../settings/load.ts";
+import { requestOf, usable } from "../settings/of-run.ts";
+import { UsageError } from "../usage-error.ts";
+
+export const configCommand = defineCommand({
+  async run({ data }: { data?: CommandContext }) {
+    const context = data!;
+    const { args, outputs } = context;
+    const [what] = args.places;
+    const settings = loadSettings(requestOf(args, process.env));
+    const json = args.has("json");
+    switch (what?.text ?? "show") {
+      case "show":
+        outputs.out.write(json ? jsonOf(usable(settings)) : textOf(usable(settings)));
+        return;
+      case "check": {
+        const problems = [...settings.problems, ...(await checkValues(settings.layers))].map(safe);
+        if (json) outputs.out.line(JSON.stringify({ type: "config_check", files: settings.files, problems }));
+        else if (problems.length === 0) outputs.out.line(`The configuration is right. ${filesText(settings)}`);
+        else for (const problem of problems) outputs.err.line(`fastsync config: ${problem}`);
+        context.exitCode = problems.length === 0 ? ExitCode.ok : ExitCode.usage;
+        return;
+      }
+      default:
+        throw new UsageError(`config knows show and check, not ${quoted(what!)}`);
+    }
+  },
+});
+
+function textOf(settings: Settings): string {
+  const effective = effectiveSettings(settings.order);
+  const column = Math.max(...effective.map((setting) => shown(setting).length)) + 2;
+  const wide = Math.min(column, 44);
+  const lines = effective.map((setting) => {
+    const text = shown(setting);
+    return text.length + 2 > wide ? `${text}  ${safe(setting.origin)}` : `${text.padEnd(wide)}${safe(setting.origin)}`;
+  });
+  const remotes = [...settings.remotes.values()].map(({ name, endpoint }) => `  ${name}:  ${safe(endpoint)}`);
+  return [
+    filesText(settings),
+    ...(settings.profileName === undefined ? [] : [`Profile: ${settings.profileName}`]),
+    ...(settings.profiles.length === 0 ? [] : [`Profiles: ${settings.profiles.join(", ")}`]),
+    ...(remotes.length === 0 ? [] : ["Remotes:", ...remotes]),
+    "",
+    ...lines,
+    "",
+  ].join("\n");
+}
+
+function filesText({ files }: Settings): string {
+  return files.length === 0 ? "Files: none" : `Files, the nearest first: ${files.map(safe).join(", ")}`;
+}
+
+function shown({ key, value }: Effective): string {
+  return `${key} = ${valueText(value)}`;
+}
+
+function valueText(value: SettingValue | undefined): string {
+  if (value === undefined) return "-";
+  if (typeof value === "boolean") return String(value);
+  return value.length === 1 ? JSON.stringify(value[0]) : JSON.stringify(value);
+}
+
+/** One line a setting, then one that ends the list. */
+function jsonOf(settings: Settings): string {
+  const lines: object[] = effectiveSettings(settings.order).map(({ key, value, origin }) => ({
+    type: "setting",
+    key,
+    value: value ?? null,
+    origin,
+  }));
+  const remotes = Object.fromEntries([...settings.remotes.values()].map(({ name, endpoint }) => [name, endpoint]));
+  const { files, profiles, profileName } = settings;
+  lines.push({ type: "config", files, profile: profileName ?? null, profiles, remotes });
+  return lines.map((line) => `${JSON.stringify(line)}\n`).join("");
+}
+
+/** Names and values come from files and variables: nothing of them may reach the terminal as commands. */
+function safe(text: string): string {
+  return printable(bytesOf(text));
+}

@@ -1,0 +1,42 @@
+/** Looks at every value of a configuration as a run would, one by one: a mistake is found before a run needs it. */
+import { type FlagName, flagNamed } from "../flags.ts";
+import { ParsedArgs } from "../parse-args.ts";
+import { argumentOf } from "../raw-args.ts";
+import { resolveOptions, type Surroundings, systemSurroundings } from "../resolve-options.ts";
+import { UsageError } from "../usage-error.ts";
+import { SETTING_KEYS, type SettingKey } from "./keys.ts";
+import type { Layer, SettingValue } from "./layer.ts";
+
+/** What is wrong with the values of these layers; empty: nothing. */
+export async function checkValues(
+  layers: readonly Layer[],
+  around: Surroundings = systemSurroundings(),
+): Promise<string[]> {
+  const problems: string[] = [];
+  for (const layer of layers) {
+    for (const setting of SETTING_KEYS) {
+      const value = layer.values.get(setting.key);
+      if (value === undefined || typeof value === "boolean") continue;
+      const problem = await problemOf(setting, value, around);
+      if (problem !== undefined) problems.push(`${layer.origin(setting.key)}: ${setting.key}: ${problem}`);
+    }
+  }
+  return problems;
+}
+
+async function problemOf(
+  { on }: SettingKey,
+  value: Exclude<SettingValue, boolean>,
+  around: Surroundings,
+): Promise<string | undefined> {
+  const flag = flagNamed(on!)!;
+  const verb = flag.verbs.includes("mirror") ? "mirror" : "copy";
+  const occurrences = value.map((text) => ({ flag: flag.name as FlagName, value: argumentOf(text) }));
+  try {
+    await resolveOptions(new ParsedArgs(verb, occurrences, []), around);
+    return undefined;
+  } catch (error) {
+    if (error instanceof UsageError) return error.message;
+    throw error;
+  }
+}

@@ -1,0 +1,95 @@
+/** Settings from one place: a table of a file, or the environment. What is wrong in it is noted, all at once. */
+import { type Problems, shownValue, TableReader } from "../../config/table.ts";
+import { flagNamed } from "../flags.ts";
+import { SETTING_KEYS, type SettingKey, whyNoKey } from "./keys.ts";
+
+/** A boolean, or the texts that a value flag or its repetitions would have on the command line. */
+export type SettingValue = boolean | readonly string[];
+
+export interface Layer {
+  /** For messages and `config show`: `/etc/fastsync/config.toml [global]`, `FASTSYNC_BWLIMIT`. */
+  readonly origin: (key: string) => string;
+  readonly values: ReadonlyMap<string, SettingValue>;
+}
+
+/** One table. `others` are keys that belong to the table and are no settings. */
+export function layerOfTable(
+  problems: Problems,
+  file: string,
+  name: string,
+  table: unknown,
+  others: readonly string[] = [],
+): { layer: Layer; reader: TableReader } {
+  const reader = new TableReader(problems, file, `${name}.`, table);
+  const values = new Map<string, SettingValue>();
+  for (const setting of SETTING_KEYS) {
+    const value = readSetting(reader, setting);
+    if (value !== undefined) values.set(setting.key, value);
+  }
+  for (const key of others) reader.raw(key);
+  for (const key of reader.unasked()) {
+    const why = whyNoKey(key);
+    if (why === undefined) continue;
+    reader.raw(key);
+    reader.problem(key, why);
+  }
+  reader.finish();
+  return { layer: { origin: () => `${file} [${name}]`, values }, reader };
+}
+
+function readSetting(reader: TableReader, { key, on, form }: SettingKey): SettingValue | undefined {
+  switch (form) {
+    case "switch":
+      return reader.boolean(key);
+    case "list":
+      return reader.strings(key, { alone: true });
+    case "switch-or-value":
+      if (typeof reader.raw(key) === "boolean") return reader.boolean(key);
+      break;
+    case "value":
+      break;
+  }
+  const value = reader.raw(key);
+  if (value === undefined) return undefined;
+  const choices = flagNamed(on!)?.value?.choices;
+  if (choices !== undefined) {
+    const chosen = reader.choice(key, choices);
+    return chosen === undefined ? undefined : [chosen];
+  }
+  if (typeof value === "string") return [value];
+  if (typeof value === "number" && Number.isFinite(value) && value >= 0) return [String(value)];
+  reader.problem(key, `is ${shownValue(value)}, not a string or a number`);
+  return undefined;
+}
+
+const TRUE = ["1", "true", "yes", "on"];
+const FALSE = ["0", "false", "no", "off"];
+
+/** `FASTSYNC_` and the key in capitals. An empty variable is one that is not set. */
+export function layerOfEnvironment(problems: Problems, env: Readonly<Record<string, string | undefined>>): Layer {
+  const values = new Map<string, SettingValue>();
+  for (const setting of SETTING_KEYS) {
+    const name = variableOf(setting.key);
+    const text = env[name];
+    if (text === undefined || text === "") continue;
+    const value = readText(setting, text);
+    if (typeof value === "string") problems.add(name, "", value);
+    else values.set(setting.key, value);
+  }
+  return { origin: variableOf, values };
+}
+
+export function variableOf(key: string): string {
+  return `FASTSYNC_${key.toUpperCase()}`;
+}
+
+/** A string is what is wrong with it. */
+function readText({ on, form }: SettingKey, text: string): SettingValue | string {
+  const truth = TRUE.includes(text.toLowerCase()) ? true : FALSE.includes(text.toLowerCase()) ? false : undefined;
+  if (form === "switch") return truth ?? `is ${shownValue(text)}, not 1 or 0`;
+  if (form === "switch-or-value" && truth !== undefined) return truth;
+  const choices = flagNamed(on!)?.value?.choices;
+  if (choices !== undefined && !choices.includes(text))
+    return `is ${shownValue(text)}, not ${choices.map((choice) => shownValue(choice)).join(" or ")}`;
+  return [text];
+}

@@ -1,0 +1,105 @@
+/** The settings of one run of a tree verb: loaded, checked, and joined with its command line. */
+import { bytesOf, printable } from "../../core/paths.ts";
+import type { Endpoint } from "../../endpoints/parse.ts";
+import type { FlagName } from "../flags.ts";
+import type { ParsedArgs } from "../parse-args.ts";
+import { place } from "../places.ts";
+import type { Argument } from "../raw-args.ts";
+import { UsageError } from "../usage-error.ts";
+import { type Applied, applySettings, checkNeeds } from "./apply.ts";
+import type { Layer } from "./layer.ts";
+import { loadSettings, type Remote, type Settings, type SettingsRequest } from "./load.ts";
+
+export interface ConfiguredRun extends Applied {
+  readonly places: readonly Endpoint[];
+  /** Files that were read, the nearest first. */
+  readonly files: readonly string[];
+}
+
+export function requestOf(args: ParsedArgs, env: SettingsRequest["env"]): SettingsRequest {
+  return {
+    env,
+    file: textOf(args, "config"),
+    noFiles: args.has("no-config"),
+    profile: textOf(args, "profile"),
+    project: args.has("project"),
+  };
+}
+
+function textOf(args: ParsedArgs, flag: FlagName): string | undefined {
+  const value = args.value(flag);
+  if (value?.text === "") throw new UsageError(`--${flag} is empty`);
+  return value?.text;
+}
+
+export function configureRun(args: ParsedArgs, env: SettingsRequest["env"]): ConfiguredRun {
+  const settings = usable(loadSettings(requestOf(args, env)));
+  const remotes = new Set<Remote>();
+  const places = args.places.map((word) => placeWithRemotes(word, settings.remotes, remotes));
+  const layers = [settings.environment, ...settings.profile, ...layersOf([...remotes]), ...settings.globals];
+  const applied = applySettings(args, layers);
+  checkNeeds(applied.args);
+  return { ...applied, places, files: settings.files };
+}
+
+/** Throws UsageError with everything that is wrong. */
+export function usable(settings: Settings): Settings {
+  const [first, ...others] = settings.problems;
+  if (first === undefined) return settings;
+  const more = others.length === 0 ? "" : ` (and ${others.length} more; fastsync config check lists them)`;
+  throw new UsageError(`${first}${more}`, "Put it right, or leave the files out with --no-config.");
+}
+
+function layersOf(remotes: readonly Remote[]): Layer[] {
+  const [first, second] = remotes;
+  if (first !== undefined && second !== undefined) {
+    for (const [key, value] of first.layer.values) {
+      const other = second.layer.values.get(key);
+      if (other !== undefined && String(other) !== String(value)) {
+        throw new UsageError(
+          `the remotes ${first.name} and ${second.name} have different values for ${key}`,
+          `Say on the command line which one is meant: --${key.replaceAll("_", "-")}`,
+        );
+      }
+    }
+  }
+  return remotes.map(({ layer }) => layer);
+}
+
+/**
+ * `NAME:PATH` below a remote's endpoint, `NAME:` the endpoint itself. A slash after the colon is a module of a host of
+ * that name, as ever, and a local path that exists comes first.
+ */
+function placeWithRemotes(word: Argument, remotes: ReadonlyMap<string, Remote>, used: Set<Remote>): Endpoint {
+  const [, name, rest] = /^([A-Za-z0-9_][A-Za-z0-9_-]+):((?![/:]|\d+:).*)$/s.exec(word.text) ?? [];
+  const remote = name === undefined ? undefined : remotes.get(name);
+  if (remote === undefined) return place(word);
+  const asLocal = parseLocal(word);
+  if (asLocal !== undefined) return asLocal;
+  used.add(remote);
+  const base = bytesOf(remote.endpoint);
+  const path = word.bytes.subarray(word.bytes.indexOf(0x3a) + 1);
+  const slash = path.length === 0 || base.at(-1) === 0x2f ? [] : [0x2f];
+  const bytes = new Uint8Array([...base, ...slash, ...path]);
+  return place({ bytes, text: rest === "" ? remote.endpoint : printable(bytes) });
+}
+
+/** The word as a local path, where there is something of that name. */
+function parseLocal(word: Argument): Endpoint | undefined {
+  try {
+    const parsed = place({ ...word });
+    return parsed.kind === "local" ? parsed : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** A mistake in a value is explained by the flag's name; this adds where the value comes from. */
+export function explained(error: UsageError, origins: ReadonlyMap<FlagName, string>): UsageError {
+  for (const [flag, origin] of origins) {
+    if (!new RegExp(`--${flag}(?![a-z-])`).test(error.message)) continue;
+    const way = `--${flag} comes from ${origin}.`;
+    return new UsageError(error.message, error.way === undefined ? way : `${way} ${error.way}`);
+  }
+  return error;
+}
