@@ -113,7 +113,7 @@ static bool unsupported_error(int error) { return error == ENOTSUP || error == E
 static ssize_t list_all(place *p, fsy_buffer *buffer) {
   if (!fsy_reserve(buffer, 4096)) return -ENOMEM;
   for (;;) {
-    ssize_t got = place_list(p, (char *)buffer->at, buffer->room);
+    ssize_t got = FSY_TRY(listxattr, place_list(p, (char *)buffer->at, buffer->room));
     if (got >= 0) return got;
     if (errno != ERANGE || buffer->room >= FSY_XATTR_LIST_CAP) return -errno;
     if (!fsy_reserve(buffer, buffer->room * 2)) return -ENOMEM;
@@ -125,7 +125,7 @@ static ssize_t get_one(place *p, const char *key, fsy_buffer *buffer, size_t use
   for (size_t room = 1024;;) {
     if (!fsy_reserve(buffer, used + room)) return -ENOMEM;
     room = buffer->room - used;
-    ssize_t got = place_get(p, key, buffer->at + used, room);
+    ssize_t got = FSY_TRY(getxattr, place_get(p, key, buffer->at + used, room));
     if (got >= 0) return got;
     if (errno != ERANGE || room > FSY_XATTR_VALUE_MAX) return -errno;
     room = room * 2;
@@ -334,21 +334,21 @@ uint32_t fsy_attrs_sync(fsy_task *t, fsy_attrs_from source, fsy_subject target, 
       ssize_t has = get_one(&to, names[i], &w->values, (size_t)size);
       if (has == size && memcmp(w->values.at, w->values.at + size, (size_t)size) == 0) continue;
     }
-    int error = FSY_FAULT("setxattr");
-    if (!error && place_set(&to, names[i], w->values.at, (size_t)size) < 0) error = errno;
-    if (error) warn_about(r, names[i], error);
+    if (FSY_TRY(setxattr, place_set(&to, names[i], w->values.at, (size_t)size)) < 0) warn_about(r, names[i], errno);
     else if (!strcmp(names[i], "system.posix_acl_access") || !strcmp(names[i], "system.richacl"))
       done |= FSY_SYNC_SET_ACCESS;
   }
   if (target_bare || late) return done;
   ssize_t extra = list_all(&to, &w->values);
+  if (extra < 0 && !unsupported_error((int)-extra)) /* what the source lacks may have stayed */
+    fsy_warn(r, (which & FSY_ATTR_XATTRS) ? FSY_WARN_XATTR : FSY_WARN_ACL, (int)-extra);
   for (ssize_t at = 0; at < extra;) {
     const char *name = (const char *)w->values.at + at;
     size_t length = strnlen(name, (size_t)(extra - at));
     if ((ssize_t)length == extra - at) break;
     at += (ssize_t)length + 1;
     if (class_of(name, which) == NOT_WANTED || is_intrinsic(name) || contains(names, count, name)) continue;
-    if (place_remove(&to, name) < 0 && errno != ENODATA) warn_about(r, name, errno);
+    if (FSY_TRY(removexattr, place_remove(&to, name)) < 0 && errno != ENODATA) warn_about(r, name, errno);
     else if (is_acl(name)) done |= FSY_SYNC_SET_ACCESS;
   }
   return done;

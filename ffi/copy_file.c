@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <sys/sysmacros.h>
 
+#define LEASE_SECONDS 60
+
 /* Below the source directory; a link is followed as far as the options let it. */
 int fsy_open_from(fsy_job *j, const char *name, bool follow, int flags) {
   if (follow && j->opt.confine) return fsy_open_confined((int)(j->opt.confine - 1), j->source_dir, name, flags);
@@ -19,25 +21,33 @@ int fsy_open_from(fsy_job *j, const char *name, bool follow, int flags) {
   return fd < 0 ? -errno : fd;
 }
 
+/* A file that another program holds a lease on (as a Samba server does for its clients) answers EAGAIN, because of
+ * O_NONBLOCK, while the kernel takes the lease back: for at most /proc/sys/fs/lease-break-time, which is 45 s. */
+static int open_leased(fsy_job *j, const char *name, bool follow, int flags) {
+  double until = fsy_now() + LEASE_SECONDS;
+  for (;;) {
+    int fd = FSY_TRY_STATUS(open_source, fsy_open_from(j, name, follow, flags));
+    if (fd != -EAGAIN || fsy_now() > until || fsy_cancelled(j->task->ring)) return fd;
+  }
+}
+
 int fsy_open_source(fsy_job *j, const char *name, bool follow) {
   fsy_worker *w = j->task->worker;
   int flags = O_RDONLY | O_NONBLOCK;
-  int error = FSY_FAULT("open_source");
-  if (error) return -error;
   if ((j->opt.flags & FSY_OPT_NOATIME) && !w->noatime_refused) {
-    int fd = fsy_open_from(j, name, follow, flags | O_NOATIME);
+    int fd = open_leased(j, name, follow, flags | O_NOATIME);
     if (fd != -EPERM) return fd;
-    fd = fsy_open_from(j, name, follow, flags);
+    fd = open_leased(j, name, follow, flags);
     if (fd >= 0) w->noatime_refused = true;
     return fd;
   }
-  return fsy_open_from(j, name, follow, flags);
+  return open_leased(j, name, follow, flags);
 }
 
 int fsy_reading_check(fsy_job *j, fsy_reading *in, bool whole, fsy_result *r) {
   struct stat st;
-  if (fstat(in->fd, &st) < 0) return fsy_fail(r, -errno, FSY_STAGE_READ);
-  int moved = FSY_FAULT("changed");
+  if (FSY_TRY(stat_source, fstat(in->fd, &st)) < 0) return fsy_fail(r, -errno, FSY_STAGE_READ);
+  int moved = FSY_FAULT(changed);
   if (whole && !moved && fsy_entry_same(&in->want, &st)) {
     if (in->retried) r->flags |= FSY_ITEM_RETRIED;
     return 0;
@@ -63,12 +73,9 @@ int fsy_read_small(fsy_job *j, fsy_reading *in, fsy_buffer *to, size_t at, int64
     if (!fsy_reserve(to, at + (size_t)size + 1)) return fsy_fail(r, -ENOMEM, FSY_STAGE_READ);
     int64_t got = 0;
     if (size > 0) {
-      int error = FSY_FAULT("read");
-      got = -error;
-      /* one byte more than expected shows growth without another call; a short read is the end of a regular file */
-      while (!error && got <= size) {
-        ssize_t more = pread(in->fd, to->at + at + got, (size_t)(size + 1 - got), got);
-        if (more < 0 && errno == EINTR) continue;
+      /* one byte more than expected shows growth without another call */
+      while (got <= size) {
+        ssize_t more = FSY_TRY(read, pread(in->fd, to->at + at + got, FSY_SHORT(read, (size_t)(size + 1 - got)), got));
         if (more < 0) got = -errno;
         if (more <= 0) break;
         got += more;
@@ -106,7 +113,8 @@ static int move_data(fsy_job *j, fsy_reading *in, int target, int64_t basis, boo
     bool sparse = (j->opt.flags & FSY_OPT_SPARSE) && (in->want.flags & FSY_ROW_SPARSE);
     int status = 1;
     /* a clone must end where the target ends, or on a block's boundary */
-    if (size > 0 && !delta && basis > size && (flow.allowed & (1u << FSY_METHOD_CLONE)) && ftruncate(target, size) == 0)
+    if (size > 0 && !delta && basis > size && (flow.allowed & (1u << FSY_METHOD_CLONE)) &&
+        FSY_TRY(truncate, ftruncate(target, size)) == 0)
       basis = size;
     if (size > 0 && !delta) status = fsy_flow_clone(&flow, size);
     if (status == 1) {
@@ -114,7 +122,7 @@ static int move_data(fsy_job *j, fsy_reading *in, int target, int64_t basis, boo
       status = 0;
       if (sparse) {
         /* the size first: XFS preallocates behind the end of a growing file, into what shall be holes */
-        if (basis < size && ftruncate(target, size) < 0) return fsy_fail(r, -errno, FSY_STAGE_WRITE);
+        if (basis < size && FSY_TRY(truncate, ftruncate(target, size)) < 0) return fsy_fail(r, -errno, FSY_STAGE_WRITE);
         status = fsy_flow_sparse(&flow, 0, size, delta);
       } else {
         if (compared > 0) status = fsy_flow_delta(&flow, 0, compared);
@@ -131,11 +139,11 @@ static int move_data(fsy_job *j, fsy_reading *in, int target, int64_t basis, boo
     if (!again) {
       struct stat st;
       if ((sparse || basis > size || flow.method == FSY_METHOD_CLONE) &&
-          (fstat(target, &st) < 0 || (st.st_size != size && ftruncate(target, size) < 0)))
+          (fstat(target, &st) < 0 || (st.st_size != size && FSY_TRY(truncate, ftruncate(target, size)) < 0)))
         return fsy_fail(r, -errno, FSY_STAGE_WRITE);
       return 0;
     }
-    if (ftruncate(target, 0) < 0) return fsy_fail(r, -errno, FSY_STAGE_WRITE);
+    if (FSY_TRY(truncate, ftruncate(target, 0)) < 0) return fsy_fail(r, -errno, FSY_STAGE_WRITE);
     basis = 0;
     delta = false;
   }
@@ -230,34 +238,34 @@ static int copy_symlink(fsy_job *j, const fsy_entry *entry, const char *name, bo
   memset(&now, 0, sizeof(now));
   if (!entry->link_len) return fsy_fail(r, entry->status ? entry->status : -EINVAL, FSY_STAGE_OPEN_SOURCE);
   fsy_inherit_old(j, entry, name, exists, &now);
-  int status = FSY_FAULT("symlink");
-  if (status) return fsy_fail(r, -status, FSY_STAGE_CREATE);
+  int status;
   if (!exists) {
-    if (symlinkat(entry->link, j->target_dir, name) == 0) {
+    if (FSY_TRY(symlink, symlinkat(entry->link, j->target_dir, name)) == 0) {
       status = apply_to_symlink(j, entry, j->target_dir, name, &now, r);
-      if (status) (void)unlinkat(j->target_dir, name, 0);
+      if (status) (void)FSY_TRY(unlink_temp, unlinkat(j->target_dir, name, 0));
       return status;
     }
     if (errno != EEXIST) return fsy_fail(r, -errno, FSY_STAGE_CREATE);
   }
   char temp[48]; /* in the target's directory: nothing to gain elsewhere */
+  fsy_hold_names(j->target_dir);
   do fsy_temp_name(j, temp);
-  while ((status = symlinkat(entry->link, j->target_dir, temp)) < 0 && errno == EEXIST);
+  while ((status = FSY_TRY(symlink, symlinkat(entry->link, j->target_dir, temp))) < 0 && errno == EEXIST);
   if (status < 0) return fsy_fail(r, -errno, FSY_STAGE_CREATE);
   status = apply_to_symlink(j, entry, j->target_dir, temp, &now, r);
   if (!status) return fsy_publish_name(j, j->target_dir, temp, name, true, r);
-  (void)unlinkat(j->target_dir, temp, 0);
+  (void)FSY_TRY(unlink_temp, unlinkat(j->target_dir, temp, 0));
   return status;
 }
 
 static int copy_special(fsy_job *j, const fsy_entry *entry, const char *name, bool exists, fsy_result *r) {
   char temp[48];
-  int made;
+  int made, status = 0;
   dev_t rdev = makedev(entry->rdev >> 20, entry->rdev & 0xfffffu);
-  int status = FSY_FAULT("mknod");
-  if (status) return fsy_fail(r, -status, FSY_STAGE_CREATE);
+  mode_t mode = (entry->mode & S_IFMT) | 0600;
+  fsy_hold_names(j->target_dir);
   do fsy_temp_name(j, temp);
-  while ((made = mknodat(j->target_dir, temp, (entry->mode & S_IFMT) | 0600, rdev)) < 0 && errno == EEXIST);
+  while ((made = FSY_TRY(mknod, mknodat(j->target_dir, temp, mode, rdev))) < 0 && errno == EEXIST);
   if (made < 0) return fsy_fail(r, -errno, FSY_STAGE_CREATE);
   int fd = openat(j->target_dir, temp, O_PATH | O_NOFOLLOW | O_CLOEXEC);
   struct stat st;
@@ -282,7 +290,7 @@ static int copy_special(fsy_job *j, const fsy_entry *entry, const char *name, bo
   }
   if (fd >= 0) close(fd);
   if (!status) return fsy_publish_name(j, j->target_dir, temp, name, exists, r);
-  (void)unlinkat(j->target_dir, temp, 0);
+  (void)FSY_TRY(unlink_temp, unlinkat(j->target_dir, temp, 0));
   return status;
 }
 
@@ -327,8 +335,7 @@ int fsy_repair_entry(fsy_job *j, const fsy_entry *entry, const char *name, bool 
   struct stat st;
   int status = 0;
   if (!self) {
-    int error = FSY_FAULT("repair");
-    target.fd = error ? (errno = error, -1) : openat(j->target_dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    target.fd = FSY_TRY(repair, openat(j->target_dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC));
     if (target.fd < 0) return fsy_fail(r, -errno, FSY_STAGE_META);
     target.by = FSY_BY_PATH_FD;
   }

@@ -163,8 +163,8 @@ int fsy_flow_delta(fsy_flow *f, int64_t offset, int64_t length) {
 }
 
 int fsy_make_hole(fsy_task *t, int fd, int64_t offset, int64_t length) {
-  const int punch = 2 | 1; /* FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE */
-  if (fallocate(fd, punch, offset, length) == 0) return 0;
+  const int flags = 2 | 1; /* FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE */
+  if (FSY_TRY(punch, fallocate(fd, flags, offset, length)) == 0) return 0;
   if (errno != EOPNOTSUPP && errno != ENOSYS && errno != EINVAL) return -errno;
   struct stat st;
   if (fstat(fd, &st) < 0) return -errno;
@@ -191,7 +191,7 @@ int fsy_flow_sparse(fsy_flow *f, int64_t offset, int64_t length, bool compare) {
   int64_t end = offset + length;
   while (offset < end) {
     if (fsy_cancelled(f->job->task->ring)) return -ECANCELED;
-    off_t data = lseek(f->source, offset, SEEK_DATA);
+    off_t data = FSY_TRY(seek_data, lseek(f->source, offset, SEEK_DATA));
     if (data < 0 && errno == ENXIO) return make_hole(f, offset, end - offset);
     if (data < 0 && offset == end - length && errno == EINVAL) /* the filesystem cannot tell */
       return compare ? fsy_flow_delta(f, offset, length) : fsy_flow_range(f, offset, length);
@@ -203,12 +203,15 @@ int fsy_flow_sparse(fsy_flow *f, int64_t offset, int64_t length, bool compare) {
     int status = make_hole(f, offset, data - offset);
     if (status) return status;
     if (data == end) return 0;
-    off_t hole = lseek(f->source, data, SEEK_HOLE);
+    off_t hole = FSY_TRY(seek_data, lseek(f->source, data, SEEK_HOLE));
     if (hole < 0 && errno == ENXIO) { /* truncated meanwhile: the caller's check finds out */
       f->ended = true;
       return 0;
     }
-    if (hole < 0) return -errno;
+    if (hole < 0) {
+      f->stage = FSY_STAGE_READ;
+      return -errno;
+    }
     if (hole > end) hole = end;
     status = compare ? fsy_flow_delta(f, data, hole - data) : fsy_flow_range(f, data, hole - data);
     if (status || f->ended) return status;
@@ -219,7 +222,7 @@ int fsy_flow_sparse(fsy_flow *f, int64_t offset, int64_t length, bool compare) {
 
 int fsy_verify(fsy_task *t, int source, int target, int64_t size, bool readback) {
   if (readback) {
-    if (fdatasync(target) < 0) return -errno;
+    if (FSY_TRY(sync_data, fdatasync(target)) < 0) return -errno;
     (void)posix_fadvise(target, 0, 0, POSIX_FADV_DONTNEED);
   }
   struct stat st;
@@ -248,7 +251,7 @@ int fsy_verify(fsy_task *t, int source, int target, int64_t size, bool readback)
       int64_t a = fsy_pread_full(source, io->at, bytes, at);
       int64_t b = fsy_pread_full(target, io->at + half, bytes, at);
       if (a < 0 || b < 0) return (int)(a < 0 ? a : b);
-      int error = FSY_FAULT("verify");
+      int error = FSY_FAULT(verify);
       if (error || a != bytes || b != bytes || memcmp(io->at, io->at + half, (size_t)bytes) != 0) return -EBADMSG;
       at += bytes;
     }

@@ -4,14 +4,12 @@
 #include <stdio.h>
 #include <sys/file.h>
 
-#define SWEEP_AGE_SECONDS 3600 /* for what cannot be locked: symlinks, FIFOs, devices */
+#define SWEEP_AGE_SECONDS 3600 /* of symlinks, FIFOs and devices where directories cannot be locked (NFS) */
 
 static int delete_entry(fsy_job *j, const fsy_entry *entry, const char *name, bool exists, fsy_result *r) {
   (void)exists;
   const fsy_sqe *q = &j->task->sqe;
   bool directory = S_ISDIR(entry->mode);
-  int error = FSY_FAULT("delete");
-  if (error) return fsy_fail(r, -error, FSY_STAGE_DELETE);
   if (q->flags & FSY_DELETE_SAME) {
     struct stat st;
     if (fstatat(j->target_dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0) return fsy_fail(r, -errno, FSY_STAGE_DELETE);
@@ -29,7 +27,7 @@ static int delete_entry(fsy_job *j, const fsy_entry *entry, const char *name, bo
     if (length + more > FSY_NAME_MAX) return fsy_fail(r, -ENAMETOOLONG, FSY_STAGE_BACKUP);
     memcpy(backup, name, length);
     memcpy(backup + length, j->suffix, more + 1);
-    if (renameat(j->target_dir, name, j->backup_dir, backup) == 0) {
+    if (FSY_TRY(backup_rename, renameat(j->target_dir, name, j->backup_dir, backup)) == 0) {
       r->flags |= FSY_ITEM_BACKED_UP;
       struct stat st; /* rename onto another link of the same inode does nothing */
       if (fstatat(j->target_dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0) return 0;
@@ -39,8 +37,9 @@ static int delete_entry(fsy_job *j, const fsy_entry *entry, const char *name, bo
       if (status) return status;
     }
   }
-  if (unlinkat(j->target_dir, name, directory ? AT_REMOVEDIR : 0) < 0) return fsy_fail(r, -errno, FSY_STAGE_DELETE);
-  return 0;
+  int gone = directory ? FSY_TRY(rmdir, unlinkat(j->target_dir, name, AT_REMOVEDIR))
+                       : FSY_TRY(unlink, unlinkat(j->target_dir, name, 0));
+  return gone < 0 ? fsy_fail(r, -errno, FSY_STAGE_DELETE) : 0;
 }
 
 int fsy_op_delete(fsy_task *t) {
@@ -54,8 +53,7 @@ int fsy_op_delete(fsy_task *t) {
 
 static int rename_entry(fsy_job *j, const fsy_entry *entry, const char *name, bool exists, fsy_result *r) {
   (void)exists;
-  int status = FSY_FAULT("rename");
-  status = status ? -status : fsy_rename_new(j->source_dir, entry->name, j->target_dir, name);
+  int status = FSY_TRY_STATUS(move, fsy_rename_new(j->source_dir, entry->name, j->target_dir, name));
   return status ? fsy_fail(r, status, FSY_STAGE_PUBLISH) : 0;
 }
 
@@ -73,6 +71,23 @@ static bool temp_name_ok(const char *name) {
   return digits == 16 && (!strcmp(hex + 16, ".tmp") || !strcmp(hex + 16, ".part"));
 }
 
+/* Whether no living run makes such names here: see fsy_hold_names. */
+static bool may_sweep_unlockable(int dir, const struct stat *st) {
+  if (flock(dir, LOCK_EX | LOCK_NB) == 0) return true;
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  return errno != EWOULDBLOCK && now.tv_sec - st->st_ctim.tv_sec >= SWEEP_AGE_SECONDS;
+}
+
+/* A symlink, FIFO or device under a temporary name. 0 or -errno. */
+static int sweep_unlockable(int dir, const char *name, const struct stat *st) {
+  int status = -EWOULDBLOCK;
+  if (may_sweep_unlockable(dir, st)) status = FSY_TRY(sweep, unlinkat(dir, name, 0)) < 0 ? -errno : 0;
+  /* not LOCK_UN: this run may hold names here itself, and to ask for more has cost it what it had */
+  (void)flock(dir, LOCK_SH | LOCK_NB);
+  return status;
+}
+
 static int sweep_entry(fsy_job *j, const fsy_entry *entry, const char *name, bool exists, fsy_result *r) {
   (void)entry;
   (void)exists;
@@ -81,10 +96,8 @@ static int sweep_entry(fsy_job *j, const fsy_entry *entry, const char *name, boo
   if (fstatat(j->target_dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0) return fsy_fail(r, -errno, FSY_STAGE_DELETE);
   if (S_ISDIR(st.st_mode)) return fsy_fail(r, -EISDIR, FSY_STAGE_DELETE);
   if (!S_ISREG(st.st_mode)) {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    if (now.tv_sec - st.st_ctim.tv_sec < SWEEP_AGE_SECONDS) return fsy_fail(r, -EWOULDBLOCK, FSY_STAGE_DELETE);
-    return unlinkat(j->target_dir, name, 0) < 0 ? fsy_fail(r, -errno, FSY_STAGE_DELETE) : 0;
+    int swept = sweep_unlockable(j->target_dir, name, &st);
+    return swept ? fsy_fail(r, swept, FSY_STAGE_DELETE) : 0;
   }
   int fd = openat(j->target_dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
   if (fd < 0) return fsy_fail(r, -errno, FSY_STAGE_DELETE);
@@ -93,7 +106,7 @@ static int sweep_entry(fsy_job *j, const fsy_entry *entry, const char *name, boo
   /* still the file that was locked: a living run may have renamed it and made another */
   else if (fstat(fd, &held) < 0 || fstatat(j->target_dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0) status = -errno;
   else if (held.st_ino != st.st_ino || held.st_dev != st.st_dev) status = -EWOULDBLOCK;
-  else if (unlinkat(j->target_dir, name, 0) < 0) status = -errno;
+  else if (FSY_TRY(sweep, unlinkat(j->target_dir, name, 0)) < 0) status = -errno;
   close(fd);
   return status ? fsy_fail(r, status, FSY_STAGE_DELETE) : 0;
 }

@@ -82,8 +82,7 @@ int fsy_op_hash_blocks(fsy_task *t) {
   if (!digests) return -EINVAL;
   for (uint32_t i = 0; i < q->count; i++) {
     int64_t bytes = left < q->extra ? left : q->extra;
-    int error = FSY_FAULT("read");
-    int status = error ? -error : fsy_hash_range(t, q->fd0, offset, bytes, digests + (size_t)i * 16);
+    int status = fsy_hash_range(t, q->fd0, offset, bytes, digests + (size_t)i * 16);
     if (status) return status;
     offset += bytes;
     left -= bytes;
@@ -102,8 +101,7 @@ static int hash_pass(fsy_job *j, int fd, bool sha, uint8_t digest[DIGEST_BYTES],
   *total = 0;
   for (;;) {
     if (fsy_cancelled(j->task->ring)) return -ECANCELED;
-    int error = FSY_FAULT("read");
-    int64_t got = error ? -error : fsy_pread_full(fd, io->at, FSY_IO_BYTES, *total);
+    int64_t got = fsy_pread_full(fd, io->at, FSY_IO_BYTES, *total);
     if (got < 0) return (int)got;
     if (sha) fsy_sha256_add(&s, io->at, (size_t)got);
     else (void)XXH3_128bits_update(&xxh, io->at, (size_t)got);

@@ -13,6 +13,7 @@
 #define _FILE_OFFSET_BITS 64
 #endif
 
+#include "fault.h"
 #include "fsy.h"
 #include "sys_linux.h"
 
@@ -38,16 +39,6 @@
 #define FSY_DELTA_BYTES (128u << 10)   /* unit of comparing in place */
 #define FSY_SMALL_MAX (16u << 20)      /* ceiling of options.small_bytes: such a file is read in one go */
 #define FSY_PROC_PATH 64u              /* room for /proc/self/fd/N */
-
-/* ---- fault injection: only in -DFSY_FAULTS builds ---------------------------------------------------------- */
-#ifdef FSY_FAULTS
-/* FSY_FAULT="point:nth:errno|kill" makes the nth pass (from 1) of `point` fail or die. Returns 0 or an errno. */
-int fsy_fault(const char *point);
-void fsy_fault_reset(void); /* a new plan counts from 1 */
-#define FSY_FAULT(point) fsy_fault(point)
-#else
-#define FSY_FAULT(point) 0
-#endif
 
 /* ---- ring, worker, task ------------------------------------------------------------------------------------ */
 
@@ -445,6 +436,9 @@ void fsy_temp_name(fsy_job *j, char name[48]);
 /* A new, invisible file of mode at most `mode` in the job's temp directory; learns what new files look like. */
 int fsy_temp_open(fsy_job *j, uint32_t mode, fsy_temp *temp, fsy_state *now);
 void fsy_temp_drop(fsy_temp *temp);
+/* Before a temporary is made in `dir` that cannot be locked itself (a link, a FIFO, a device): locks the directory, as
+ * long as its descriptor is open, against sweeping such names. */
+void fsy_hold_names(int dir);
 /* Gives the finished file its name, replacing what stands there (backed up first when asked). 0 or -errno. */
 /* The source of attributes, through O_PATH; -1 when there are none to read. */
 int fsy_open_attrs(fsy_job *j, const fsy_entry *entry);

@@ -37,7 +37,7 @@ static int open_in_place(fsy_job *j, const char *name, fsy_landing *to, struct s
   if (fstatat(j->target_dir, name, st, AT_SYMLINK_NOFOLLOW) < 0) return errno == ENOENT ? 1 : -errno;
   if (!S_ISREG(st->st_mode)) return 1;
   to->mode_before = st->st_mode;
-  to->fd = openat(j->target_dir, name, flags);
+  to->fd = FSY_TRY(open_in_place, openat(j->target_dir, name, flags));
   if (to->fd < 0 && errno == EACCES && st->st_uid == j->euid && (st->st_mode & 0600) != 0600) {
     int path = openat(j->target_dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
     struct stat same;
@@ -98,8 +98,7 @@ void fsy_landing_drop(fsy_landing *to) {
 int fsy_landing_whole(fsy_job *j, fsy_landing *to, const uint8_t *data, int64_t size, uint32_t method,
                       fsy_writing by, fsy_result *r) {
   if (size == 0) return 0;
-  int error = FSY_FAULT("write");
-  int status = error ? -error : by ? by(to->fd, data, size) : fsy_pwrite_full(to->fd, data, size, 0);
+  int status = by ? by(to->fd, data, size) : fsy_pwrite_full(to->fd, data, size, 0);
   if (status) {
     fsy_landing_drop(to);
     return fsy_fail(r, status, FSY_STAGE_WRITE);
@@ -114,13 +113,13 @@ int fsy_landing_whole(fsy_job *j, fsy_landing *to, const uint8_t *data, int64_t 
 
 int fsy_verify_digest(fsy_task *t, int fd, int64_t offset, int64_t length, const uint8_t digest[16], bool readback) {
   if (readback) {
-    if (fdatasync(fd) < 0) return -errno;
+    if (FSY_TRY(sync_data, fdatasync(fd)) < 0) return -errno;
     (void)posix_fadvise(fd, offset, length, POSIX_FADV_DONTNEED);
   }
   uint8_t ours[16];
   int status = fsy_hash_range(t, fd, offset, length, ours);
   if (status) return status;
-  return FSY_FAULT("verify") || memcmp(ours, digest, sizeof(ours)) != 0 ? -EBADMSG : 0;
+  return FSY_FAULT(verify) || memcmp(ours, digest, sizeof(ours)) != 0 ? -EBADMSG : 0;
 }
 
 static int verify(fsy_job *j, const fsy_entry *want, int source, int fd, fsy_result *r) {
@@ -153,7 +152,7 @@ int fsy_landing_close(fsy_job *j, const fsy_entry *want, int source, fsy_landing
                       fsy_result *r) {
   fsy_attrs_from attrs = j->received ? j->received->attrs : fsy_attrs_of(FSY_BY_FD, source);
   int status = 0;
-  if (to->in_place && ftruncate(to->fd, want->size) < 0) status = fsy_fail(r, -errno, FSY_STAGE_WRITE);
+  if (to->in_place && FSY_TRY(truncate, ftruncate(to->fd, want->size)) < 0) status = fsy_fail(r, -errno, FSY_STAGE_WRITE);
   if (!status) status = verify(j, want, source, to->fd, r);
   if (!status && to->in_place) status = close_in_place(j, want, attrs, to, r);
   else if (!status) {
@@ -161,9 +160,7 @@ int fsy_landing_close(fsy_job *j, const fsy_entry *want, int source, fsy_landing
     status = fsy_meta_apply(j, (fsy_subject){FSY_BY_FD, to->fd, ""}, want, &to->now, attrs, r);
   }
   if (!status && (j->opt.flags & FSY_OPT_FSYNC)) {
-    int error = FSY_FAULT("fsync");
-    if (!error && fsync(to->fd) < 0) error = errno;
-    if (error) status = fsy_fail(r, -error, FSY_STAGE_SYNC);
+    if (FSY_TRY(fsync, fsync(to->fd)) < 0) status = fsy_fail(r, -errno, FSY_STAGE_SYNC);
   }
   if (status || to->in_place) fsy_landing_drop(to);
   else status = fsy_publish_temp(j, &to->temp, want, name, exists, r);

@@ -53,7 +53,8 @@ static int large_open(large *l, fsy_task *t) {
 static int open_part(large *l, bool resume, int *part, int64_t *has) {
   char name[48];
   part_name(l->name, name);
-  int fd = openat(l->job.temp_dir, name, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
+  const int flags = O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
+  int fd = FSY_TRY(open_part, openat(l->job.temp_dir, name, flags, 0600));
   if (fd < 0) return errno == ENOSPC || errno == EDQUOT || errno == EROFS || errno == EACCES ? -errno : 1;
   struct stat st, named;
   bool ours = flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
@@ -66,7 +67,7 @@ static int open_part(large *l, bool resume, int *part, int64_t *has) {
   }
   int status = 0;
   if (!resume) st.st_size = 0;
-  if (!resume && ftruncate(fd, 0) < 0) status = -errno;
+  if (!resume && FSY_TRY(truncate, ftruncate(fd, 0)) < 0) status = -errno;
   if (!status && (st.st_mode & 07777) != 0600 && fchmod(fd, 0600) < 0) status = -errno;
   if (status) {
     close(fd);
@@ -99,7 +100,7 @@ int fsy_op_large_begin(fsy_task *t) {
   int64_t has = 0;
   bool in_place = false;
   if (!status && (j->opt.flags & FSY_OPT_INPLACE) && l.exists) {
-    target = openat(j->target_dir, l.name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    target = FSY_TRY(open_in_place, openat(j->target_dir, l.name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
     struct stat old;
     if (target >= 0 && fstat(target, &old) == 0 && S_ISREG(old.st_mode)) {
       in_place = true;
@@ -140,7 +141,7 @@ int fsy_op_large_begin(fsy_task *t) {
     else if (l.exists && (j->opt.flags & FSY_OPT_DELTA)) has = fsy_clone_basis(j->target_dir, l.name, target);
   }
   /* in place only grows here: cutting off the old end waits for COMMIT */
-  if (!status && !cloned && (has > size ? !in_place : has < size) && ftruncate(target, size) < 0)
+  if (!status && !cloned && (has > size ? !in_place : has < size) && FSY_TRY(truncate, ftruncate(target, size)) < 0)
     status = fsy_fail(r, -errno, FSY_STAGE_WRITE);
   if (status) {
     if (source >= 0) close(source);
@@ -162,10 +163,11 @@ int fsy_op_large_range(fsy_task *t) {
   if (!(q->offset >= 0 && q->length >= 0 && q->offset + q->length < 9007199254740992.0)) return -EINVAL;
   if (fsy_cancelled(t->ring)) return -ECANCELED;
   fsy_job job;
-  int status = fsy_job_open(&job, t);
+  int status = -FSY_FAULT(range);
+  if (!status) status = fsy_job_open(&job, t);
   if (status) return status;
   struct stat st;
-  if (fstat(q->fd0, &st) < 0) return -errno;
+  if (FSY_TRY(stat_source, fstat(q->fd0, &st)) < 0) return -errno;
   fsy_flow flow;
   fsy_flow_open(&flow, &job, q->fd0, q->fd1, fsy_dev_of(st.st_dev), st.st_size);
   uint32_t refused_before = flow.refused;
@@ -196,16 +198,18 @@ static int commit(large *l, fsy_task *t, int source, int target) {
   fsy_result *r = l->result;
   struct stat st, named = {0};
   if (fsy_cancelled(t->ring)) return fsy_fail(r, -ECANCELED, FSY_STAGE_PUBLISH);
+  int error = FSY_FAULT(commit);
+  if (error) return fsy_fail(r, -error, FSY_STAGE_PUBLISH);
   if (!j->received) {
-    if (fstat(source, &st) < 0) return fsy_fail(r, -errno, FSY_STAGE_READ);
-    if (FSY_FAULT("changed") || !fsy_entry_same(&l->entry, &st)) {
+    if (FSY_TRY(stat_source, fstat(source, &st)) < 0) return fsy_fail(r, -errno, FSY_STAGE_READ);
+    if (FSY_FAULT(changed) || !fsy_entry_same(&l->entry, &st)) {
       r->flags |= FSY_ITEM_CHANGED;
       return fsy_fail(r, -EBUSY, FSY_STAGE_READ);
     }
   }
   if (target < 0) return fsy_fail(r, -EBADF, FSY_STAGE_PUBLISH); /* it was only asked */
   if (fstat(target, &st) < 0) return fsy_fail(r, -errno, FSY_STAGE_WRITE);
-  if (st.st_size != l->entry.size && ftruncate(target, l->entry.size) < 0)
+  if (st.st_size != l->entry.size && FSY_TRY(truncate, ftruncate(target, l->entry.size)) < 0)
     return fsy_fail(r, -errno, FSY_STAGE_WRITE);
   if (!j->received && (j->opt.flags & (FSY_OPT_VERIFY | FSY_OPT_READBACK))) { /* received ranges were verified one by one */
     int status = fsy_verify(t, source, target, l->entry.size, j->opt.flags & FSY_OPT_READBACK);
@@ -230,7 +234,7 @@ static int commit(large *l, fsy_task *t, int source, int target) {
   int status = fsy_meta_apply(j, (fsy_subject){FSY_BY_FD, target, ""}, &l->entry, &now,
                               j->received ? j->received->attrs : fsy_attrs_of(FSY_BY_FD, source), r);
   if (status) return status;
-  if ((j->opt.flags & FSY_OPT_FSYNC) && fsync(target) < 0) return fsy_fail(r, -errno, FSY_STAGE_SYNC);
+  if ((j->opt.flags & FSY_OPT_FSYNC) && FSY_TRY(fsync, fsync(target)) < 0) return fsy_fail(r, -errno, FSY_STAGE_SYNC);
   if (in_place) {
     r->flags |= FSY_ITEM_REPLACED;
     return 0;
@@ -293,7 +297,7 @@ int fsy_op_large_abort(fsy_task *t) {
     part_name(l.name, name);
     if (fstat(target, &st) == 0 && fstatat(l.job.temp_dir, name, &part, AT_SYMLINK_NOFOLLOW) == 0 &&
         part.st_ino == st.st_ino && part.st_dev == st.st_dev)
-      (void)unlinkat(l.job.temp_dir, name, 0);
+      (void)FSY_TRY(unlink_temp, unlinkat(l.job.temp_dir, name, 0));
   }
   if (source >= 0) close(source);
   if (target >= 0) close(target);

@@ -1,7 +1,9 @@
 /**
  * Finding the native library. Candidates in order, the first that loads and passes the checks wins:
  *
- *   1. $FASTSYNC_LIBRARY
+ *   1. $FASTSYNC_LIBRARY: for tests, which have libraries that fail and die on purpose (fault.h). As with LD_PRELOAD,
+ *      whoever starts a program says what runs in it; so it counts for nothing where the program has privileges that
+ *      its caller has not (set-user-ID, file capabilities)
  *   2. in a compiled binary: the copy inside it, through a memfd, else through a private directory where files may be
  *      executed (Bun's own unpacking to TMPDIR fails when that is mounted noexec); then libfsy.so beside the
  *      executable, where nobody else can write
@@ -34,6 +36,28 @@ const FILE_NAME =
 const MFD_CLOEXEC = 1;
 const MFD_EXEC = 0x10;
 
+const PRIVILEGED = "not asked: this program has privileges that whoever started it has not";
+const AT_NULL = 0n;
+const AT_SECURE = 23n;
+
+/** The kernel's word on it: getauxval(3). */
+export function isSecureExecution(auxiliaryVector: Uint8Array): boolean {
+  const words = new BigUint64Array(auxiliaryVector.slice().buffer, 0, auxiliaryVector.length >> 3);
+  for (let at = 0; at + 1 < words.length && words[at] !== AT_NULL; at += 2)
+    if (words[at] === AT_SECURE) return words[at + 1] !== 0n;
+  return false;
+}
+
+function isMorePrivilegedThanItsCaller(): boolean {
+  if (process.platform !== "linux") return false;
+  try {
+    return isSecureExecution(fs.readFileSync("/proc/self/auxv"));
+  } catch {
+    // Of a process with privileges /proc belongs to root.
+    return true;
+  }
+}
+
 export function findLibrary(): LibrarySearch {
   const candidates: LibraryCandidate[] = [];
   const attempt = (place: string, load: () => Library): Library | undefined => {
@@ -53,11 +77,16 @@ export function findLibrary(): LibrarySearch {
       return loadLibrary(place);
     });
   const named = process.env["FASTSYNC_LIBRARY"];
-  let library = named === undefined || named === "" ? undefined : fromFile(path.resolve(named));
+  let library: Library | undefined;
+  if (named !== undefined && named !== "") {
+    if (isMorePrivilegedThanItsCaller()) candidates.push({ place: named, outcome: PRIVILEGED });
+    else library = fromFile(path.resolve(named));
+  }
   const embedded: string | undefined = embeddedLibrary;
   if (embedded === undefined) return { library: library ?? firstOf(sourcePlaces(), fromFile), candidates };
   if (process.platform === "linux") library ??= attempt("embedded (memfd)", () => loadThroughMemfd(embedded));
-  library ??= firstOf(unpackPlaces(), (directory) =>
+  // A file there could be exchanged by who started us.
+  library ??= firstOf(isMorePrivilegedThanItsCaller() ? [] : unpackPlaces(), (directory) =>
     attempt(`embedded (unpacked to ${directory})`, () => loadUnpacked(embedded, directory)),
   );
   library ??= firstOf(besideExecutable(), fromFile);

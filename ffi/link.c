@@ -5,9 +5,7 @@ static int link_over(fsy_job *j, int leader_dir, const char *leader, const char 
   struct stat ours, theirs;
   if (fstatat(leader_dir, leader, &ours, AT_SYMLINK_NOFOLLOW) < 0) return fsy_fail(r, -errno, FSY_STAGE_OPEN_SOURCE);
   if (S_ISDIR(ours.st_mode)) return fsy_fail(r, -EISDIR, FSY_STAGE_OPEN_SOURCE);
-  int error = FSY_FAULT("link");
-  if (error) return fsy_fail(r, -error, FSY_STAGE_PUBLISH);
-  if (linkat(leader_dir, leader, j->target_dir, name, 0) == 0) return 0;
+  if (FSY_TRY(link, linkat(leader_dir, leader, j->target_dir, name, 0)) == 0) return 0;
   if (errno != EEXIST) return fsy_fail(r, -errno, FSY_STAGE_PUBLISH);
   if (fstatat(j->target_dir, name, &theirs, AT_SYMLINK_NOFOLLOW) == 0 && theirs.st_ino == ours.st_ino &&
       theirs.st_dev == ours.st_dev)
@@ -15,10 +13,10 @@ static int link_over(fsy_job *j, int leader_dir, const char *leader, const char 
   char temp[48];
   int made;
   do fsy_temp_name(j, temp);
-  while ((made = linkat(leader_dir, leader, j->target_dir, temp, 0)) < 0 && errno == EEXIST);
+  while ((made = FSY_TRY(link, linkat(leader_dir, leader, j->target_dir, temp, 0))) < 0 && errno == EEXIST);
   if (made < 0) return fsy_fail(r, -errno, FSY_STAGE_PUBLISH);
   int status = fsy_publish_name(j, j->target_dir, temp, name, true, r);
-  (void)unlinkat(j->target_dir, temp, 0); /* rename between links of one inode leaves both names */
+  (void)FSY_TRY(unlink_temp, unlinkat(j->target_dir, temp, 0)); /* rename between links of one inode leaves both names */
   return status;
 }
 
@@ -64,8 +62,6 @@ int fsy_op_close(fsy_task *t) {
 
 int fsy_op_sync(fsy_task *t) {
   const fsy_sqe *q = &t->sqe;
-  int error = FSY_FAULT("sync");
-  if (error) return -error;
-  int done = (q->flags & FSY_SYNC_FILESYSTEM) ? syncfs(q->fd0) : fsync(q->fd0);
+  int done = FSY_TRY(sync, (q->flags & FSY_SYNC_FILESYSTEM) ? syncfs(q->fd0) : fsync(q->fd0));
   return done < 0 ? -errno : 0;
 }

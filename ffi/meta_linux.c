@@ -11,17 +11,13 @@ static bool is_refusal(int error) {
 }
 
 static int change_owner(fsy_subject s, uint32_t uid, uint32_t gid) {
-  int error = FSY_FAULT("chown");
-  if (error) return -error;
-  int done = s.by == FSY_BY_FD        ? fchown(s.fd, uid, gid)
-             : s.by == FSY_BY_PATH_FD ? fchownat(s.fd, "", uid, gid, AT_EMPTY_PATH)
-                                      : fchownat(s.fd, s.name, uid, gid, AT_SYMLINK_NOFOLLOW);
+  int done = FSY_TRY(chown, s.by == FSY_BY_FD        ? fchown(s.fd, uid, gid)
+                            : s.by == FSY_BY_PATH_FD ? fchownat(s.fd, "", uid, gid, AT_EMPTY_PATH)
+                                                     : fchownat(s.fd, s.name, uid, gid, AT_SYMLINK_NOFOLLOW));
   return done < 0 ? -errno : 0;
 }
 
-static int change_mode(fsy_ring *ring, fsy_subject s, uint32_t mode) {
-  int error = FSY_FAULT("chmod");
-  if (error) return -error;
+static int try_mode(fsy_ring *ring, fsy_subject s, uint32_t mode) {
   if (s.by == FSY_BY_FD) return fchmod(s.fd, mode) < 0 ? -errno : 0;
   if (!atomic_load_explicit(&ring->no_fchmodat2, memory_order_relaxed)) {
     if (fsy_sys_fchmodat2(s.fd, "", mode, AT_EMPTY_PATH) == 0) return 0;
@@ -33,9 +29,11 @@ static int change_mode(fsy_ring *ring, fsy_subject s, uint32_t mode) {
   return chmod(path, mode) < 0 ? -errno : 0;
 }
 
-static int change_times(fsy_ring *ring, fsy_subject s, const fsy_entry *want) {
-  int error = FSY_FAULT("utimens");
-  if (error) return -error;
+static int change_mode(fsy_ring *ring, fsy_subject s, uint32_t mode) {
+  return FSY_TRY_STATUS(chmod, try_mode(ring, s, mode));
+}
+
+static int try_times(fsy_ring *ring, fsy_subject s, const fsy_entry *want) {
   struct timespec times[2] = {{0, UTIME_OMIT}, {want->mtime_sec, (long)want->mtime_nsec}};
   if (s.by == FSY_BY_FD) return futimens(s.fd, times) < 0 ? -errno : 0;
   if (s.by == FSY_BY_NAME) return utimensat(s.fd, s.name, times, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
@@ -48,6 +46,10 @@ static int change_times(fsy_ring *ring, fsy_subject s, const fsy_entry *want) {
   char path[FSY_PROC_PATH];
   fsy_proc_path(path, s.fd);
   return utimensat(AT_FDCWD, path, times, 0) < 0 ? -errno : 0;
+}
+
+static int change_times(fsy_ring *ring, fsy_subject s, const fsy_entry *want) {
+  return FSY_TRY_STATUS(utimens, try_times(ring, s, want));
 }
 
 uint32_t fsy_new_mode(const fsy_job *j, const fsy_entry *want) {
@@ -125,7 +127,7 @@ int fsy_meta_apply(fsy_job *j, fsy_subject s, const fsy_entry *want, fsy_state *
   uint32_t flags = j->opt.flags;
   uint32_t type = want->mode & S_IFMT;
   uint32_t mode_before = now->mode, uid_before = now->uid, gid_before = now->gid;
-  int status = FSY_FAULT("meta");
+  int status = FSY_FAULT(meta);
   status = status ? -status : apply_owner(j, s, want, now, r);
   if (status) return fsy_fail(r, status, FSY_STAGE_META);
 

@@ -5,9 +5,7 @@
 #include <sys/ioctl.h>
 
 int fsy_method_clone(int source, int target) {
-  int error = FSY_FAULT("clone");
-  if (error) return -error;
-  return ioctl(target, FSY_FICLONE, source) < 0 ? -errno : 0;
+  return FSY_TRY(clone, ioctl(target, FSY_FICLONE, source)) < 0 ? -errno : 0;
 }
 
 int64_t fsy_clone_basis(int directory, const char *name, int target) {

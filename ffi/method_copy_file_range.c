@@ -3,12 +3,8 @@
 #include "internal.h"
 
 int64_t fsy_method_copy_file_range(fsy_flow *f, int64_t offset, int64_t length) {
-  int error = FSY_FAULT("copy_file_range");
-  if (error) return -error;
   int64_t from = offset, to = offset;
-  for (;;) {
-    long moved = fsy_sys_copy_file_range(f->source, &from, f->target, &to, (size_t)length);
-    if (moved >= 0) return moved;
-    if (errno != EINTR) return -errno;
-  }
+  long moved = FSY_TRY(copy_file_range, fsy_sys_copy_file_range(f->source, &from, f->target, &to,
+                                                               FSY_SHORT(copy_file_range, (size_t)length)));
+  return moved < 0 ? -errno : moved;
 }

@@ -12,16 +12,14 @@ int64_t fsy_method_delta(fsy_flow *f, int64_t offset, int64_t length) {
     int64_t want = FSY_DELTA_BYTES - at % FSY_DELTA_BYTES;
     if (want > length - done) want = length - done;
     f->stage = FSY_STAGE_READ;
-    int error = FSY_FAULT("read");
-    int64_t got = error ? -error : fsy_pread_full(f->source, ours, want, at);
+    int64_t got = fsy_pread_full(f->source, ours, want, at);
     if (got < 0) return got;
     if (got == 0) break;
     f->stage = FSY_STAGE_WRITE;
     int64_t has = fsy_pread_full(f->target, theirs, got, at);
     if (has < 0) return has;
     if (has != got || memcmp(ours, theirs, (size_t)got) != 0) {
-      error = FSY_FAULT("write");
-      int status = error ? -error : fsy_pwrite_full(f->target, ours, got, at);
+      int status = fsy_pwrite_full(f->target, ours, got, at);
       if (status) return status;
       f->moved += got;
     }

@@ -5,20 +5,19 @@
 #include <sys/mman.h>
 
 int64_t fsy_method_mmap(fsy_flow *f, int64_t offset, int64_t length) {
-  int error = FSY_FAULT("mmap");
-  if (error) return -error;
   long page = sysconf(_SC_PAGESIZE);
   int64_t from = offset / page * page;
   size_t bytes = (size_t)(length + offset - from);
-  uint8_t *map = mmap(NULL, bytes, PROT_READ, MAP_SHARED, f->source, from);
+  int error = FSY_FAULT(mmap);
+  uint8_t *map = error ? (errno = error, MAP_FAILED) : mmap(NULL, bytes, PROT_READ, MAP_SHARED, f->source, from);
   if (map == MAP_FAILED) return errno == ENOMEM || errno == EACCES ? -ENODEV : -errno;
   (void)madvise(map, bytes, MADV_SEQUENTIAL);
   int64_t done = 0;
   int failed = 0;
   while (done < length) {
-    ssize_t wrote = pwrite(f->target, map + (offset - from) + done, (size_t)(length - done), offset + done);
+    ssize_t wrote = FSY_TRY(write, pwrite(f->target, map + (offset - from) + done,
+                                          FSY_SHORT(write, (size_t)(length - done)), offset + done));
     if (wrote > 0) done += wrote;
-    else if (wrote < 0 && errno == EINTR) continue;
     else {
       failed = wrote < 0 ? errno : 0;
       break;

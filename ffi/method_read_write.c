@@ -4,8 +4,7 @@
 int64_t fsy_pread_full(int fd, uint8_t *to, int64_t bytes, int64_t offset) {
   int64_t done = 0;
   while (done < bytes) {
-    ssize_t got = pread(fd, to + done, (size_t)(bytes - done), offset + done);
-    if (got < 0 && errno == EINTR) continue;
+    ssize_t got = FSY_TRY(read, pread(fd, to + done, FSY_SHORT(read, (size_t)(bytes - done)), offset + done));
     if (got < 0) return -errno;
     if (got == 0) break;
     done += got;
@@ -15,8 +14,7 @@ int64_t fsy_pread_full(int fd, uint8_t *to, int64_t bytes, int64_t offset) {
 
 int fsy_pwrite_full(int fd, const uint8_t *from, int64_t bytes, int64_t offset) {
   for (int64_t done = 0; done < bytes;) {
-    ssize_t put = pwrite(fd, from + done, (size_t)(bytes - done), offset + done);
-    if (put < 0 && errno == EINTR) continue;
+    ssize_t put = FSY_TRY(write, pwrite(fd, from + done, FSY_SHORT(write, (size_t)(bytes - done)), offset + done));
     if (put < 0) return -errno;
     if (put == 0) return -EIO;
     done += put;
@@ -31,15 +29,13 @@ int64_t fsy_method_read_write(fsy_flow *f, int64_t offset, int64_t length) {
   int64_t done = 0;
   while (done < length) {
     int64_t want = length - done < FSY_IO_BYTES ? length - done : FSY_IO_BYTES;
-    int error = FSY_FAULT("read");
-    int64_t got = error ? -error : fsy_pread_full(f->source, io->at, want, offset + done);
+    int64_t got = fsy_pread_full(f->source, io->at, want, offset + done);
     if (got < 0) {
       f->stage = FSY_STAGE_READ;
       return got;
     }
     if (got == 0) break;
-    error = FSY_FAULT("write");
-    int status = error ? -error : fsy_pwrite_full(f->target, io->at, got, offset + done);
+    int status = fsy_pwrite_full(f->target, io->at, got, offset + done);
     if (status) return status;
     done += got;
   }

@@ -6,7 +6,8 @@
  *   EXDEV (the temp directory is on another filesystem), or a filesystem with O_TMPFILE and without hard links:
  *                  copy into a temp of the target's directory, publish that
  *
- * The lock (flock) tells SWEEP that the run behind a temporary name is alive; it goes with the descriptor.
+ * The lock (flock) tells SWEEP that the run behind a temporary name is alive; it goes with the descriptor. Where the
+ * temporary cannot be locked, since it cannot be opened, its directory is: shared by the runs that make such names.
  */
 #include "internal.h"
 
@@ -31,7 +32,7 @@ void fsy_temp_name(fsy_job *j, char name[48]) {
 
 /* 0 when `fd` is ours and still has a name; a sweeper may have been faster between creation and lock. */
 static int lock_named(int fd) {
-  if (flock(fd, LOCK_EX) < 0 && errno != ENOLCK && errno != EOPNOTSUPP && errno != ENOTSUP) return -errno;
+  if (FSY_TRY(lock, flock(fd, LOCK_EX)) < 0 && errno != ENOLCK && errno != EOPNOTSUPP && errno != ENOTSUP) return -errno;
   struct stat st;
   if (fstat(fd, &st) < 0) return -errno;
   return st.st_nlink == 0 ? -EAGAIN : 0;
@@ -71,9 +72,10 @@ static bool recall(const fsy_job *j, uint32_t asked, fsy_state *now) {
 }
 
 static int open_named(fsy_job *j, fsy_temp *temp, fsy_state *now) {
+  const int flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
   for (int i = 0; i < TRIES; i++) {
     fsy_temp_name(j, temp->name);
-    temp->fd = openat(j->temp_dir, temp->name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    temp->fd = FSY_TRY(create, openat(j->temp_dir, temp->name, flags, 0600));
     if (temp->fd < 0 && errno == EEXIST) continue;
     if (temp->fd < 0) return -errno;
     temp->named = true;
@@ -101,14 +103,12 @@ int fsy_temp_open(fsy_job *j, uint32_t mode, fsy_temp *temp, fsy_state *now) {
   memset(now, 0, sizeof(*now));
   temp->fd = -1;
   temp->named = false;
-  int error = FSY_FAULT("create");
-  if (error) return -error;
   now->mode_known = true;
   uint32_t known = atomic_load_explicit(&j->target_pair->refused, memory_order_relaxed);
   if (!(known & FSY_PAIR_NO_TMPFILE)) {
     /* no name yet, so no stranger can open it: its permission bits may be there from the start */
     uint32_t asked = mode & 0777;
-    temp->fd = openat(j->temp_dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, asked);
+    temp->fd = FSY_TRY(create, openat(j->temp_dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, asked));
     if (temp->fd >= 0) {
       int status = recall(j, asked, now) ? 0 : learn(j, temp->fd, asked, now);
       now->attrs_possible = j->inherits > 0;
@@ -124,11 +124,13 @@ int fsy_temp_open(fsy_job *j, uint32_t mode, fsy_temp *temp, fsy_state *now) {
 }
 
 void fsy_temp_drop(fsy_temp *temp) {
-  if (temp->named) (void)unlinkat(temp->dir, temp->name, 0);
+  if (temp->named) (void)FSY_TRY(unlink_temp, unlinkat(temp->dir, temp->name, 0));
   if (temp->fd >= 0) close(temp->fd);
   temp->fd = -1;
   temp->named = false;
 }
+
+void fsy_hold_names(int dir) { (void)FSY_TRY(lock, flock(dir, LOCK_SH | LOCK_NB)); }
 
 int fsy_link_fd(fsy_ring *ring, int fd, int dir, const char *name) {
   if (!atomic_load_explicit(&ring->link_by_proc, memory_order_relaxed)) {
@@ -158,12 +160,10 @@ int fsy_rename_new(int from_dir, const char *from, int to_dir, const char *to) {
 
 /* Renames over `name`, where anything but a non-empty directory may stand. */
 static int rename_over(int from_dir, const char *from, int to_dir, const char *to) {
-  int error = FSY_FAULT("rename");
-  if (error) return -error;
-  if (renameat(from_dir, from, to_dir, to) == 0) return 0;
+  if (FSY_TRY(rename, renameat(from_dir, from, to_dir, to)) == 0) return 0;
   if (errno != EISDIR && errno != EEXIST && errno != ENOTEMPTY) return -errno;
-  if (unlinkat(to_dir, to, AT_REMOVEDIR) < 0) return errno == EEXIST ? -ENOTEMPTY : -errno;
-  return renameat(from_dir, from, to_dir, to) < 0 ? -errno : 0;
+  if (FSY_TRY(rmdir, unlinkat(to_dir, to, AT_REMOVEDIR)) < 0) return errno == EEXIST ? -ENOTEMPTY : -errno;
+  return FSY_TRY(rename, renameat(from_dir, from, to_dir, to)) < 0 ? -errno : 0;
 }
 
 /* ---- backups ---------------------------------------------------------------------------------------------------- */
@@ -204,19 +204,19 @@ int fsy_backup(fsy_job *j, const char *name, bool by_copy, fsy_result *r) {
   if (fstatat(j->target_dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
     return errno == ENOENT ? 0 : fsy_fail(r, -errno, FSY_STAGE_BACKUP);
   if (S_ISDIR(st.st_mode)) return 0; /* only an empty one can be replaced: nothing to keep */
-  int status = FSY_FAULT("backup");
+  int status = FSY_FAULT(backup);
   if (status) return fsy_fail(r, -status, FSY_STAGE_BACKUP);
   bool copy = by_copy;
-  if (!copy && linkat(j->target_dir, name, j->backup_dir, backup, 0) < 0) {
+  if (!copy && FSY_TRY(backup_link, linkat(j->target_dir, name, j->backup_dir, backup, 0)) < 0) {
     if (errno == EEXIST) {
       char temp[48];
       fsy_temp_name(j, temp);
-      if (linkat(j->target_dir, name, j->backup_dir, temp, 0) < 0) {
+      if (FSY_TRY(backup_link, linkat(j->target_dir, name, j->backup_dir, temp, 0)) < 0) {
         copy = errno == EXDEV || errno == EPERM || errno == EMLINK || errno == EOPNOTSUPP;
         if (!copy) status = -errno;
       } else {
         status = rename_over(j->backup_dir, temp, j->backup_dir, backup);
-        (void)unlinkat(j->backup_dir, temp, 0); /* renaming onto the same inode leaves both names */
+        (void)FSY_TRY(unlink_temp, unlinkat(j->backup_dir, temp, 0)); /* renaming onto the same inode leaves both names */
       }
     } else {
       copy = errno == EXDEV || errno == EPERM || errno == EMLINK || errno == EOPNOTSUPP;
@@ -232,10 +232,9 @@ int fsy_backup(fsy_job *j, const char *name, bool by_copy, fsy_result *r) {
 /* ---- publishing -------------------------------------------------------------------------------------------------- */
 
 int fsy_publish_name(fsy_job *j, int temp_dir, const char *temp, const char *name, bool exists, fsy_result *r) {
-  int status = FSY_FAULT("publish");
-  if (status) status = -status;
+  int status = -FSY_FAULT(publish);
   if (!status && !exists) {
-    status = fsy_rename_new(temp_dir, temp, j->target_dir, name);
+    status = FSY_TRY_STATUS(rename_new, fsy_rename_new(temp_dir, temp, j->target_dir, name));
     if (status != -EEXIST) exists = false;
     else {
       exists = true;
@@ -246,7 +245,7 @@ int fsy_publish_name(fsy_job *j, int temp_dir, const char *temp, const char *nam
   if (!status && exists && j->backup_dir >= 0 && !(r->flags & FSY_ITEM_BACKED_UP)) {
     status = fsy_backup(j, name, false, r);
     if (status) {
-      (void)unlinkat(temp_dir, temp, 0);
+      (void)FSY_TRY(unlink_temp, unlinkat(temp_dir, temp, 0));
       return status;
     }
   }
@@ -255,7 +254,7 @@ int fsy_publish_name(fsy_job *j, int temp_dir, const char *temp, const char *nam
     r->flags |= FSY_ITEM_REPLACED;
     return 0;
   }
-  if (status != -EXDEV) (void)unlinkat(temp_dir, temp, 0);
+  if (status != -EXDEV) (void)FSY_TRY(unlink_temp, unlinkat(temp_dir, temp, 0));
   return fsy_fail(r, status, FSY_STAGE_PUBLISH);
 }
 
@@ -281,7 +280,7 @@ static int publish_across(fsy_job *j, fsy_temp *temp, const fsy_entry *want, con
   fsy_flow_open(&flow, &there, temp->fd, second.fd, fsy_dev_of(st.st_dev), st.st_size);
   bool sparse = (j->opt.flags & FSY_OPT_SPARSE) && (want->flags & FSY_ROW_SPARSE);
   if (!sparse) status = fsy_flow_range(&flow, 0, st.st_size);
-  else status = ftruncate(second.fd, st.st_size) < 0 ? -errno : fsy_flow_sparse(&flow, 0, st.st_size, false);
+  else status = FSY_TRY(truncate, ftruncate(second.fd, st.st_size)) < 0 ? -errno : fsy_flow_sparse(&flow, 0, st.st_size, false);
   if (!status && flow.ended) status = -EIO; /* our own temp cannot shrink */
   if (status) {
     fsy_temp_drop(&second);
@@ -302,7 +301,7 @@ static int publish_across(fsy_job *j, fsy_temp *temp, const fsy_entry *want, con
   fsy_attrs_from attrs = fsy_attrs_open(j, want, &plain, &opened);
   status = fsy_meta_apply(&there, (fsy_subject){FSY_BY_FD, second.fd, ""}, &plain, &now, attrs, r);
   if (opened >= 0) close(opened);
-  if (!status && (j->opt.flags & FSY_OPT_FSYNC) && fsync(second.fd) < 0)
+  if (!status && (j->opt.flags & FSY_OPT_FSYNC) && FSY_TRY(fsync, fsync(second.fd)) < 0)
     status = fsy_fail(r, -errno, FSY_STAGE_SYNC);
   if (!status) return fsy_publish_temp(&there, &second, want, name, exists, r);
   fsy_temp_drop(&second);
@@ -311,14 +310,13 @@ static int publish_across(fsy_job *j, fsy_temp *temp, const fsy_entry *want, con
 
 int fsy_publish_temp(fsy_job *j, fsy_temp *temp, const fsy_entry *entry, const char *name, bool exists,
                      fsy_result *r) {
-  int status = FSY_FAULT("publish");
+  int status = -FSY_FAULT(publish);
   if (status) {
     fsy_temp_drop(temp);
-    return fsy_fail(r, -status, FSY_STAGE_PUBLISH);
+    return fsy_fail(r, status, FSY_STAGE_PUBLISH);
   }
   if (!temp->named && !exists) {
-    status = FSY_FAULT("link_new");
-    status = status ? -status : fsy_link_fd(j->task->ring, temp->fd, j->target_dir, name);
+    status = FSY_TRY_STATUS(link_new, fsy_link_fd(j->task->ring, temp->fd, j->target_dir, name));
     if (status == -EEXIST) exists = true;
     else if (status == -EPERM || status == -EOPNOTSUPP || status == -ENOSYS) {
       /* anonymous files, but no hard links (some FUSE filesystems): once more into a named temp, from now on always */
@@ -331,12 +329,11 @@ int fsy_publish_temp(fsy_job *j, fsy_temp *temp, const fsy_entry *entry, const c
   }
   if (status != -EXDEV && !temp->named) {
     /* the lock first, then the name: a sweeper never sees it unlocked */
-    (void)flock(temp->fd, LOCK_EX);
+    (void)FSY_TRY(lock, flock(temp->fd, LOCK_EX));
     int into = j->target_dir;
     for (int i = 0; i < TRIES; i++) {
       fsy_temp_name(j, temp->name);
-      status = FSY_FAULT("link_temp");
-      status = status ? -status : fsy_link_fd(j->task->ring, temp->fd, into, temp->name);
+      status = FSY_TRY_STATUS(link_temp, fsy_link_fd(j->task->ring, temp->fd, into, temp->name));
       if (status != -EEXIST) break;
     }
     if (status == -EPERM || status == -EOPNOTSUPP || status == -ENOSYS) {

@@ -65,7 +65,7 @@ int fsy_open_beneath(fsy_ring *ring, int base, const char *path, bool create, bo
     if (strcmp(name, ".") == 0) continue;
     int next = openat(at, name, OPEN_DIR | O_NOFOLLOW);
     if (next < 0 && errno == ENOENT && create) {
-      if (mkdirat(at, name, 0700) == 0 && created) *created = true;
+      if (FSY_TRY(mkdir, mkdirat(at, name, 0700)) == 0 && created) *created = true;
       else if (errno != EEXIST && errno != ENOENT) status = -errno;
       next = openat(at, name, OPEN_DIR | O_NOFOLLOW);
     }
@@ -150,7 +150,7 @@ int fsy_open_operator(const char *path, int base, bool create) {
   while (!status && (next = component(next, name, &status))) {
     int fd = openat(at, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0 && errno == ENOENT && create) {
-      if (mkdirat(at, name, 0700) < 0 && errno != EEXIST) {
+      if (FSY_TRY(mkdir, mkdirat(at, name, 0700)) < 0 && errno != EEXIST) {
         status = -errno;
         break;
       }

@@ -84,8 +84,7 @@ static listing list_names(fsy_task *t, int dir) {
       l.status = -ECANCELED;
       return l;
     }
-    long got = FSY_FAULT("getdents") ? (errno = EIO, -1) : fsy_sys_getdents(dir, w->dents.at, w->dents.room);
-    if (got < 0 && errno == EINTR) continue;
+    long got = FSY_TRY(getdents, fsy_sys_getdents(dir, w->dents.at, w->dents.room));
     if (got < 0) l.status = -errno;
     if (got <= 0) return l;
     for (long at = 0; at < got;) {
@@ -132,7 +131,7 @@ static uint32_t attr_mask(uint32_t walk_flags) {
 static int row_link(fsy_task *t, fsy_builder *b, uint32_t row, int dir, const char *name) {
   if (!fsy_reserve(&t->worker->values, FSY_LINK_MAX + 1)) return -ENOMEM;
   char *text = (char *)t->worker->values.at;
-  ssize_t length = readlinkat(dir, name, text, FSY_LINK_MAX);
+  ssize_t length = FSY_TRY(readlink, readlinkat(dir, name, text, FSY_LINK_MAX));
   if (length < 0) return -errno;
   uint32_t at = fsy_builder_text(b, text, (uint32_t)length);
   if (!at) return -ENOMEM;
@@ -156,18 +155,13 @@ static void row_of(fsy_task *t, fsy_builder *b, uint32_t row, asking *a, const c
   bool follow = (a->flags & FSY_WALK_FOLLOW) && a->root < 0;
   bool through = follow || followed >= 0;
   int flags = (*name ? AT_SYMLINK_NOFOLLOW : AT_EMPTY_PATH) | AT_NO_AUTOMOUNT;
-  int error = FSY_FAULT("statx");
-  if (error) {
-    fsy_builder_fail(b, row, -error);
-    return;
-  }
-  if (follow && *name && fsy_sys_statx(a->dir, name, AT_NO_AUTOMOUNT, &st) < 0) {
+  if (follow && *name && FSY_TRY(statx, fsy_sys_statx(a->dir, name, AT_NO_AUTOMOUNT, &st)) < 0) {
     status = -errno;
     through = false; /* dangling or looping: the link itself, with the reason */
   }
   int failed = 0;
-  if (followed >= 0) failed = fsy_sys_statx(followed, "", AT_EMPTY_PATH | AT_NO_AUTOMOUNT, &st);
-  else if (!through || !*name) failed = fsy_sys_statx(a->dir, name, flags, &st);
+  if (followed >= 0) failed = FSY_TRY(statx, fsy_sys_statx(followed, "", AT_EMPTY_PATH | AT_NO_AUTOMOUNT, &st));
+  else if (!through || !*name) failed = FSY_TRY(statx, fsy_sys_statx(a->dir, name, flags, &st));
   if (failed < 0) {
     fsy_builder_fail(b, row, -errno);
     return;
@@ -185,8 +179,8 @@ static void row_of(fsy_task *t, fsy_builder *b, uint32_t row, asking *a, const c
     bool unsupported = false;
     char proc[FSY_PROC_PATH];
     if (followed >= 0) fsy_proc_path(proc, followed);
-    error = followed >= 0 ? fsy_attrs_digest(t, AT_FDCWD, proc, true, which, &digest, &unsupported)
-                          : fsy_attrs_digest(t, a->dir, name, through, which, &digest, &unsupported);
+    int error = followed >= 0 ? fsy_attrs_digest(t, AT_FDCWD, proc, true, which, &digest, &unsupported)
+                              : fsy_attrs_digest(t, a->dir, name, through, which, &digest, &unsupported);
     if (unsupported && a->known_dev && !(*row_flags & FSY_ROW_MOUNT) && !through && !S_ISLNK(st.stx_mode)) a->no_attrs = true;
     if (error) fsy_u32(&b->view, FSY_U32_FLAGS)[row] |= FSY_ROW_ATTR_FAILED;
     fsy_u32(&b->view, FSY_U32_ATTR_LO)[row] = (uint32_t)digest;
@@ -242,14 +236,15 @@ static int open_directory(fsy_task *t, const char *path, uint32_t *batch_flags, 
   bool created = false;
   int fd;
   if (many) {
-    fd = fsy_open_beneath(t->ring, base, path, q->flags & FSY_WALK_CREATE, &created);
+    fd = FSY_TRY_STATUS(open_directory, fsy_open_beneath(t->ring, base, path, q->flags & FSY_WALK_CREATE, &created));
   } else {
     if (q->flags & FSY_WALK_CREATE) { /* asked for where it is thought to be missing: no look before the leap */
-      if (mkdirat(base, path, 0700) == 0) created = true;
+      if (FSY_TRY(mkdir, mkdirat(base, path, 0700)) == 0) created = true;
       else if (errno != EEXIST) return -errno;
     }
     bool confined = (q->flags & FSY_WALK_CONFINED) && (q->flags & FSY_WALK_OPEN_FOLLOW);
-    fd = confined ? fsy_open_confined(q->fd1, base, path, flags) : openat(base, path, flags);
+    fd = confined ? FSY_TRY_STATUS(open_directory, fsy_open_confined(q->fd1, base, path, flags))
+                  : FSY_TRY(open_directory, openat(base, path, flags));
     if (fd < 0 && !confined) fd = -errno;
   }
   if (created) *batch_flags |= FSY_BATCH_CREATED;

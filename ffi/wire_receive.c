@@ -242,7 +242,7 @@ static int fail_as_told(fsy_result *r, const fsy_record *record) {
 
 /* A whole new file, but for the blocks that are all zeros. */
 static int write_sparse(int fd, const uint8_t *data, int64_t size) {
-  if (ftruncate(fd, size) < 0) return -errno;
+  if (FSY_TRY(truncate, ftruncate(fd, size)) < 0) return -errno;
   for (int64_t from = 0, to; from < size; from = to) {
     bool hole = false;
     for (to = from; to < size && !hole;) {
@@ -421,7 +421,7 @@ static void open_target(fsy_incoming *in) {
   }
   /* the size first: XFS preallocates behind the end of a growing file, into what shall be holes */
   bool sparse = (j->opt.flags & FSY_OPT_SPARSE) && (in->want.flags & FSY_ROW_SPARSE) && !in->to.in_place;
-  if (sparse && ftruncate(in->to.fd, in->want.size) < 0) {
+  if (sparse && FSY_TRY(truncate, ftruncate(in->to.fd, in->want.size)) < 0) {
     (void)fsy_fail(in->result, -errno, FSY_STAGE_WRITE);
     give_up(in);
     return;
@@ -513,8 +513,7 @@ static int range_open(fsy_stream *s, const fsy_frame *frame) {
 }
 
 static int write_data(fsy_incoming *in, const uint8_t *data, size_t bytes, uint64_t offset) {
-  int error = FSY_FAULT("write");
-  int status = error ? -error : fsy_pwrite_full(in->fd, data, (int64_t)bytes, (int64_t)offset);
+  int status = fsy_pwrite_full(in->fd, data, (int64_t)bytes, (int64_t)offset);
   if (status) {
     (void)fsy_fail(in->result, status, FSY_STAGE_WRITE);
     give_up(in);
@@ -595,7 +594,7 @@ static void finish_file(fsy_incoming *in, const fsy_record *record) {
   if (r->status) return;
   struct stat st;
   if (!in->to.in_place && (fstat(in->fd, &st) < 0 ||
-                           (st.st_size != in->want.size && ftruncate(in->fd, in->want.size) < 0))) {
+                           (st.st_size != in->want.size && FSY_TRY(truncate, ftruncate(in->fd, in->want.size)) < 0))) {
     (void)fsy_fail(r, -errno, FSY_STAGE_WRITE);
     return;
   }
@@ -621,7 +620,7 @@ static int on_end(fsy_stream *s, const fsy_frame *frame) {
   if (record.flags & FSY_RECORD_AGAIN) {
     if (record.status) return fsy_stream_fail(s, -EPROTO, FSY_REASON_RECORD);
     if (in->state != FSY_IN_FILE || !is_file(in) || in->repeated) return fsy_stream_fail(s, -EPROTO, FSY_REASON_ORDER);
-    if (in->is_open && ftruncate(in->to.fd, 0) < 0) {
+    if (in->is_open && FSY_TRY(truncate, ftruncate(in->to.fd, 0)) < 0) {
       (void)fsy_fail(in->result, -errno, FSY_STAGE_WRITE);
       give_up(in);
     }
@@ -656,6 +655,17 @@ static int on_bye(fsy_stream *s) {
   return FSY_TOLD;
 }
 
+/* What a test's plan does to a frame that comes: the connection breaks. */
+static int passed(uint8_t type) {
+  switch (type) {
+    case FSY_FRAME_SHARD: return FSY_FAULT(take_shard);
+    case FSY_FRAME_FILE: return FSY_FAULT(take_file);
+    case FSY_FRAME_DATA: return FSY_FAULT(take_data);
+    case FSY_FRAME_END: return FSY_FAULT(take_end);
+    default: return FSY_FAULT(take_bye);
+  }
+}
+
 static int one_frame(fsy_stream *s) {
   uint8_t head[FSY_FRAME_BYTES];
   fsy_frame frame;
@@ -663,6 +673,8 @@ static int one_frame(fsy_stream *s) {
   if (status) return status;
   uint32_t wrong = fsy_frame_get(head, &frame);
   if (wrong) return fsy_stream_fail(s, -EPROTO, wrong);
+  int error = passed(frame.type);
+  if (error) return fsy_stream_fail(s, -error, FSY_REASON_SOCKET);
   bool inside = s->in.state != FSY_IN_NOTHING;
   switch (frame.type) {
     case FSY_FRAME_SHARD: return inside ? fsy_stream_fail(s, -EPROTO, FSY_REASON_ORDER) : on_shard(s, &frame);

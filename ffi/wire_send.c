@@ -71,6 +71,9 @@ static bool carries(const sending *o, const fsy_entry *entry) {
   return o->which && (entry->attrs || (entry->flags & FSY_ROW_ATTR_FAILED));
 }
 
+/* What a test's plan does to a frame that leaves: the connection breaks. */
+static int leave(fsy_stream *s, int error) { return error ? fsy_stream_fail(s, -error, FSY_REASON_SOCKET) : 0; }
+
 /* ---- shards --------------------------------------------------------------------------------------------------------- */
 
 static int flush_shard(sending *o) {
@@ -91,6 +94,7 @@ static int flush_shard(sending *o) {
                            {s->records.at, (size_t)o->records * FSY_RECORD_BYTES},
                            {s->attrs.at, o->attrs},
                            {s->payload.at, end}};
+  if (!status) status = leave(s, FSY_FAULT(send_shard));
   if (!status) status = fsy_stream_sendv(s, parts, 4, false);
   if (status) return status;
   for (uint32_t i = o->shard_from; i < o->shard_to; i++) /* sent now */
@@ -127,7 +131,8 @@ static int send_head(sending *o, uint8_t type, uint32_t item, int64_t offset, ui
   uint8_t head[FSY_FRAME_BYTES];
   fsy_frame frame = {type, o->task.sqe.need, item, length, (uint64_t)offset};
   fsy_frame_put(head, &frame);
-  return fsy_stream_send(o->stream, head, sizeof(head), true);
+  int status = leave(o->stream, FSY_FAULT(send_data));
+  return status ? status : fsy_stream_send(o->stream, head, sizeof(head), true);
 }
 
 static int send_record(sending *o, uint8_t type, uint32_t item, const fsy_record *record, const uint8_t *attrs) {
@@ -136,6 +141,8 @@ static int send_record(sending *o, uint8_t type, uint32_t item, const fsy_record
   fsy_frame_put(head, &frame);
   fsy_record_put(head + FSY_FRAME_BYTES, record);
   struct iovec parts[2] = {{head, sizeof(head)}, {(void *)(uintptr_t)attrs, record->attr_bytes}};
+  int status = leave(o->stream, type == FSY_FRAME_FILE ? FSY_FAULT(send_file) : FSY_FAULT(send_end));
+  if (status) return status;
   /* DATA follows a FILE; an END may be the last for a while */
   return fsy_stream_sendv(o->stream, parts, 2, type == FSY_FRAME_FILE);
 }
@@ -171,8 +178,7 @@ static int pour_read(sending *o, pouring *p, int64_t offset, int64_t length) {
   if (!fsy_reserve(io, FSY_IO_BYTES)) return -ENOMEM;
   while (length > 0 && !p->ended && !p->failed) {
     int64_t bytes = length < FSY_IO_BYTES ? length : FSY_IO_BYTES;
-    int error = FSY_FAULT("read");
-    int64_t got = error ? -error : fsy_pread_full(p->file, io->at, bytes, offset);
+    int64_t got = fsy_pread_full(p->file, io->at, bytes, offset);
     if (got < 0) p->failed = (int)got;
     else if (got < bytes) p->ended = true;
     if (got <= 0) break;
@@ -408,7 +414,7 @@ static int open_unchanged(sending *o, fsy_entry *entry, bool *fresh, fsy_result 
   struct stat st;
   int status = 0;
   if (fstat(file, &st) < 0) status = fsy_fail(r, -errno, FSY_STAGE_READ);
-  else if (FSY_FAULT("changed") || !fsy_entry_same(entry, &st)) {
+  else if (FSY_FAULT(changed) || !fsy_entry_same(entry, &st)) {
     r->flags |= FSY_ITEM_CHANGED;
     status = fsy_fail(r, -EBUSY, FSY_STAGE_READ);
     if (fresh && S_ISREG(st.st_mode)) {
@@ -610,5 +616,6 @@ int fsy_send_main(fsy_stream *s) {
   uint8_t head[FSY_FRAME_BYTES];
   fsy_frame bye = {FSY_FRAME_BYE, 0, 0, 0, 0};
   fsy_frame_put(head, &bye);
-  return fsy_stream_send(s, head, sizeof(head), false);
+  status = leave(s, FSY_FAULT(send_bye));
+  return status ? status : fsy_stream_send(s, head, sizeof(head), false);
 }

@@ -99,6 +99,15 @@ static int wait_for(fsy_stream *s, short events, bool bound) {
   }
 }
 
+/* sendmsg, but for the plans of tests: a short one ends within the first part that has something. */
+static ssize_t send_some(const fsy_stream *s, struct msghdr *message, int flags) {
+  int error = FSY_FAULT(stream_send);
+  if (error) return errno = error, -1;
+  size_t first = message->msg_iov[0].iov_len, most = FSY_SHORT(stream_send, first);
+  if (most < first) return send(s->fd, message->msg_iov[0].iov_base, most, flags);
+  return sendmsg(s->fd, message, flags);
+}
+
 int fsy_stream_sendv(fsy_stream *s, struct iovec *parts, int parts_count, bool more) {
   struct msghdr message;
   memset(&message, 0, sizeof(message));
@@ -110,7 +119,7 @@ int fsy_stream_sendv(fsy_stream *s, struct iovec *parts, int parts_count, bool m
     if (parts_count == 0) return 0;
     message.msg_iov = parts;
     message.msg_iovlen = (size_t)parts_count;
-    ssize_t sent = sendmsg(s->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT | (more ? MSG_MORE : 0));
+    ssize_t sent = send_some(s, &message, MSG_NOSIGNAL | MSG_DONTWAIT | (more ? MSG_MORE : 0));
     if (sent < 0 && errno == EINTR) continue;
     if (sent < 0 && errno == EAGAIN) {
       int status = wait_for(s, POLLOUT, true);
@@ -142,9 +151,9 @@ int fsy_stream_sendfile(fsy_stream *s, int file, int64_t offset, int64_t bytes, 
   off_t at = offset;
   while (*sent < bytes) {
     int64_t left = bytes - *sent;
-    int error = FSY_FAULT("sendfile");
-    ssize_t moved = error ? (errno = error, -1)
-                          : sendfile(s->fd, file, &at, (size_t)(left < SENDFILE_MOST ? left : SENDFILE_MOST));
+    int error = FSY_FAULT(stream_sendfile);
+    size_t most = FSY_SHORT(stream_sendfile, (size_t)(left < SENDFILE_MOST ? left : SENDFILE_MOST));
+    ssize_t moved = error ? (errno = error, -1) : sendfile(s->fd, file, &at, most);
     if (moved < 0 && errno == EINTR) continue;
     if (moved < 0 && errno == EAGAIN) {
       int status = wait_for(s, POLLOUT, true);
@@ -163,7 +172,8 @@ int fsy_stream_sendfile(fsy_stream *s, int file, int64_t offset, int64_t bytes, 
 /* Some bytes, at least one. FSY_TOLD, -errno; `between`: the wait may last. */
 static ssize_t receive_some(fsy_stream *s, uint8_t *to, size_t room, bool between) {
   for (;;) {
-    ssize_t got = recv(s->fd, to, room, MSG_DONTWAIT);
+    int error = FSY_FAULT(stream_recv);
+    ssize_t got = error ? (errno = error, -1) : recv(s->fd, to, FSY_SHORT(stream_recv, room), MSG_DONTWAIT);
     if (got > 0) {
       count(s, got);
       return got;

@@ -25,6 +25,8 @@ const sameWithEither = [
   ...["config", "config-errors", "faces", "resolve", "systemd-unit"].map((name) => `test/daemon/${name}.test.ts`),
   // Pure functions against git, rsync, models, documents and generated code.
   ...["test/filter/**", "test/session/**", "test/proto/**", "test/docs/coverage.test.ts", "test/docs/limits.test.ts"],
+  // They choose the backend that fails, the portable one among them.
+  "test/faults/**",
   // The native library is counted, and comparing counts needs none.
   "test/golden/**",
   // The tests' own tools; no program of ours runs.

@@ -14,7 +14,7 @@ const ERRNOS: Readonly<Record<number, Errno>> = {
   5: { name: "EIO", code: "io", text: "input/output error" },
   6: { name: "ENXIO", code: "io", text: "no such device or address" },
   9: { name: "EBADF", code: "other", text: "bad file descriptor" },
-  11: { name: "EAGAIN", code: "other", text: "held by another run" },
+  11: { name: "EAGAIN", code: "other", text: "held by another program" },
   12: { name: "ENOMEM", code: "limit", text: "out of memory" },
   13: { name: "EACCES", code: "permission", text: "permission denied" },
   16: { name: "EBUSY", code: "other", text: "device or resource busy" },

@@ -1,10 +1,10 @@
-/** What killed runs left in a directory of temporary files that no walk of the target comes to (--temp-dir). */
+/** What killed runs left in a directory that no walk of the target comes to (--temp-dir, --backup-dir). */
 import { isTemporaryName } from "../core/temporary-names.ts";
 import type { Backend, DirHandle } from "../fs/backend.ts";
 
 const SELF = Uint8Array.of(0x2e);
 
-/** Removes it, but for what living runs hold. For the end of a run: parts that it could go on from are used by then. */
+/** Removes it, but for what living runs hold. Of --temp-dir at the end of a run: parts are used by then. */
 export async function sweepLeftovers(backend: Backend, directory: DirHandle): Promise<void> {
   const listing = await backend.walk(directory, SELF, {
     xattrs: false,

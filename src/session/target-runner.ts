@@ -15,6 +15,7 @@ import {
 } from "../engine/directory-access.ts";
 import { ExtraneousWalker } from "../engine/extraneous.ts";
 import { copyLargeFile, failedItem } from "../engine/large-file.ts";
+import { sweepLeftovers } from "../engine/leftovers.ts";
 import { moveEntries } from "../engine/move-entries.ts";
 import { type LargeNeeds, receiveLargeFile } from "../engine/receive-large.ts";
 import { WORKER_REVIEW_FILES, type WorkerFacts, workersFor } from "../engine/worker-policy.ts";
@@ -568,7 +569,11 @@ export class TargetRunner {
   private async backupFor(path: Uint8Array, directory: DirHandle): Promise<DirHandle> {
     const { backend, backupRoot } = this.context;
     if (backupRoot < 0) return directory;
-    return backend.resolve(backupRoot, path.length === 0 ? SELF_NAME : path, { create: true, operator: false });
+    const name = path.length === 0 ? SELF_NAME : path;
+    const handle = await backend.resolve(backupRoot, name, { create: true, operator: false });
+    // No walk of the target comes to what a killed run left here.
+    if (handle >= 0) await sweepLeftovers(backend, handle);
+    return handle;
   }
 
   private closeListing(listing: EntryBatch): void {

@@ -4,6 +4,7 @@ import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { embeddedLibraryPlugin } from "../../ffi/embed-plugin.ts";
+import { isSecureExecution } from "../../ffi/library.ts";
 
 const repository = path.join(import.meta.dir, "../..");
 const library = path.join(repository, "ffi/build/libfsy.so");
@@ -15,6 +16,13 @@ backend.close([answer]);
 await backend.shutdown();
 console.log(JSON.stringify({ kind: backend.kind, reason: backend.reason, candidates, openFiles, works: answer >= 0 }));
 `;
+
+const capabilityMissing =
+  process.getuid?.() !== 0
+    ? "needs root"
+    : ["setcap", "setpriv"].some((tool) => Bun.which(tool) === null)
+      ? "setcap or setpriv is not installed"
+      : undefined;
 
 interface Told {
   readonly kind: string;
@@ -77,6 +85,31 @@ describe("openBackend", () => {
     const named = run(bun, { FASTSYNC_LIBRARY: library });
     expect(named.candidates).toEqual([{ place: library, outcome: "loaded" }]);
   });
+
+  test("where the program has privileges of its own, nobody may name a library", () => {
+    const vector = (secure: bigint) => new Uint8Array(new BigUint64Array([6n, 4096n, 23n, secure, 0n, 0n]).buffer);
+    expect([isSecureExecution(vector(0n)), isSecureExecution(vector(1n))]).toEqual([false, true]);
+    expect(isSecureExecution(fs.readFileSync("/proc/self/auxv"))).toBe(false);
+  });
+
+  test.skipIf(capabilityMissing !== undefined)(
+    `a binary with file capabilities loads no library that its caller names${capabilityMissing ? ` (${capabilityMissing})` : ""}`,
+    () => {
+      const privileged = path.join(directory, "privileged");
+      fs.copyFileSync(binary, privileged);
+      fs.chmodSync(directory, 0o755);
+      fs.chmodSync(privileged, 0o755);
+      const given = Bun.spawnSync(["setcap", "cap_dac_read_search+ep", privileged]);
+      if (given.exitCode !== 0) return;
+      const told = run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--", privileged], {
+        FASTSYNC_LIBRARY: library,
+      });
+      fs.rmSync(privileged);
+      expect(told.candidates[0]).toMatchObject({ place: library });
+      expect(told.candidates[0]!.outcome).toStartWith("not asked");
+      expect(told.reason).toBe("native library embedded (memfd)");
+    },
+  );
 
   test("a compiled binary brings its library, and needs no place to unpack it", () => {
     const told = run([binary], { TMPDIR: "/proc", HOME: "/proc", XDG_RUNTIME_DIR: "/proc" });

@@ -157,6 +157,9 @@ export function syncAttributes(
   }
   if (isBare || late) return { changedMode, hasLate };
   const present = libc.listAttributes(target.path, target.follow);
+  // What the source lacks may have stayed.
+  if (typeof present === "number" && !isUnsupported(present))
+    item.warn(wanted.xattrs ? Warning.xattr : Warning.acl, present);
   for (const name of typeof present === "number" ? [] : wantedNames(present, wanted)) {
     if (LATE_ACLS.has(name) || names.includes(name)) continue;
     const status = libc.removeAttribute(target.path, target.follow, keyOf(name));

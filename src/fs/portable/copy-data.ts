@@ -10,7 +10,7 @@
 import fs from "node:fs";
 import { Method, Stage } from "../../../ffi/fsy.ts";
 import { fstat } from "./directories.ts";
-import { E, must, StatusError } from "./errno.ts";
+import { again, E, must, StatusError } from "./errno.ts";
 import type { Item } from "./item-results.ts";
 import type { Job } from "./job.ts";
 import { libc } from "./libc.ts";
@@ -45,7 +45,8 @@ export function openFlow(job: Job, source: number, target: number, basis: boolea
 export function readFull(fd: number, to: Uint8Array, offset: number): number {
   let done = 0;
   while (done < to.length) {
-    const got = fs.readSync(fd, to, done, to.length - done, offset + done);
+    const at = done;
+    const got = again(() => fs.readSync(fd, to, at, to.length - at, offset + at));
     if (got === 0) break;
     done += got;
   }
@@ -54,7 +55,8 @@ export function readFull(fd: number, to: Uint8Array, offset: number): number {
 
 export function writeFull(fd: number, from: Uint8Array, offset: number): void {
   for (let done = 0; done < from.length; ) {
-    const put = fs.writeSync(fd, from, done, from.length - done, offset + done);
+    const at = done;
+    const put = again(() => fs.writeSync(fd, from, at, from.length - at, offset + at));
     if (put === 0) throw new StatusError(-E.EIO);
     done += put;
   }

@@ -16,7 +16,7 @@ import type { Job } from "./job.ts";
 import { libc } from "./libc.ts";
 import { LocalContent } from "./local-content.ts";
 import { applyMetadata, stateOf } from "./metadata.ts";
-import { publishName, tempName } from "./publish.ts";
+import { holdNames, publishName, tempName } from "./publish.ts";
 import { type Content, oldObject, writeRegular } from "./write-regular.ts";
 
 /** What an entry is made from: a source directory that is open, or what another process sent. */
@@ -169,8 +169,9 @@ async function copySpecial(
   must(await publishName(job, job.target, temp, name, exists, item));
 }
 
-/** Makes something under a fresh temporary name in the target directory. */
+/** Makes a link or special file under a fresh temporary name in the target directory. */
 function makeTemp(job: Job, make: (path: Buffer) => number): Uint8Array {
+  holdNames(job.target);
   for (;;) {
     const name = tempName();
     const status = make(below(job.target, name));

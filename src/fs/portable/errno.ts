@@ -31,6 +31,25 @@ export function attempt(work: () => unknown): number {
   }
 }
 
+/**
+ * The call, again while it is interrupted, and while something would have to be waited for, at most `waitMs`: see
+ * `fsy_again` in `ffi/fault.h`. Waiting holds up the whole thread.
+ */
+export function again<T>(call: () => T, waitMs = 1000): T {
+  for (let pauseMs = 1, leftMs = waitMs; ; ) {
+    try {
+      return call();
+    } catch (error) {
+      const status = statusOf(error);
+      if (status === -E.EINTR) continue;
+      if (status !== -E.EAGAIN || leftMs <= 0) throw error;
+      Bun.sleepSync(pauseMs);
+      leftMs -= pauseMs;
+      pauseMs = Math.min(pauseMs * 2, 100);
+    }
+  }
+}
+
 /** Turns a negative answer into an error. */
 export function must(answer: number): number {
   if (answer < 0) throw new StatusError(answer);

@@ -35,6 +35,7 @@ const AT_FDCWD = -100;
 const AT_SYMLINK_NOFOLLOW = 0x100;
 const UTIME_OMIT = 0x3ffffffen;
 const F_DUPFD_CLOEXEC = 1030;
+const LOCK_SH = 1;
 const LOCK_EX = 2;
 const LOCK_NB = 4;
 const SEEK_DATA = 3;
@@ -96,6 +97,7 @@ function openLibc() {
     duplicate: (fd: number): number => checked(c.fcntl(fd, F_DUPFD_CLOEXEC, 0)),
     /** Exclusive and without waiting. */
     lock: (fd: number): number => checked(c.flock(fd, LOCK_EX | LOCK_NB)),
+    lockShared: (fd: number): number => checked(c.flock(fd, LOCK_SH | LOCK_NB)),
     syncFilesystem: (fd: number): number => checked(c.syncfs(fd)),
     /** Offset of the next data from `offset` on; -ENXIO: only a hole follows. */
     nextData: (fd: number, offset: number): number => checked(c.lseek(fd, offset, SEEK_DATA)),

@@ -10,7 +10,7 @@ import { type AttributeSource, attributesAt, wantsAttributes } from "./attribute
 import { copyDifferences, copyRange, copySparse, openFlow, verifyContent } from "./copy-data.ts";
 import { below, closeHandle, descriptorPath, fstat, O_NOFOLLOW, O_NONBLOCK } from "./directories.ts";
 import { type Entry, entryOfStat, isSameInode, isUnchanged, typeOf } from "./entry.ts";
-import { E, StatusError, statusOf } from "./errno.ts";
+import { again, E, StatusError, statusOf } from "./errno.ts";
 import type { Item } from "./item-results.ts";
 import type { Job } from "./job.ts";
 import type { Content } from "./write-regular.ts";
@@ -19,18 +19,21 @@ const C = fs.constants;
 const O_NOATIME = process.platform === "linux" ? 0o1000000 : 0;
 let isNoAtimeRefused = false;
 
+/** A file that another program holds a lease on answers EAGAIN until the kernel has it back, after 45 s at most. */
+const LEASE_MS = 60_000;
+
 export function openSource(job: Job, name: Uint8Array): number {
   const path = below(job.source, name);
   const flags = C.O_RDONLY | O_NONBLOCK | (job.settings.follow ? 0 : O_NOFOLLOW);
   if (job.settings.noAtime && !isNoAtimeRefused) {
     try {
-      return fs.openSync(path, flags | O_NOATIME);
+      return again(() => fs.openSync(path, flags | O_NOATIME), LEASE_MS);
     } catch (error) {
       if (statusOf(error) !== -E.EPERM) throw error;
       isNoAtimeRefused = true;
     }
   }
-  return fs.openSync(path, flags);
+  return again(() => fs.openSync(path, flags), LEASE_MS);
 }
 
 /** The only method here; a run that forbids it must hear so. */

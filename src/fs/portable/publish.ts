@@ -1,7 +1,7 @@
 /**
  * Temporary files, backups, and the one step that makes a file visible (`ffi/publish.c`): a new name by
  * rename-without-replacing, an existing one by rename over it, after its backup when asked. A temporary file is locked
- * as long as its run lives, so that no sweeper takes it.
+ * as long as its run lives, so that no sweeper takes it; where it cannot be, its directory is.
  */
 import fs from "node:fs";
 import { Stage } from "../../../ffi/fsy.ts";
@@ -27,6 +27,14 @@ export interface Temp {
   readonly fd: number;
   readonly directory: DirHandle;
   readonly name: Uint8Array;
+}
+
+/**
+ * Before a temporary is made that cannot be locked itself (a link, a FIFO, a device): locks its directory, as long as
+ * the handle is open, against sweeping such names.
+ */
+export function holdNames(directory: DirHandle): void {
+  libc?.lockShared(directory);
 }
 
 export function tempName(): Uint8Array {

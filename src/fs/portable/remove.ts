@@ -12,7 +12,7 @@ import { libc } from "./libc.ts";
 import { openParent } from "./open-beneath.ts";
 import { backUp, publishName, renameNew, tempName } from "./publish.ts";
 
-/** Age from which a temporary entry that cannot be locked (a link, a FIFO) counts as left behind. */
+/** Age from which a link, FIFO or device counts as left behind where directories cannot be locked (NFS). */
 const SWEEP_AGE_MS = 3600_000;
 const TEMP_NAME = /^\.fastsync\.[0-9a-f]{16}\.(tmp|part)$/;
 
@@ -86,6 +86,13 @@ export async function linkEntry(job: Job, root: DirHandle, leader: Uint8Array, n
   }
 }
 
+/** Whether no living run makes such names here, see `holdNames`. */
+function maySweepUnlockable(directory: DirHandle, stats: fs.BigIntStats): boolean {
+  const locked = libc === undefined ? -E.ENOSYS : libc.lock(directory);
+  const isOld = Date.now() - Number(stats.ctimeMs) >= SWEEP_AGE_MS;
+  return locked === 0 || (locked !== -E.EWOULDBLOCK && isOld);
+}
+
 export function sweepEntry(directory: DirHandle, name: Uint8Array, item: Item): void {
   item.doing = Stage.delete;
   if (!TEMP_NAME.test(Buffer.from(name).toString("latin1"))) throw new StatusError(-E.EINVAL);
@@ -93,10 +100,14 @@ export function sweepEntry(directory: DirHandle, name: Uint8Array, item: Item): 
   const stats = lstat(path);
   const type = typeOf(stats.mode);
   if (type === FileType.directory) throw new StatusError(-E.EISDIR);
-  const isOld = Date.now() - Number(stats.ctimeMs) >= SWEEP_AGE_MS;
   if (type !== FileType.regular || libc === undefined) {
-    if (!isOld) throw new StatusError(-E.EWOULDBLOCK);
-    fs.unlinkSync(path);
+    try {
+      if (!maySweepUnlockable(directory, stats)) throw new StatusError(-E.EWOULDBLOCK);
+      fs.unlinkSync(path);
+    } finally {
+      // Not unlocked: this run may hold names here itself, and to ask for more has cost it what it had.
+      libc?.lockShared(directory);
+    }
     return;
   }
   const fd = fs.openSync(path, fs.constants.O_RDONLY | O_NOFOLLOW | O_NONBLOCK);

@@ -118,7 +118,9 @@ export function removeSection(h: Harness): void {
     const part = ".fastsync.fedcba9876543210.part";
     const alive = ".fastsync.00000000000000aa.tmp";
     const others = [".fastsync.0123.tmp", "data.tmp", ".fastsync.0123456789ABCDEF.tmp"];
+    const link = ".fastsync.00000000000000bb.tmp";
     for (const name of [dead, part, alive, ...others]) h.write(`target/${name}`, "");
+    fs.symlinkSync("anywhere", h.at("target", link));
     const holder = Bun.spawn(["flock", h.at("target", alive), "sh", "-c", "echo locked; exec sleep 60"]);
     try {
       await holder.stdout.getReader().read();
@@ -126,7 +128,7 @@ export function removeSection(h: Harness): void {
       const rows = Uint32Array.from({ length: batch.count }, (_, row) => row);
       const results = outcomes(await h.backend.sweep(handle, batch, rows));
       const status = (name: string) => results[rowOf(batch, name)]!.status;
-      expect([status(dead), status(part), status(alive)]).toEqual([0, 0, -errno.EWOULDBLOCK]);
+      expect([status(dead), status(part), status(alive), status(link)]).toEqual([0, 0, -errno.EWOULDBLOCK, 0]);
       for (const name of others) expect(status(name)).toBe(-errno.EINVAL);
       expect(fs.readdirSync(h.at("target")).sort()).toEqual([alive, ...others].sort());
     } finally {
@@ -134,6 +136,26 @@ export function removeSection(h: Harness): void {
       await holder.exited;
       fs.rmSync(h.at("target", alive), { force: true });
       fs.rmSync(h.at("target", others[0]!), { force: true });
+    }
+  });
+
+  h.test("a link under a temporary name stays as long as a run holds its directory", async () => {
+    const link = ".fastsync.00000000000000cc.tmp";
+    fs.mkdirSync(h.at("target"), { recursive: true });
+    fs.symlinkSync("anywhere", h.at("target", link));
+    const holder = Bun.spawn(["flock", "-F", "-s", h.at("target"), "sh", "-c", "echo locked; exec sleep 60"]);
+    try {
+      await holder.stdout.getReader().read();
+      const { batch, handle } = await h.hold("target");
+      const sweep = async () => outcomes(await h.backend.sweep(handle, batch, Uint32Array.of(rowOf(batch, link))));
+      expect((await sweep())[0]!.status).toBe(-errno.EWOULDBLOCK);
+      holder.kill();
+      await holder.exited;
+      expect((await sweep())[0]!.status).toBe(0);
+    } finally {
+      holder.kill();
+      await holder.exited;
+      fs.rmSync(h.at("target", link), { force: true });
     }
   });
 }
