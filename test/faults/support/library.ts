@@ -1,8 +1,7 @@
 /** The native library in the flavour that fails and dies where it is told to, and the table of where that can be. */
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { ROOT } from "../../support/program.ts";
 
 /** See the head of `ffi/fault.h`. */
@@ -32,17 +31,17 @@ export const libraryMissing: string | undefined =
         ? undefined
         : "the package xxhash-addon is missing";
 
-let built: string | undefined;
+const FFI = join(ROOT, "ffi");
+const LIBRARY = join(FFI, "build/faults/libfsy.so");
 
-/** Compiled at its first use, once a process. */
+/** Compiled where it is older than what it is made of. */
 export function faultyLibrary(): string {
-  if (built !== undefined) return built;
-  const folder = mkdtempSync(join(tmpdir(), "fastsync-faults."));
-  process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
-  const result = spawnSync("bash", [join(ROOT, "ffi/build.sh"), "faults", folder], { encoding: "utf8" });
+  const builtMs = statSync(LIBRARY, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+  const parts = readdirSync(FFI).filter((name) => /\.(c|h|sh)$/.test(name));
+  if (parts.every((name) => statSync(join(FFI, name)).mtimeMs < builtMs)) return LIBRARY;
+  const result = spawnSync("bash", [join(FFI, "build.sh"), "faults", dirname(LIBRARY)], { encoding: "utf8" });
   if (result.status !== 0) throw new Error(`ffi/build.sh faults: ${result.stdout}${result.stderr}`);
-  built = join(folder, "libfsy.so");
-  return built;
+  return LIBRARY;
 }
 
 export interface Plan {
