@@ -8,8 +8,12 @@ int64_t fsy_method_mmap(fsy_flow *f, int64_t offset, int64_t length) {
   long page = sysconf(_SC_PAGESIZE);
   int64_t from = offset / page * page;
   size_t bytes = (size_t)(length + offset - from);
-  int error = FSY_FAULT(mmap);
-  uint8_t *map = error ? (errno = error, MAP_FAILED) : mmap(NULL, bytes, PROT_READ, MAP_SHARED, f->source, from);
+  unsigned round = 0;
+  uint8_t *map;
+  do {
+    int error = FSY_FAULT(mmap);
+    map = error ? (errno = error, MAP_FAILED) : mmap(NULL, bytes, PROT_READ, MAP_SHARED, f->source, from);
+  } while (map == MAP_FAILED && fsy_again(errno, &round));
   if (map == MAP_FAILED) return errno == ENOMEM || errno == EACCES ? -ENODEV : -errno;
   (void)madvise(map, bytes, MADV_SEQUENTIAL);
   int64_t done = 0;

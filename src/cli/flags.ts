@@ -364,7 +364,7 @@ const TABLE = [
     name: "no-strict-attrs",
     verbs: WRITE,
     group: "Attributes",
-    help: "exit 0, not 23, when attributes could not be applied",
+    help: "exit 0, not 23, when attributes could not be applied; a move then removes their sources",
   },
 
   // Speed

@@ -65,6 +65,7 @@ export function enterDirectory(
     selfContent: undefined,
     selfNeed: 0,
     receipts: [],
+    lacksAttributes: false,
     parts: [],
     path: undefined,
   };

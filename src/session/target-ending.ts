@@ -181,7 +181,7 @@ export function onSynced(state: TargetState, status: number, effects: TargetEffe
   state.awaitingEntries = 0;
   for (const dir of directories) {
     if (status === 0 && !state.stopped) {
-      dir.receipts.push(dir.source.self); // the directory itself has arrived: it may go once it is empty
+      if (!dir.lacksAttributes) dir.receipts.push(dir.source.self); // it has arrived: it may go once it is empty
       const { id, receipts } = dir;
       for (let from = 0; from < receipts.length; from += LIMITS.needRows) {
         const rows = Uint32Array.from(receipts.slice(from, from + LIMITS.needRows));

@@ -69,8 +69,7 @@ export function onCopied(
       // A large file's bytes were counted range by range as they landed.
       if (event.task !== "large") counters.bytesTransferred += results.bytes(i);
     }
-    noteWarnings(state, dir, row, results, i);
-    dir.receipts.push(row);
+    if (isComplete(state, dir, row, results, i)) dir.receipts.push(row);
     if (targetRows[row]! >= 0 || (results.flags(i) & ItemFlag.replaced) !== 0) updated.push(row);
     else created.push(row);
     leaderEnded(state, dir, row, true, effects);
@@ -97,16 +96,18 @@ export function onRepaired(
     const row = rows[i]!;
     if (results.status(i) !== 0) {
       itemFailed(state, dir, row, results, i, effects);
-      if (row !== self) leaderEnded(state, dir, row, false, effects);
+      if (row === self) dir.lacksAttributes = true;
+      else leaderEnded(state, dir, row, false, effects);
       continue;
     }
-    noteWarnings(state, dir, row, results, i);
+    const complete = isComplete(state, dir, row, results, i);
     if (row === self) {
+      if (!complete) dir.lacksAttributes = true;
       if (isRepair(dir)) repaired.push(row);
       continue;
     }
     repaired.push(row);
-    dir.receipts.push(row);
+    if (complete) dir.receipts.push(row);
     leaderEnded(state, dir, row, true, effects);
   }
   state.counters.repaired += repaired.length;
@@ -238,6 +239,15 @@ function noteRefused(state: TargetState, results: ItemResults, i: number): void 
     const known = state.refused.get(name);
     state.refused.set(name, { errno: errno || (known?.errno ?? 0), files: (known?.files ?? 0) + 1 });
   }
+}
+
+/**
+ * Notes the attributes that could not be applied. False when there are some, and nobody said that this is all right: a
+ * move then keeps the source, which has them.
+ */
+function isComplete(state: TargetState, dir: TargetDir, row: number, results: ItemResults, i: number): boolean {
+  noteWarnings(state, dir, row, results, i);
+  return results.warnings(i) === 0 || !state.options.strictAttrs;
 }
 
 const WARNING_WORDS = Object.entries(Warning);

@@ -54,6 +54,8 @@ export interface TargetDir {
   selfNeed: NeedId;
   /** Rows that are as they should be in the target: what a move may unlink. */
   receipts: number[];
+  /** The directory did not get all the attributes of its source, which a move then keeps. */
+  lacksAttributes: boolean;
   /** Target rows of unfinished large files: swept at the directory's end, when those that serve have been adopted. */
   parts: number[];
   path: Uint8Array | undefined;

@@ -50,6 +50,31 @@ describe.skipIf(behavioursMissing !== undefined)(because("move", behavioursMissi
     expect(existsSync(target)).toBe(false);
   });
 
+  const ramfsMissing = canMount("ramfs");
+  test.skipIf(ramfsMissing !== undefined)(
+    because("B46 B34 what lacks attributes in the target keeps its source, unless that is accepted", ramfsMissing),
+    async () => {
+      using dir = tempDir();
+      await using other = await mountFilesystem("ramfs", "64M");
+      const source = dir.join("source");
+      const xattrs = { "user.precious": "precious" };
+      new TreeBuilder(source)
+        .file("plain", "x")
+        .file("with", "y", { xattrs })
+        .file("bare/plain", "z")
+        .dir("dir", { xattrs })
+        .finish();
+      const { summary } = await run("move", [`${source}/`, `${other.path}/target/`], { exitCode: 23 });
+      expect(summary).toMatchObject({ exit_reason: "attributes", sources_removed: 2, attribute_warnings: 2 });
+      expect([...takeSnapshot(source).keys()]).toEqual(["", "dir", "with"]);
+      expect(readFileSync(join(other.path, "target/with"), "utf8")).toBe("y");
+      await run("move", [`${source}/`, `${other.path}/target/`], { exitCode: 23 });
+      expect([...takeSnapshot(source).keys()]).toEqual(["", "dir", "with"]);
+      await run("move", ["--no-strict-attrs", `${source}/`, `${other.path}/target/`]);
+      expect([...takeSnapshot(source).keys()]).toEqual([""]);
+    },
+  );
+
   test("B46 what stands in the target already is compared, and the source goes as well", async () => {
     using dir = tempDir();
     const { source, target } = pair(dir);

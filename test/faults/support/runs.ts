@@ -83,7 +83,7 @@ export async function runAgain(scene: Scene, { placement }: Role, thorough: bool
   };
   const result = await command(words(scene.mode.verb), CLEAN);
   if (result.exitCode !== 0) throw new Error(`the next run: ${describeResult(result)}`);
-  scene.assertDone();
+  scene.assertDone(true);
   // What was kept beside the new is extraneous to a check.
   if (!thorough || scene.mode.verb === "move" || scene.mode.flags.includes("--backup")) return;
   const check = await command(checkWords(words("check")), CLEAN);

@@ -126,8 +126,8 @@ export interface Scene extends Disposable {
   words(extra?: readonly string[], verb?: string): string[];
   /** Throws when something is neither old nor new, or touched that must not be. */
   assertOldOrNew(how?: { readonly nothingDeleted?: boolean }): void;
-  /** Throws when the run has not done what it was asked for. */
-  assertDone(): void;
+  /** Throws when the run has not done what it was asked for. `wasDisturbed`: it is the run after one that failed. */
+  assertDone(wasDisturbed?: boolean): void;
 }
 
 /** Made once a process, copied for each scene. */
@@ -177,15 +177,16 @@ export function makeScene(mode: Mode, parent?: string): Scene {
           if (EXTRANEOUS.test(path) && !now.has(path)) wrong.push(`${path}: deleted though the source was not read`);
       if (wrong.length > 0) throw new Error(wrong.slice(0, 20).join("\n"));
     },
-    assertDone: () => {
+    assertDone: (wasDisturbed = false) => {
       const ignore = mode.flags.includes("--no-xattrs") ? (["xattrs"] as const) : [];
-      // What is kept stays in its directories. A move leaves what was in the target, and takes entries away from
-      // directories of the source, whose time then is another one for the next run.
+      // What is kept stays in its directories. A move leaves what was in the target. When it was disturbed its source's
+      // directories have another time for the next run, and hard links that went before are strangers to the rest.
       const except = (path: string, attribute: string): boolean =>
         isBackup(path) ||
         stamped(path, attribute) ||
         ((isMove || keepsBackups) && EXTRANEOUS.test(path)) ||
-        (isMove && attribute === "mtime" && before.get(path)?.type === "directory");
+        (isMove && wasDisturbed && attribute === "mtime" && before.get(path)?.type === "directory") ||
+        (isMove && wasDisturbed && attribute === "group");
       assertSameTrees(before, target, { ignore, except });
       const temporaries = [dir.path, ...(other === undefined ? [] : [other.path])].flatMap(temporariesIn);
       if (temporaries.length > 0) throw new Error(`temporary files are left: ${temporaries.join(", ")}`);
