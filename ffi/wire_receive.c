@@ -12,6 +12,7 @@
  * frame says about a file. Names come from the expectation's batch, never from the wire. */
 #include "wire.h"
 
+#include <poll.h>
 #include <stdlib.h>
 
 #define BLOCK 4096
@@ -687,9 +688,20 @@ static int one_frame(fsy_stream *s) {
   }
 }
 
+/* When a connection is reset, the event loop that it was taken from looks for the error by reading, and takes away what
+ * had come: that the rest is no frame says nothing about the peer then. */
+static bool was_reset(const fsy_stream *s) {
+  struct pollfd p = {s->fd, 0, 0};
+  return poll(&p, 1, 0) > 0 && (p.revents & (POLLERR | POLLHUP));
+}
+
 int fsy_receive_main(fsy_stream *s) {
   int status;
   while ((status = one_frame(s)) == 0) continue;
+  if (status == -EPROTO && was_reset(s)) {
+    status = -ECONNRESET;
+    s->reason = FSY_REASON_SOCKET;
+  }
   if (s->in.state != FSY_IN_NOTHING) { /* this item can no longer come */
     /* a sender that was cancelled as well may have gone first */
     int why = fsy_cancelled(s->ring) ? -ECANCELED : -EPIPE;

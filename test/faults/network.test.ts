@@ -23,8 +23,8 @@ setDefaultTimeout(3_600_000);
 
 const missing = libcMissing ?? fastsyncMissing() ?? (PLACEMENT === undefined ? undefined : "chooses placements itself");
 
-/** What a caller may say of a connection that is gone: see docs/scripting.md. */
-const LOST: ReadonlySet<number> = new Set([10, 12]);
+/** What a caller may say of a connection that is gone, before there was a session or during it: see docs/scripting.md. */
+const LOST: ReadonlySet<number> = new Set([5, 10, 12]);
 
 let daemon: TestDaemon;
 let proxies: Record<Grammar, FrameProxy>;
