@@ -120,7 +120,7 @@ describe.skipIf(missing !== undefined)(because("B43 B53 system calls that fail",
     let turn = 0;
     await forEach(cases, nameOf, (one) => failOnce(one, ALL || turn++ % 5 === 0));
     console.log(`${cases.length} cases`);
-    expect(cases.length).toBeGreaterThan(POINTS.length);
+    expect(cases.length).toBeGreaterThan(POINTS.length / 2);
   });
 
   test.each(ROLES.slice(1).map((role) => [role.name, role] as const))(
