@@ -246,7 +246,10 @@ static int copy_symlink(fsy_job *j, const fsy_entry *entry, const char *name, bo
       return status;
     }
     if (errno != EEXIST) return fsy_fail(r, -errno, FSY_STAGE_CREATE);
+    if (fsy_taken(j, name)) return fsy_fail(r, -EEXIST, FSY_STAGE_CREATE);
   }
+  status = fsy_takes_back(j, j->target_dir);
+  if (status) return fsy_fail(r, status, FSY_STAGE_CREATE);
   char temp[48]; /* in the target's directory: nothing to gain elsewhere */
   fsy_hold_names(j->target_dir);
   do fsy_temp_name(j, temp);
@@ -260,9 +263,11 @@ static int copy_symlink(fsy_job *j, const fsy_entry *entry, const char *name, bo
 
 static int copy_special(fsy_job *j, const fsy_entry *entry, const char *name, bool exists, fsy_result *r) {
   char temp[48];
-  int made, status = 0;
+  int made;
   dev_t rdev = makedev(entry->rdev >> 20, entry->rdev & 0xfffffu);
   mode_t mode = (entry->mode & S_IFMT) | 0600;
+  int status = fsy_takes_back(j, j->target_dir);
+  if (status) return fsy_fail(r, status, FSY_STAGE_CREATE);
   fsy_hold_names(j->target_dir);
   do fsy_temp_name(j, temp);
   while ((made = FSY_TRY(mknod, mknodat(j->target_dir, temp, mode, rdev))) < 0 && errno == EEXIST);

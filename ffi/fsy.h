@@ -27,7 +27,7 @@
 extern "C" {
 #endif
 
-#define FSY_ABI 3u
+#define FSY_ABI 4u
 
 #define FSY_ARENA_BYTES (1ull << 31) /* address space only; pages are committed when touched */
 #define FSY_SQ_SIZE 1024u            /* requests that may be outstanding; power of two */
@@ -80,6 +80,7 @@ typedef struct fsy_batch {
 #define FSY_BATCH_CREATED 1u  /* the directory was made by this request */
 #define FSY_BATCH_PARTIAL 2u  /* reading stopped early: status says why; what is here is true but not all */
 #define FSY_BATCH_MADE_WRITABLE 4u /* u+rwx was added to enter it; the row `count` has the mode it had before */
+#define FSY_BATCH_SMALL_INODES 8u  /* (FSY_WALK_SELF_ONLY) ext2/3/4 without room for nanoseconds and years after 2038 */
 
 #define FSY_KIND_KNOWN 1u     /* a bit that is missing below means that there is none */
 #define FSY_KIND_DIRECTORY 2u /* of the entries; the directory's own row does not count */
@@ -90,6 +91,7 @@ typedef struct fsy_batch {
 #define FSY_KIND_LINKED 64u   /* several names of one inode that is no directory */
 #define FSY_KIND_OURS 128u    /* a name that begins like those of temporary files */
 #define FSY_KIND_OWNERS 256u  /* more than one owner or group, the directory's own included */
+#define FSY_KIND_FAR_TIMES 512u /* an mtime before 1970 or after 2038, the directory's own included */
 
 enum { FSY_F64_SIZE, FSY_F64_MTIME_SEC, FSY_F64_COLUMNS };
 enum {
@@ -275,7 +277,10 @@ enum {
   FSY_OP_DELETE,
 
   /* Hard link: `path` (relative to fd0, resolved like RESOLVE) gets the name in packed second string below fd1,
-   * atomically replacing what stands there. Two packed paths; nothing happens when they already are one inode. */
+   * atomically replacing what stands there. Two packed paths; nothing happens when they already are one inode.
+   * Without FSY_LINK_EXISTS the name is thought to be new: what stands there under another spelling (case, Unicode form)
+   * stays, and the answer is -EEXIST. The same is true of rows without FSY_ROW_EXISTS in COPY, RECEIVE and LARGE_COMMIT,
+   * and of FSY_WALK_CREATE. */
   FSY_OP_LINK,
 
   /* Hashes rows of `batch` below fd0. `extra`: FSY_HASH_*; digests of 32 bytes each (XXH3-128 uses 16, canonical
@@ -293,7 +298,7 @@ enum {
   FSY_OP_SYNC,
 
   /* What the pair (source directory fd0, target directory fd1) can do; writes temporary files in fd1 unless fd1 is
-   * FSY_NO_FD. Block: fsy_probe. */
+   * FSY_NO_FD. Block: fsy_probe. FSY_PROBE_TIMES: only how fd1 keeps times; nothing of it can be seen there afterwards. */
   FSY_OP_PROBE,
 
   /* Removes stale temporary files (name pattern .fastsync.*, not locked by a living run) given as rows of `batch`
@@ -351,6 +356,8 @@ enum {
 #define FSY_LARGE_KEEP 2u
 #define FSY_LARGE_RESUME 4u     /* BEGIN: adopt a part that an earlier run left */
 #define FSY_DELETE_SAME 1u
+#define FSY_LINK_EXISTS 1u
+#define FSY_PROBE_TIMES 1u
 #define FSY_HASH_XXH3_128 0u
 #define FSY_HASH_SHA256 1u
 #define FSY_CLOSE_QUIET 1u
@@ -387,7 +394,9 @@ typedef struct fsy_probe {
   uint32_t source_fs_type;
   uint32_t target_dev;
   uint32_t source_dev;
-  uint32_t reserved[10];
+  double earliest_sec;        /* mtimes outside are kept as these; both 0: not known */
+  double latest_sec;
+  uint32_t reserved[6];
 } fsy_probe;                  /* 128 bytes */
 
 /* ---- functions: all on the owner's thread, none blocks on I/O ---------------------------------------------- */

@@ -2,7 +2,7 @@
 import { dlopen, ptr, toArrayBuffer } from "bun:ffi";
 import { fingerprint } from "./layout.ts";
 
-export const ABI = 3;
+export const ABI = 4;
 export const ARENA_BYTES = 2 ** 31;
 export const SQ_SIZE = 1024;
 export const CQ_SIZE = 1024;
@@ -100,6 +100,8 @@ export const Walk = {
 export const Resolve = { create: 1, operator: 2 } as const;
 export const Large = { compare: 1, keep: 2, resume: 4 } as const;
 export const DELETE_SAME = 1;
+export const LINK_EXISTS = 1;
+export const PROBE_TIMES = 1;
 export const Hash = { xxh3: 0, sha256: 1 } as const;
 export const DIGEST_BYTES = 32;
 export const CLOSE_QUIET = 1;

@@ -79,6 +79,7 @@ typedef struct fsy_task {
 typedef struct fsy_pair {
   uint32_t source_dev, target_dev;
   atomic_uint refused;   /* 1 << FSY_METHOD_*, and FSY_PAIR_NO_TMPFILE */
+  atomic_uint target_type; /* statfs f_type of the target, once it was asked for */
   atomic_uint doubts[8]; /* refusals that may have been the file's own fault (EINVAL, EPERM), by method */
 } fsy_pair;
 #define FSY_PAIR_NO_TMPFILE (1u << 31)
@@ -303,6 +304,8 @@ typedef struct fsy_job {
   uint32_t target_dev;
   int groups;      /* -1: not asked yet */
   gid_t group[64];
+  bool folds;      /* names that differ are one here: seen once, see fsy_taken */
+  int8_t append_only; /* the target directory; -1: not asked yet */
   bool default_acl; /* the directory new files are made in has one, and it decides their mode */
   int inherits;    /* new files get attributes from the directory; -1: not learnt yet */
   uint32_t new_uid, new_gid; /* of new files here, once learnt[0].used */
@@ -451,6 +454,15 @@ int fsy_publish_name(fsy_job *j, int temp_dir, const char *temp, const char *nam
 int fsy_link_fd(fsy_ring *ring, int fd, int dir, const char *name);
 /* Keeps what stands under `name` as name+suffix in the backup directory. */
 int fsy_backup(fsy_job *j, const char *name, bool by_copy, fsy_result *r);
+/* Whether `name`, which was to be new, is taken by an entry that is listed under another spelling. Then the entry stays:
+ * it is not what was meant to be replaced. */
+bool fsy_taken(fsy_job *j, const char *name);
+/* Whether the directory lists exactly this name. -errno when it cannot be listed. */
+int fsy_lists(fsy_task *t, int dir, const char *name);
+/* 0, or -EPERM where names cannot be taken back: in an append-only directory a temporary would stay for ever. */
+int fsy_takes_back(fsy_job *j, int dir);
+/* The filesystem has no hard links, or no more of this file (ENOSYS: a FUSE server without them). */
+bool fsy_no_links(int error);
 int fsy_rename_new(int from_dir, const char *from, int to_dir, const char *to);
 
 /* resolve.c */

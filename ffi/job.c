@@ -42,6 +42,7 @@ int fsy_job_open(fsy_job *j, fsy_task *t) {
   j->temp_dir = q->fd3 >= 0 ? q->fd3 : q->fd1;
   if (j->backup_dir == j->target_dir && !*j->suffix) j->backup_dir = FSY_NO_FD; /* would keep it under its own name */
   j->inherits = j->groups = -1;
+  j->append_only = -1;
   j->euid = t->ring->euid;
   j->may_chown = t->ring->may_chown;
   struct stat st;

@@ -53,6 +53,7 @@ static int large_open(large *l, fsy_task *t) {
 static int open_part(large *l, bool resume, int *part, int64_t *has) {
   char name[48];
   part_name(l->name, name);
+  if (fsy_takes_back(&l->job, l->job.temp_dir)) return 1; /* an anonymous one, which needs no taking back */
   const int flags = O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
   int fd = FSY_TRY(open_part, openat(l->job.temp_dir, name, flags, 0600));
   if (fd < 0) return errno == ENOSPC || errno == EDQUOT || errno == EROFS || errno == EACCES ? -errno : 1;
@@ -76,6 +77,16 @@ static int open_part(large *l, bool resume, int *part, int64_t *has) {
   *part = fd;
   *has = st.st_size;
   return 0;
+}
+
+/* Removes the name of the part that is open as `fd`; an anonymous temp has none. */
+static void drop_part(large *l, int fd) {
+  char name[48];
+  struct stat st, part;
+  part_name(l->name, name);
+  if (fstat(fd, &st) == 0 && fstatat(l->job.temp_dir, name, &part, AT_SYMLINK_NOFOLLOW) == 0 &&
+      part.st_ino == st.st_ino && part.st_dev == st.st_dev)
+    (void)FSY_TRY(unlink_temp, unlinkat(l->job.temp_dir, name, 0));
 }
 
 int fsy_op_large_begin(fsy_task *t) {
@@ -126,7 +137,7 @@ int fsy_op_large_begin(fsy_task *t) {
     if (status) fsy_fail(r, status, FSY_STAGE_CREATE);
   }
   int64_t size = l.entry.size;
-  bool cloned = false;
+  bool cloned = false, is_new = target >= 0 && !in_place && has == 0;
   if (!status && !in_place && has == 0) {
     int done = 1;
     if (source >= 0) {
@@ -144,6 +155,7 @@ int fsy_op_large_begin(fsy_task *t) {
   if (!status && !cloned && (has > size ? !in_place : has < size) && FSY_TRY(truncate, ftruncate(target, size)) < 0)
     status = fsy_fail(r, -errno, FSY_STAGE_WRITE);
   if (status) {
+    if (is_new) drop_part(&l, target); /* larger than the filesystem allows: nothing to go on from */
     if (source >= 0) close(source);
     if (target >= 0) close(target);
     return status;
@@ -291,14 +303,7 @@ int fsy_op_large_abort(fsy_task *t) {
   int source = fds[0], target = fds[1];
   large l;
   int status = large_open(&l, t);
-  if (!status && target >= 0 && !(t->sqe.flags & FSY_LARGE_KEEP)) {
-    char name[48];
-    struct stat st, part;
-    part_name(l.name, name);
-    if (fstat(target, &st) == 0 && fstatat(l.job.temp_dir, name, &part, AT_SYMLINK_NOFOLLOW) == 0 &&
-        part.st_ino == st.st_ino && part.st_dev == st.st_dev)
-      (void)FSY_TRY(unlink_temp, unlinkat(l.job.temp_dir, name, 0));
-  }
+  if (!status && target >= 0 && !(t->sqe.flags & FSY_LARGE_KEEP)) drop_part(&l, target);
   if (source >= 0) close(source);
   if (target >= 0) close(target);
   return status;

@@ -119,6 +119,8 @@ FSY_API uint32_t fsy_layout(void) {
   AT(fsy_probe, source_fs_type);
   AT(fsy_probe, target_dev);
   AT(fsy_probe, source_dev);
+  AT(fsy_probe, earliest_sec);
+  AT(fsy_probe, latest_sec);
   AT(fsy_probe, reserved);
   hash = fold(hash, FSY_F64_COLUMNS);
   hash = fold(hash, FSY_U32_COLUMNS);

@@ -140,7 +140,9 @@ export const PROBE = layoutOf([
   ["source_fs_type", "u32"],
   ["target_dev", "u32"],
   ["source_dev", "u32"],
-  ["reserved", "u32", 10],
+  ["earliest_sec", "f64"],
+  ["latest_sec", "f64"],
+  ["reserved", "u32", 6],
 ]);
 
 /** In the order of `fsy.h`, which is the order of the fingerprint. */

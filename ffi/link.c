@@ -1,21 +1,24 @@
 /* Hard links, and the small requests about descriptors: close, sync. */
 #include "internal.h"
 
-static int link_over(fsy_job *j, int leader_dir, const char *leader, const char *name, fsy_result *r) {
+static int link_over(fsy_job *j, int leader_dir, const char *leader, const char *name, bool exists, fsy_result *r) {
   struct stat ours, theirs;
   if (fstatat(leader_dir, leader, &ours, AT_SYMLINK_NOFOLLOW) < 0) return fsy_fail(r, -errno, FSY_STAGE_OPEN_SOURCE);
   if (S_ISDIR(ours.st_mode)) return fsy_fail(r, -EISDIR, FSY_STAGE_OPEN_SOURCE);
   if (FSY_TRY(link, linkat(leader_dir, leader, j->target_dir, name, 0)) == 0) return 0;
   if (errno != EEXIST) return fsy_fail(r, -errno, FSY_STAGE_PUBLISH);
+  if (!exists && fsy_taken(j, name)) return fsy_fail(r, -EEXIST, FSY_STAGE_PUBLISH);
   if (fstatat(j->target_dir, name, &theirs, AT_SYMLINK_NOFOLLOW) == 0 && theirs.st_ino == ours.st_ino &&
       theirs.st_dev == ours.st_dev)
     return 0;
+  int status = fsy_takes_back(j, j->target_dir);
+  if (status) return fsy_fail(r, status, FSY_STAGE_PUBLISH);
   char temp[48];
   int made;
   do fsy_temp_name(j, temp);
   while ((made = FSY_TRY(link, linkat(leader_dir, leader, j->target_dir, temp, 0))) < 0 && errno == EEXIST);
   if (made < 0) return fsy_fail(r, -errno, FSY_STAGE_PUBLISH);
-  int status = fsy_publish_name(j, j->target_dir, temp, name, true, r);
+  status = fsy_publish_name(j, j->target_dir, temp, name, true, r);
   (void)FSY_TRY(unlink_temp, unlinkat(j->target_dir, temp, 0)); /* rename between links of one inode leaves both names */
   return status;
 }
@@ -38,7 +41,7 @@ int fsy_op_link(fsy_task *t) {
   const char *last;
   int parent = fsy_open_parent(t->ring, q->fd0, leader, &last);
   if (parent < 0) return fsy_fail(r, parent, FSY_STAGE_OPEN_SOURCE);
-  status = link_over(&job, parent, last, name, r);
+  status = link_over(&job, parent, last, name, q->flags & FSY_LINK_EXISTS, r);
   close(parent);
   t->cqe.count = status == 0;
   if (!status) __atomic_fetch_add(&t->ring->control->files_done, 1, __ATOMIC_RELAXED);

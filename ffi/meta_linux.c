@@ -5,6 +5,10 @@
  * setgid are given only to a file that really belongs to whom they were meant for. */
 #include "internal.h"
 
+#include <sys/statfs.h>
+
+#define FUSE_MAGIC 0x65735546u /* FUSE_SUPER_MAGIC */
+
 static bool is_refusal(int error) {
   return error == EPERM || error == EACCES || error == ENOTSUP || error == EOPNOTSUPP || error == ENOSYS ||
          error == EINVAL || error == EROFS || error == ENOTTY;
@@ -33,8 +37,21 @@ static int change_mode(fsy_ring *ring, fsy_subject s, uint32_t mode) {
   return FSY_TRY_STATUS(chmod, try_mode(ring, s, mode));
 }
 
-static int try_times(fsy_ring *ring, fsy_subject s, const fsy_entry *want) {
-  struct timespec times[2] = {{0, UTIME_OMIT}, {want->mtime_sec, (long)want->mtime_nsec}};
+/* The atime stays, but for FUSE: servers made with libfuse 2 ignore a new mtime that comes without an atime. */
+static long atime_for(fsy_job *j) {
+  if (!j->target_pair) return UTIME_OMIT;
+  uint32_t type = atomic_load_explicit(&j->target_pair->target_type, memory_order_relaxed);
+  struct statfs fs;
+  if (!type && fstatfs(j->target_dir, &fs) == 0) {
+    type = (uint32_t)fs.f_type;
+    atomic_store_explicit(&j->target_pair->target_type, type, memory_order_relaxed);
+  }
+  return type == FUSE_MAGIC ? UTIME_NOW : UTIME_OMIT;
+}
+
+static int try_times(fsy_job *j, fsy_subject s, const fsy_entry *want) {
+  fsy_ring *ring = j->task->ring;
+  struct timespec times[2] = {{0, atime_for(j)}, {want->mtime_sec, (long)want->mtime_nsec}};
   if (s.by == FSY_BY_FD) return futimens(s.fd, times) < 0 ? -errno : 0;
   if (s.by == FSY_BY_NAME) return utimensat(s.fd, s.name, times, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
   if (!atomic_load_explicit(&ring->no_utimes_empty, memory_order_relaxed)) {
@@ -48,8 +65,8 @@ static int try_times(fsy_ring *ring, fsy_subject s, const fsy_entry *want) {
   return utimensat(AT_FDCWD, path, times, 0) < 0 ? -errno : 0;
 }
 
-static int change_times(fsy_ring *ring, fsy_subject s, const fsy_entry *want) {
-  return FSY_TRY_STATUS(utimens, try_times(ring, s, want));
+static int change_times(fsy_job *j, fsy_subject s, const fsy_entry *want) {
+  return FSY_TRY_STATUS(utimens, try_times(j, s, want));
 }
 
 uint32_t fsy_new_mode(const fsy_job *j, const fsy_entry *want) {
@@ -152,7 +169,7 @@ int fsy_meta_apply(fsy_job *j, fsy_subject s, const fsy_entry *want, fsy_state *
 
   uint32_t times = type == S_IFDIR ? FSY_OPT_DIR_TIMES : type == S_IFLNK ? FSY_OPT_LINK_TIMES : FSY_OPT_TIMES;
   if (flags & times) {
-    status = change_times(j->task->ring, s, want);
+    status = change_times(j, s, want);
     if (status && !is_refusal(-status)) return fsy_fail(r, status, FSY_STAGE_META);
     if (status) fsy_warn(r, FSY_WARN_TIMES, -status);
   }

@@ -134,9 +134,9 @@ static void probe_names(fsy_job *j, fsy_probe *p) {
   if (!p->mknod_status) (void)unlinkat(j->target_dir, name, 0);
 }
 
-/* The finest step that a timestamp keeps: 1 ns, 100 ns (NTFS, SMB), 1 us, 1 s, 2 s (FAT). */
+/* Both times are set: FUSE servers may ignore one alone. The finest step that a timestamp keeps: 1 ns, 100 ns (NTFS, SMB), 1 us, 1 s, 2 s (FAT). */
 static uint32_t granularity(int fd) {
-  struct timespec times[2] = {{0, UTIME_OMIT}, {1000000001, 123456789}};
+  struct timespec times[2] = {{0, UTIME_NOW}, {1000000001, 123456789}};
   struct stat st;
   if (futimens(fd, times) < 0 || fstat(fd, &st) < 0) return 0;
   if (st.st_mtim.tv_sec != 1000000001) return 2000000000u;
@@ -147,6 +147,37 @@ static uint32_t granularity(int fd) {
   if (nsec == 123000000) return 1000000;
   if (nsec == 120000000) return 10000000;
   return 1000000000u;
+}
+
+/* An mtime far outside is kept as the last one that can be. */
+static double limit_of(int fd, int64_t seconds) {
+  struct timespec times[2] = {{0, UTIME_NOW}, {seconds, 0}};
+  struct stat st;
+  if (futimens(fd, times) < 0 || fstat(fd, &st) < 0) return 0;
+  return (double)st.st_mtim.tv_sec;
+}
+
+static void probe_times(int fd, fsy_probe *p) {
+  const int64_t far = (int64_t)1 << 50;
+  p->time_granularity_ns = granularity(fd);
+  p->earliest_sec = limit_of(fd, -far);
+  p->latest_sec = limit_of(fd, far);
+  if (p->earliest_sec < p->latest_sec) return;
+  p->earliest_sec = p->latest_sec = 0; /* refused or wrapped around: not known */
+}
+
+/* The directory keeps its mtime, which a name that comes and goes would move. */
+static int probe_only_times(fsy_job *j, fsy_probe *p) {
+  struct stat st;
+  if (fsy_takes_back(j, j->target_dir)) return -EPERM;
+  if (fstat(j->target_dir, &st) < 0) return -errno;
+  int unnamed, fd = sample(j, j->target_dir, false, &unnamed);
+  if (fd < 0) return fd;
+  probe_times(fd, p);
+  close(fd);
+  struct timespec times[2] = {{0, UTIME_NOW}, st.st_mtim};
+  if (unnamed) (void)futimens(j->target_dir, times);
+  return 0;
 }
 
 static int probe_hole(int fd) {
@@ -184,6 +215,10 @@ int fsy_op_probe(fsy_task *t) {
     if (fstat(q->fd1, &st) == 0) p->target_dev = fsy_dev_of(st.st_dev);
     if (fstatfs(q->fd1, &fs) == 0) p->target_fs_type = (uint32_t)fs.f_type;
     p->same_filesystem = q->fd0 >= 0 && p->source_dev == p->target_dev;
+    if (q->flags & FSY_PROBE_TIMES) {
+      t->cqe.block = block;
+      return probe_only_times(&job, p);
+    }
     int fd = sample(&job, q->fd1, true, &p->tmpfile_status);
     if (fd < 0) {
       p->tmpfile_status = p->tmpfile_status < 0 ? p->tmpfile_status : fd;
@@ -192,7 +227,7 @@ int fsy_op_probe(fsy_task *t) {
       if (!p->tmpfile_status) p->tmpfile_status = probe_linking(&job, fd);
       p->xattr_status = fsetxattr(fd, "user.fastsync.probe", "1", 1, 0) < 0 ? -errno : 0;
       p->acl_status = probe_acl(fd);
-      p->time_granularity_ns = granularity(fd);
+      probe_times(fd, p);
       p->sparse_status = probe_hole(fd);
       close(fd);
       probe_names(&job, p);

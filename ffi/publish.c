@@ -1,6 +1,7 @@
 /* Temporary files, and the one step that makes them visible.
  *
- *   new name:      linkat(temp fd -> name); EEXIST means somebody was faster: go on as for an existing name
+ *   new name:      linkat(temp fd -> name); EEXIST means somebody was faster: go on as for an existing name, unless the
+ *                  directory lists it under another spelling (it ignores case or Unicode forms): that one stays
  *   existing name: keep a backup when asked; lock the fd, linkat to .fastsync.<16 hex>.tmp, rename over the name
  *   no O_TMPFILE:  the temp has its name from the start (O_CREAT | O_EXCL, 0600, locked)
  *   EXDEV (the temp directory is on another filesystem), or a filesystem with O_TMPFILE and without hard links:
@@ -73,6 +74,8 @@ static bool recall(const fsy_job *j, uint32_t asked, fsy_state *now) {
 
 static int open_named(fsy_job *j, fsy_temp *temp, fsy_state *now) {
   const int flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+  int kept = fsy_takes_back(j, j->temp_dir);
+  if (kept) return kept;
   for (int i = 0; i < TRIES; i++) {
     fsy_temp_name(j, temp->name);
     temp->fd = FSY_TRY(create, openat(j->temp_dir, temp->name, flags, 0600));
@@ -132,6 +135,47 @@ void fsy_temp_drop(fsy_temp *temp) {
 
 void fsy_hold_names(int dir) { (void)FSY_TRY(lock, flock(dir, LOCK_SH | LOCK_NB)); }
 
+int fsy_takes_back(fsy_job *j, int dir) {
+  if (dir != j->target_dir || j->append_only < 0) {
+    struct fsy_statx st;
+    bool known = fsy_sys_statx(dir, "", AT_EMPTY_PATH, &st) == 0;
+    int8_t append_only = known && (st.stx_attributes & FSY_STATX_ATTR_APPEND);
+    if (dir != j->target_dir) return append_only ? -EPERM : 0;
+    j->append_only = append_only;
+  }
+  return j->append_only ? -EPERM : 0;
+}
+
+int fsy_lists(fsy_task *t, int dir, const char *name) {
+  enum { BYTES = 64 << 10 };
+  fsy_worker *w = t->worker;
+  if (!fsy_reserve(&w->dents, BYTES)) return -ENOMEM;
+  int list = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (list < 0) return -errno;
+  int found = 0;
+  long got;
+  while (!found && (got = fsy_sys_getdents(list, w->dents.at, w->dents.room)) != 0) {
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) found = -errno;
+    for (long at = 0; at < got && !found;) {
+      const struct fsy_dirent *d = (const struct fsy_dirent *)(const void *)(w->dents.at + at);
+      if (d->d_reclen < sizeof(*d) || d->d_reclen > got - at) found = -EIO;
+      else found = strncmp(d->d_name, name, d->d_reclen - offsetof(struct fsy_dirent, d_name)) == 0;
+      at += d->d_reclen;
+    }
+  }
+  close(list);
+  return found;
+}
+
+bool fsy_taken(fsy_job *j, const char *name) {
+  struct stat st;
+  if (j->folds) return true;
+  if (fsy_lists(j->task, j->target_dir, name) != 0) return false;
+  j->folds = fstatat(j->target_dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0; /* or it is gone again */
+  return j->folds;
+}
+
 int fsy_link_fd(fsy_ring *ring, int fd, int dir, const char *name) {
   if (!atomic_load_explicit(&ring->link_by_proc, memory_order_relaxed)) {
     if (linkat(fd, "", dir, name, AT_EMPTY_PATH) == 0) return 0;
@@ -145,6 +189,8 @@ int fsy_link_fd(fsy_ring *ring, int fd, int dir, const char *name) {
   return 0;
 }
 
+bool fsy_no_links(int error) { return error == EPERM || error == EOPNOTSUPP || error == ENOSYS || error == EMLINK; }
+
 int fsy_rename_new(int from_dir, const char *from, int to_dir, const char *to) {
   if (fsy_sys_renameat2(from_dir, from, to_dir, to, FSY_RENAME_NOREPLACE) == 0) return 0;
   if (errno != EINVAL && errno != ENOSYS) return -errno;
@@ -152,7 +198,7 @@ int fsy_rename_new(int from_dir, const char *from, int to_dir, const char *to) {
   if (fstatat(from_dir, from, &st, AT_SYMLINK_NOFOLLOW) < 0) return -errno;
   if (!S_ISDIR(st.st_mode)) { /* a link fails when the name is taken, too */
     if (linkat(from_dir, from, to_dir, to, 0) == 0) return unlinkat(from_dir, from, 0) < 0 ? -errno : 0;
-    if (errno != EPERM && errno != EOPNOTSUPP && errno != EMLINK) return -errno;
+    if (!fsy_no_links(errno)) return -errno;
   }
   if (fstatat(to_dir, to, &st, AT_SYMLINK_NOFOLLOW) == 0) return -EEXIST;
   return renameat(from_dir, from, to_dir, to) < 0 ? -errno : 0;
@@ -212,14 +258,14 @@ int fsy_backup(fsy_job *j, const char *name, bool by_copy, fsy_result *r) {
       char temp[48];
       fsy_temp_name(j, temp);
       if (FSY_TRY(backup_link, linkat(j->target_dir, name, j->backup_dir, temp, 0)) < 0) {
-        copy = errno == EXDEV || errno == EPERM || errno == EMLINK || errno == EOPNOTSUPP;
+        copy = errno == EXDEV || fsy_no_links(errno);
         if (!copy) status = -errno;
       } else {
         status = rename_over(j->backup_dir, temp, j->backup_dir, backup);
         (void)FSY_TRY(unlink_temp, unlinkat(j->backup_dir, temp, 0)); /* renaming onto the same inode leaves both names */
       }
     } else {
-      copy = errno == EXDEV || errno == EPERM || errno == EMLINK || errno == EOPNOTSUPP;
+      copy = errno == EXDEV || fsy_no_links(errno);
       if (!copy) status = -errno;
     }
   }
@@ -236,7 +282,7 @@ int fsy_publish_name(fsy_job *j, int temp_dir, const char *temp, const char *nam
   if (!status && !exists) {
     status = FSY_TRY_STATUS(rename_new, fsy_rename_new(temp_dir, temp, j->target_dir, name));
     if (status != -EEXIST) exists = false;
-    else {
+    else if (!fsy_taken(j, name)) {
       exists = true;
       status = 0;
     }
@@ -317,7 +363,7 @@ int fsy_publish_temp(fsy_job *j, fsy_temp *temp, const fsy_entry *entry, const c
   }
   if (!temp->named && !exists) {
     status = FSY_TRY_STATUS(link_new, fsy_link_fd(j->task->ring, temp->fd, j->target_dir, name));
-    if (status == -EEXIST) exists = true;
+    if (status == -EEXIST && !fsy_taken(j, name)) exists = true;
     else if (status == -EPERM || status == -EOPNOTSUPP || status == -ENOSYS) {
       /* anonymous files, but no hard links (some FUSE filesystems): once more into a named temp, from now on always */
       atomic_fetch_or(&j->target_pair->refused, FSY_PAIR_NO_TMPFILE);
@@ -326,6 +372,10 @@ int fsy_publish_temp(fsy_job *j, fsy_temp *temp, const fsy_entry *entry, const c
       fsy_temp_drop(temp);
       return status ? fsy_fail(r, status, FSY_STAGE_PUBLISH) : 0;
     }
+  }
+  if (status != -EXDEV && !temp->named && (status = fsy_takes_back(j, j->target_dir))) {
+    fsy_temp_drop(temp);
+    return fsy_fail(r, status, FSY_STAGE_PUBLISH);
   }
   if (status != -EXDEV && !temp->named) {
     /* the lock first, then the name: a sweeper never sees it unlocked */

@@ -64,11 +64,15 @@ static uint32_t kind_of(uint32_t mode) {
   }
 }
 
+static bool is_far(double seconds) { return seconds < 0 || seconds > INT32_MAX; }
+
 uint32_t fsy_kinds(const fsy_view *view) {
   columns c = columns_of(view);
   uint32_t self = c.rows - 1, kinds = FSY_KIND_KNOWN;
+  if (is_far(c.mtime_sec[self])) kinds |= FSY_KIND_FAR_TIMES;
   for (uint32_t row = 0; row < self; row++) {
     kinds |= kind_of(c.mode[row]);
+    if (is_far(c.mtime_sec[row])) kinds |= FSY_KIND_FAR_TIMES;
     if (c.status[row] || (c.flags[row] & FSY_ROW_ATTR_FAILED)) kinds |= FSY_KIND_FAILED;
     if (c.flags[row] & FSY_ROW_SKIP) kinds |= FSY_KIND_SKIPPED;
     if (c.nlink[row] > 1 && (c.mode[row] & S_IFMT) != S_IFDIR) kinds |= FSY_KIND_LINKED;

@@ -60,6 +60,7 @@
 #define FSY_RESOLVE_NO_SYMLINKS 0x04u
 #define FSY_RESOLVE_BENEATH 0x08u
 #define FSY_STATX_BASIC 0x7ffu
+#define FSY_STATX_BTIME 0x800u
 #define FSY_STATX_ATTR_IMMUTABLE 0x10u
 #define FSY_STATX_ATTR_APPEND 0x20u
 #define FSY_STATX_ATTR_MOUNT_ROOT 0x2000u
@@ -99,6 +100,12 @@ struct fsy_dirent {
 
 static inline int fsy_sys_statx(int dir, const char *name, int flags, struct fsy_statx *st) {
   return (int)syscall(__NR_statx, dir, name, flags, FSY_STATX_BASIC, st);
+}
+/* Whether the filesystem keeps the time of birth of what is open; true where it does not say. */
+static inline int fsy_sys_has_birth(int fd) {
+  struct fsy_statx st;
+  if (syscall(__NR_statx, fd, "", AT_EMPTY_PATH, FSY_STATX_BTIME, &st) < 0) return 1;
+  return (st.stx_mask & FSY_STATX_BTIME) != 0;
 }
 static inline long fsy_sys_getdents(int dir, void *to, size_t bytes) {
   return syscall(SYS_getdents64, dir, to, bytes);

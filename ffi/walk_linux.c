@@ -12,6 +12,7 @@
 
 #define DENTS_BYTES (256u << 10)
 #define TEXT_GUESS 32u /* bytes of an average link text */
+#define EXT_MAGIC 0xef53u /* EXT4_SUPER_MAGIC, and that of ext2 and ext3 */
 
 typedef struct found {
   uint64_t key;    /* first eight bytes of the name, big-endian, zero-padded */
@@ -241,6 +242,8 @@ static int open_directory(fsy_task *t, const char *path, uint32_t *batch_flags, 
     if (q->flags & FSY_WALK_CREATE) { /* asked for where it is thought to be missing: no look before the leap */
       if (FSY_TRY(mkdir, mkdirat(base, path, 0700)) == 0) created = true;
       else if (errno != EEXIST) return -errno;
+      /* another entry that the directory takes for this one: its names fold case or Unicode forms */
+      else if (base != AT_FDCWD && !dot && fsy_lists(t, base, path) == 0) return -EEXIST;
     }
     bool confined = (q->flags & FSY_WALK_CONFINED) && (q->flags & FSY_WALK_OPEN_FOLLOW);
     fd = confined ? FSY_TRY_STATUS(open_directory, fsy_open_confined(q->fd1, base, path, flags))
@@ -294,6 +297,8 @@ int fsy_op_walk(fsy_task *t) {
     a.known_dev = fsy_u32(&b.view, FSY_U32_STATUS)[l.count] == 0;
     if (batch_flags & FSY_BATCH_MADE_WRITABLE) fsy_u32(&b.view, FSY_U32_MODE)[l.count] = mode_before;
     b.view.batch->fs_type = type_of_filesystem(t->worker, dir, a.known_dev ? a.dev : 0);
+    if ((q->flags & FSY_WALK_SELF_ONLY) && b.view.batch->fs_type == EXT_MAGIC && !fsy_sys_has_birth(dir))
+      batch_flags |= FSY_BATCH_SMALL_INODES;
 
     const char *names = (const char *)t->worker->scratch.at;
     found *list = (found *)(void *)t->worker->order.at;

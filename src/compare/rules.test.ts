@@ -20,6 +20,8 @@ const BLOCK: Made = { ...FILE, mode: FileType.blockDevice | 0o600, rdev: 7 };
 const CHARACTER: Made = { ...FILE, mode: FileType.charDevice | 0o600, rdev: 7 };
 const FIFO: Made = { ...FILE, mode: FileType.fifo | 0o600 };
 const SUBDIRECTORY: Made = { ...FILE, mode: FileType.directory | 0o755, size: 0 };
+const ENDS = { earliestSec: 1000, latestSec: 2000 };
+const AT_END: Made = { ...FILE, mtimeSec: 2000, mtimeNsec: 0 };
 const OLDER = { mtimeSec: 999_999 };
 const NEWER = { mtimeSec: 1_000_001 };
 
@@ -55,6 +57,24 @@ describe("dataVerdict", () => {
     ["more than the window", { windowNs: 1e9 }, FILE, { ...FILE, ...NEWER, mtimeNsec: 6 }, "differs"],
     ["before 1970", {}, { ...FILE, mtimeSec: -1 }, { ...FILE, mtimeSec: -1 }, "same"],
     ["ages apart", { windowNs: 1e9 }, { ...FILE, mtimeSec: -(2 ** 40) }, { ...FILE, mtimeSec: 2 ** 40 }, "differs"],
+    ["beyond the end of times, kept as the end", { times: ENDS }, { ...FILE, mtimeSec: 5000 }, AT_END, "same"],
+    ["at the end, with nanoseconds that are not kept", { times: ENDS }, { ...FILE, mtimeSec: 2000 }, AT_END, "same"],
+    ["before the beginning", { times: ENDS }, { ...FILE, mtimeSec: -5 }, { ...AT_END, mtimeSec: 1000 }, "same"],
+    [
+      "beyond the end, kept as another time",
+      { times: ENDS },
+      { ...FILE, mtimeSec: 5000 },
+      { ...FILE, mtimeSec: 1999 },
+      "differs",
+    ],
+    [
+      "another nanosecond inside",
+      { times: ENDS },
+      { ...FILE, mtimeSec: 1500 },
+      { ...FILE, mtimeSec: 1500, mtimeNsec: 6 },
+      "differs",
+    ],
+    ["beyond either end", { times: ENDS }, { ...FILE, mtimeSec: 5000 }, { ...AT_END, mtimeSec: 1000 }, "differs"],
     ["only metadata differs", {}, FILE, { ...FILE, mode: FileType.regular | 0o600, uid: 2 }, "same"],
     ["--size-only: another time", { options: { sizeOnly: true } }, FILE, { ...FILE, ...OLDER }, "same"],
     ["--size-only: another size", { options: { sizeOnly: true } }, FILE, { ...FILE, size: 1 }, "differs"],

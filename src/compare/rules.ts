@@ -2,11 +2,19 @@
 import { type EntryBatch, FileType } from "../core/entry-batch.ts";
 import type { CompareOptions, PreserveOptions } from "../core/options.ts";
 
+/** In seconds since 1970. */
+export interface TimeRange {
+  readonly earliestSec: number;
+  readonly latestSec: number;
+}
+
 export interface CompareRules {
   readonly options: CompareOptions;
   readonly preserve: PreserveOptions;
   /** mtimes that differ by at most this count as equal: the coarser of the user's window and the filesystems' steps. */
   readonly windowNs: number;
+  /** The target's filesystem keeps mtimes outside as the last one inside; absent: all are kept as they are. */
+  readonly times?: TimeRange | undefined;
   /** The target role may give files away (root). Otherwise the owner is not compared, since it cannot be repaired. */
   readonly mayChown: boolean;
   /** Groups the target role may set, when it is not root. */
@@ -49,10 +57,29 @@ export function differenceWords(bits: number): string {
 }
 
 /** source mtime - target mtime in nanoseconds, saturated where a double would lose the nanoseconds. */
-function mtimeDifferenceNs(source: EntryBatch, row: number, target: EntryBatch, targetRow: number): number {
-  return (
-    (source.mtimeSec(row) - target.mtimeSec(targetRow)) * 1e9 + (source.mtimeNsec(row) - target.mtimeNsec(targetRow))
-  );
+function mtimeDifferenceNs(
+  { times }: CompareRules,
+  source: EntryBatch,
+  row: number,
+  target: EntryBatch,
+  targetRow: number,
+): number {
+  const a = source.mtimeSec(row);
+  const b = target.mtimeSec(targetRow);
+  if (times === undefined || (isInside(times, a) && isInside(times, b)))
+    return (a - b) * 1e9 + (source.mtimeNsec(row) - target.mtimeNsec(targetRow));
+  // At the ends there are no nanoseconds.
+  const nsec =
+    (isInside(times, a) ? source.mtimeNsec(row) : 0) - (isInside(times, b) ? target.mtimeNsec(targetRow) : 0);
+  return (nearestIn(times, a) - nearestIn(times, b)) * 1e9 + nsec;
+}
+
+function isInside({ earliestSec, latestSec }: TimeRange, seconds: number): boolean {
+  return seconds > earliestSec && seconds < latestSec;
+}
+
+function nearestIn({ earliestSec, latestSec }: TimeRange, seconds: number): number {
+  return Math.min(Math.max(seconds, earliestSec), latestSec);
 }
 
 export function sameTime(
@@ -62,7 +89,7 @@ export function sameTime(
   target: EntryBatch,
   targetRow: number,
 ): boolean {
-  const difference = mtimeDifferenceNs(source, row, target, targetRow);
+  const difference = mtimeDifferenceNs(rules, source, row, target, targetRow);
   return difference <= rules.windowNs && -difference <= rules.windowNs;
 }
 
@@ -73,7 +100,7 @@ export function targetIsNewer(
   target: EntryBatch,
   targetRow: number,
 ): boolean {
-  return -mtimeDifferenceNs(source, row, target, targetRow) > rules.windowNs;
+  return -mtimeDifferenceNs(rules, source, row, target, targetRow) > rules.windowNs;
 }
 
 /** `Difference` bits of the metadata alone, of two entries of one type. */

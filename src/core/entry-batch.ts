@@ -80,10 +80,12 @@ export const BatchFlag = {
   /** The listing stopped early; `status` says why. What is here is true, but absence proves nothing. */
   partial: 2,
   madeWritable: 4,
+  /** (`selfOnly`) ext2/3/4 without room for nanoseconds and years after 2038. */
+  smallInodes: 8,
 } as const;
 
 /**
- * What there may be among the rows of a batch, its own row left out. Where it is known a missing bit means that there is
+ * What there may be among the rows of a batch, its own row left out where nothing else is said. Where it is known a missing bit means that there is
  * none: whoever looks for such rows need not look. Rows that are dropped or changed later never make it wrong.
  */
 export const Kind = {
@@ -102,6 +104,8 @@ export const Kind = {
   ours: 128,
   /** More than one owner or group, the directory's own included. */
   owners: 256,
+  /** An mtime before 1970 or after 2038, the directory's own included. */
+  farTimes: 512,
 } as const;
 
 /** File type bits of a mode (stat(2)). */

@@ -60,10 +60,13 @@ export const E = {
   NOTDIR: 20,
   INVAL: 22,
   NOSPC: 28,
+  MLINK: 31,
   PIPE: 32,
   ROFS: 30,
+  NOSYS: 38,
   NOTEMPTY: 39,
   LOOP: 40,
+  OPNOTSUPP: 95,
   STALE: 116,
   DQUOT: 122,
   PROTO: 71,
@@ -79,6 +82,10 @@ export function errnoText(errno: number): string {
   const known = ERRNOS[Math.abs(errno)];
   return known === undefined ? `error ${Math.abs(errno)}` : known.text;
 }
+
+/** Of a new name that the target takes for another one, which stays. */
+export const NAME_IS_TAKEN =
+  "the target takes this name for that of another entry, which stays: it ignores case, Unicode forms or dots at the end";
 
 /** Of a link that a confined side does not follow. */
 export const LINK_LEADS_OUT = "the link leads out of the module";

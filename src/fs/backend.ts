@@ -10,6 +10,7 @@
 import type { BatchHeader, EntryBatch, EntryFields } from "../core/entry-batch.ts";
 import type { CopyMethod } from "../core/options.ts";
 import type { RowLoops } from "../core/row-loops.ts";
+import type { TimeKeeping } from "./filesystems.ts";
 
 /** A descriptor number, or `WORKING_DIRECTORY` for paths that the operator gave. */
 export type DirHandle = number & { readonly brand?: "DirHandle" };
@@ -23,7 +24,7 @@ export interface WalkOptions {
   readonly follow: boolean;
   /** The directory itself may be a symbolic link. */
   readonly openFollow: boolean;
-  /** Make it when missing (0700). */
+  /** Make it when missing (0700). One that is listed under another spelling is not it: -EEXIST. */
   readonly create: boolean;
   /** Add u+rwx when missing, see `BatchFlag.madeWritable`. */
   readonly writable: boolean;
@@ -155,7 +156,10 @@ export interface CopyRequest {
   readonly backup?: DirHandle;
   readonly temp?: DirHandle;
   readonly batch: EntryBatch;
-  /** Row numbers; add `ROW_EXISTS` when something stands under the name in the target. */
+  /**
+   * Row numbers; add `ROW_EXISTS` when something stands under the name in the target. Without it a name that is taken is
+   * replaced too, but not when it is listed under another spelling: then the answer is -EEXIST.
+   */
   readonly rows: Uint32Array;
   readonly settings: PreparedSettings;
   /** Target name of a single row, when it is not the row's own name. */
@@ -335,8 +339,11 @@ export interface Backend {
     rows: Uint32Array,
     options: { same: boolean; backup?: DirHandle; settings?: PreparedSettings },
   ): Promise<ItemResults>;
-  /** Gives the file at `leader` (relative to `root`) the name `name` in `directory`. 0 or a negative errno. */
-  link(root: DirHandle, leader: Uint8Array, directory: DirHandle, name: Uint8Array): Promise<number>;
+  /**
+   * Gives the file at `leader` (relative to `root`) the name `name` in `directory`, in the place of what stands there.
+   * 0 or a negative errno. `exists`: the name is listed there.
+   */
+  link(root: DirHandle, leader: Uint8Array, directory: DirHandle, name: Uint8Array, exists: boolean): Promise<number>;
   hash(
     directory: DirHandle,
     batch: EntryBatch,
@@ -381,6 +388,11 @@ export interface Backend {
   rename(source: DirHandle, target: DirHandle, batch: EntryBatch, rows: Uint32Array): Promise<ItemResults>;
   sync(handle: DirHandle, wholeFilesystem: boolean): Promise<number>;
   probe(source: DirHandle, target: DirHandle): Promise<ProbeResult>;
+  /**
+   * How times are kept in a directory that may be written in; nothing of the trial can be seen there afterwards. Undefined
+   * when that cannot be tried.
+   */
+  probeTimes(directory: DirHandle): Promise<TimeKeeping | undefined>;
   /** Removes stale temporary files; those of living runs answer -EWOULDBLOCK. */
   sweep(directory: DirHandle, batch: EntryBatch, rows: Uint32Array): Promise<ItemResults>;
   /** Closes without waiting. */

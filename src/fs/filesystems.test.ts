@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { filesystemName, isRemoteFilesystem, timeGranularityNs } from "./filesystems.ts";
+import { filesystemName, isRemoteFilesystem, tellsTimeSteps, timeKeeping } from "./filesystems.ts";
 
 test.each([
   ["ext2/3/4", 0xef53, false, 1],
@@ -16,6 +16,22 @@ test.each([
   for (const asked of [type, type | 0]) {
     expect(filesystemName(asked)).toBe(name);
     expect(isRemoteFilesystem(asked)).toBe(remote);
-    expect(timeGranularityNs(asked)).toBe(granularity);
+    expect(timeKeeping(asked, false).stepNs).toBe(granularity);
   }
+});
+
+test("small inodes are another filesystem to times", () => {
+  expect(timeKeeping(0xef53, false)).toEqual({ stepNs: 1, earliestSec: -(2 ** 31), latestSec: 15_032_385_535 });
+  expect(timeKeeping(0xef53, true)).toEqual({ stepNs: 1e9, earliestSec: -(2 ** 31), latestSec: 2 ** 31 - 1 });
+});
+
+test.each([
+  ["xfs", 0x58465342, true],
+  ["tmpfs", 0x01021994, true],
+  ["nfs", 0x6969, false],
+  ["fuse", 0x65735546, false],
+  ["overlayfs", 0x794c7630, false],
+  ["unknown", 0, false],
+] as const)("%s tells its time steps: %p", (_name, type, tells) => {
+  expect(tellsTimeSteps(type)).toBe(tells);
 });

@@ -1,7 +1,8 @@
 /** What each side of a session has to know about the other, found out by looking at its opened places. */
 import { lstatSync, readFileSync, statSync } from "node:fs";
+import { BatchFlag } from "../core/entry-batch.ts";
 import { type Backend, type DirHandle, NO_HANDLE } from "../fs/backend.ts";
-import { timeGranularityNs } from "../fs/filesystems.ts";
+import { coarse, timeKeeping } from "../fs/filesystems.ts";
 import { Capability, hasCapability } from "../fs/privileges.ts";
 import type { SourceArgument } from "./place-rules.ts";
 import type { SourceRoot } from "./source-runner.ts";
@@ -38,6 +39,8 @@ export interface TargetFacts {
 export interface DirectoryFacts extends DirectoryIdentity {
   /** statfs f_type; 0: unknown. */
   readonly filesystemType: number;
+  /** See `BatchFlag`. */
+  readonly smallInodes: boolean;
 }
 
 const SELF = Uint8Array.of(0x2e);
@@ -61,6 +64,7 @@ export async function lookAt(backend: Backend, handle: DirHandle): Promise<Direc
     inoLow: listing.inoLow(self),
     inoHigh: listing.inoHigh(self),
     filesystemType: listing.filesystemType,
+    smallInodes: (listing.flags & BatchFlag.smallInodes) !== 0,
   };
   if (listing.dirfd >= 0) backend.close([listing.dirfd]);
   backend.releaseBatch(listing);
@@ -84,7 +88,7 @@ export function sourceFacts(
 ): SourceFacts {
   return {
     arguments: sources.map((source, i) => ({ ...source, chain: chainOf(roots[i]!.handle, roots[i]!.entry) })),
-    timeGranularityNs: coarseStepNs(facts.filesystemType),
+    timeGranularityNs: coarseStepNs(facts),
     privileged: process.geteuid?.() === 0,
   };
 }
@@ -98,9 +102,8 @@ export function targetFacts(handle: DirHandle): TargetFacts {
 }
 
 /** 0 where times are exact. */
-export function coarseStepNs(filesystemType: number): number {
-  const step = timeGranularityNs(filesystemType);
-  return step > 1 ? step : 0;
+export function coarseStepNs({ filesystemType, smallInodes }: DirectoryFacts): number {
+  return coarse(timeKeeping(filesystemType, smallInodes).stepNs);
 }
 
 /** The entry where one is named, and it is there; the held directory; those above it. */

@@ -45,7 +45,7 @@ export async function runLocally(request: LocalRunRequest): Promise<TargetState>
       target,
       rename: places.rename,
       targetFacts: sink ?? source,
-      source: { arguments: [], timeGranularityNs: coarseStepNs(source.filesystemType) },
+      source: { arguments: [], timeGranularityNs: coarseStepNs(source) },
       sourceDevice: {
         rotational: isRotational(source.dev),
         remote: isRemoteFilesystem(source.filesystemType),

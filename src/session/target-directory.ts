@@ -3,6 +3,7 @@ import { compareDirectory, RowState } from "../compare/compare-directory.ts";
 import { Difference, differenceWords, metadataDifference } from "../compare/rules.ts";
 import type { EntryBatch } from "../core/entry-batch.ts";
 import { BatchFlag, FileType, Kind, RowFlag } from "../core/entry-batch.ts";
+import { E, NAME_IS_TAKEN } from "../core/errno.ts";
 import { skipEntries } from "../core/events.ts";
 import { LIMITS } from "../core/limits.ts";
 import { equalBytes } from "../core/paths.ts";
@@ -10,6 +11,7 @@ import { isPartName, isTemporaryName } from "../core/temporary-names.ts";
 import type { Collected, ExtraneousRecord } from "../engine/extraneous.ts";
 import { Decision } from "../filter/filter.ts";
 import { isSubdirectory } from "./source-role.ts";
+import { guessSpellings } from "./spellings.ts";
 import { hasForeignNames, joinHardLinks } from "./target-links.ts";
 import { carriesAttributes, isSameInode, joinRow, need, repair, transfer } from "./target-needs.ts";
 import { finishIfIdle } from "./target-release.ts";
@@ -152,7 +154,9 @@ export function onOpened(state: TargetState, dir: TargetDir, batch: EntryBatch, 
   dir.target = batch;
   dir.handle = batch.dirfd;
   if (batch.dirfd < 0 && !(touchesNothing(state) && batch.status === 0)) {
-    recordTargetFailure(state, pathOf(dir), dir.created ? "make directory" : "open directory", batch.status, effects);
+    const operation = dir.created ? "make directory" : "open directory";
+    const message = batch.status === -E.EXIST ? NAME_IS_TAKEN : undefined;
+    recordTargetFailure(state, pathOf(dir), operation, batch.status, effects, message);
     discard(state, dir, effects);
     return;
   }
@@ -162,17 +166,36 @@ export function onOpened(state: TargetState, dir: TargetDir, batch: EntryBatch, 
   directoryReady(state, dir, dir.created ? undefined : batch, effects);
 }
 
+/** It is known now which of the target's names are the source's in another spelling. */
+export function onRespelled(
+  state: TargetState,
+  dir: TargetDir,
+  batch: EntryBatch | undefined,
+  effects: TargetEffect[],
+): void {
+  dir.pending--;
+  if (batch !== undefined) dir.target = batch;
+  directoryReady(state, dir, dir.target, effects, true);
+}
+
 /** The counterpart is open, or known not to exist: compare, ask, admit the children. */
 function directoryReady(
   state: TargetState,
   dir: TargetDir,
   target: EntryBatch | undefined,
   effects: TargetEffect[],
+  isSpelled = false,
 ): void {
   const { source } = dir;
   // In a second pass the deletions are over: what still stands in the way is an error of its own.
   const rules = state.pass > 1 ? { ...state.rules, deletes: false } : state.rules;
   const difference = compareDirectory(rules, source, target ?? null, state.loops);
+  const guesses = target === undefined || isSpelled ? [] : guessSpellings(source, target, difference);
+  if (guesses.length > 0) {
+    dir.pending++;
+    effects.push({ kind: "respell", dir, guesses });
+    return;
+  }
   dir.difference = difference;
   dir.children = difference.subdirectories;
   dir.pending++; // held until all needs of this directory are counted

@@ -2,13 +2,13 @@
 import { RowState } from "../compare/compare-directory.ts";
 import { differenceWords, metadataDifference } from "../compare/rules.ts";
 import { FileType } from "../core/entry-batch.ts";
-import { E, errnoName, errnoText, failureCode, LINK_LEADS_OUT } from "../core/errno.ts";
+import { E, errnoName, errnoText, failureCode, LINK_LEADS_OUT, NAME_IS_TAKEN } from "../core/errno.ts";
 import { LIMITS } from "../core/limits.ts";
 import { equalBytes } from "../core/paths.ts";
 import { ItemFlag, type ItemResults, METHODS, STAGES, Warning } from "../fs/backend.ts";
 import type { Content } from "./messages.ts";
 import { hasForeignNames, leaderDecided, leaderEnded } from "./target-links.ts";
-import { reasonsOf, repair, transfer } from "./target-needs.ts";
+import { need, reasonsOf, repair, transfer } from "./target-needs.ts";
 import { finishIfIdle, isRepair } from "./target-release.ts";
 import { protocolError, recordFailure, recordTargetFailure, reportRows } from "./target-report.ts";
 import {
@@ -21,6 +21,8 @@ import {
 } from "./target-state.ts";
 
 const SOURCE_STAGES: ReadonlySet<string> = new Set(["open", "read"]);
+/** The target's filesystem has no hard links, or no more of this file. */
+const NO_LINKS: ReadonlySet<number> = new Set([E.PERM, E.XDEV, E.MLINK, E.NOSYS, E.OPNOTSUPP]);
 
 export function onContent(state: TargetState, id: number, content: Content, effects: TargetEffect[]): void {
   const need = state.needs.get(id);
@@ -60,6 +62,8 @@ export function onCopied(
     if (status !== 0) {
       itemFailed(state, dir, row, results, i, effects);
       leaderEnded(state, dir, row, false, effects);
+      // What was made of it under another name came and went in the directory.
+      dir.touched = true;
       continue;
     }
     counters.filesTransferred++;
@@ -130,16 +134,34 @@ export function onLinked(
     dir.touched = true;
     dir.receipts.push(row);
     reportRows(state, dir, "link", [row], effects, state.wantsReasons ? ["link"] : undefined);
-  } else if (status === -E.XDEV || status === -1 /* EPERM */ || status === -95 || status === -31) {
+  } else if (NO_LINKS.has(-status)) {
     // This filesystem cannot link (or no further): a copy of its own keeps the data.
-    dir.difference!.states[row] = RowState.update;
     addTo(state.skipped, "hard_link_copied", 1);
-    transfer(state, dir, [row], effects);
+    copyInstead(state, dir, row, effects);
   } else {
-    recordTargetFailure(state, rowPath(dir, row), "link", status, effects);
+    const message = status === -E.EXIST ? NAME_IS_TAKEN : undefined;
+    recordTargetFailure(state, rowPath(dir, row), "link", status, effects, message);
   }
   dir.pending--;
   finishIfIdle(state, dir, effects);
+}
+
+/** A name that cannot be linked to its leader is handled like any file: an earlier run may have copied it. */
+function copyInstead(state: TargetState, dir: TargetDir, row: number, effects: TargetEffect[]): void {
+  const { states } = dir.difference!;
+  switch (states[row]) {
+    case RowState.unchanged:
+      if (state.pass === 1) state.counters.unchanged++;
+      dir.receipts.push(row);
+      return;
+    case RowState.repair:
+      return repair(state, dir, [row], effects);
+    case RowState.digest:
+      return need(state, dir, Uint32Array.of(row), "digest", "direct", effects);
+    default:
+      states[row] = RowState.update;
+      transfer(state, dir, [row], effects);
+  }
 }
 
 export function onDigested(
@@ -215,6 +237,7 @@ function itemFailed(
     return;
   }
   const changed = (results.flags(i) & ItemFlag.changed) !== 0;
+  const said = side === "target" && status === -E.EXIST ? NAME_IS_TAKEN : errnoText(status);
   recordFailure(
     state,
     {
@@ -223,7 +246,7 @@ function itemFailed(
       path,
       operation: stage === "" ? "copy" : stage,
       errno: -status,
-      message: changed ? "changed while it was read, twice; nothing was put in its place" : errnoText(status),
+      message: changed ? "changed while it was read, twice; nothing was put in its place" : said,
     },
     effects,
   );

@@ -12,7 +12,7 @@
 import { FileType } from "../core/entry-batch.ts";
 import { LIMITS } from "../core/limits.ts";
 import { PROTOCOL_VERSION, type SourceMessage } from "./messages.ts";
-import { enterDirectory, onCollected, onOpened } from "./target-directory.ts";
+import { enterDirectory, onCollected, onOpened, onRespelled } from "./target-directory.ts";
 import { beginEnding, onConfirmed, onDeleted, onSynced } from "./target-ending.ts";
 import { completeDirectory, finishIfIdle } from "./target-release.ts";
 import { protocolError, recordFailure } from "./target-report.ts";
@@ -42,6 +42,10 @@ export function stepTarget(state: TargetState, event: TargetEvent): TargetEffect
     case "opened":
       state.outstanding--;
       onOpened(state, event.dir, event.batch, effects);
+      break;
+    case "respelled":
+      state.outstanding--;
+      onRespelled(state, event.dir, event.batch, effects);
       break;
     case "copied":
       state.outstanding--;

@@ -1,5 +1,5 @@
 /** Runs the target role: its step function decides, this does. */
-import { BatchFlag, type EntryBatch, rowFields } from "../core/entry-batch.ts";
+import { BatchFlag, type EntryBatch, Kind, rowFields } from "../core/entry-batch.ts";
 import { E } from "../core/errno.ts";
 import type { RunHooks } from "../core/events.ts";
 import { LIMITS } from "../core/limits.ts";
@@ -29,9 +29,11 @@ import {
   ROW_EXISTS,
   type WalkOptions,
 } from "../fs/backend.ts";
+import { coarse } from "../fs/filesystems.ts";
 import type { LinkEnd } from "../link/loopback.ts";
 import { ProtocolViolation } from "../wire/protocol-violation.ts";
 import type { NeedId, SourceMessage, TargetMessage } from "./messages.ts";
+import { respelled, type SpellingGuess } from "./spellings.ts";
 import { isKept } from "./target-directory.ts";
 import { hasForeignNames } from "./target-links.ts";
 import { stepTarget } from "./target-role.ts";
@@ -59,6 +61,8 @@ export interface TargetContext {
   readonly temp: DirHandle;
   /** The root of --backup-dir, NO_HANDLE: backups stand beside the originals. */
   readonly backupRoot: DirHandle;
+  /** The type of the target's filesystem does not tell how it keeps times. */
+  readonly measuresTimes: boolean;
   /** A move within one filesystem that changes nothing about its entries: new names are renamed. */
   readonly renames: boolean;
   /** Present when the number of workers follows the work; absent when --workers fixed it. */
@@ -178,6 +182,13 @@ export class TargetRunner {
         return;
       case "open":
         this.afterwards(this.open(effect), (batch) => ({ kind: "opened", dir: effect.dir, batch }));
+        return;
+      case "respell":
+        this.afterwards(this.respell(effect.dir, effect.guesses), (batch) => ({
+          kind: "respelled",
+          dir: effect.dir,
+          batch,
+        }));
         return;
       case "copy":
         this.waitingCopies.push(effect);
@@ -317,6 +328,36 @@ export class TargetRunner {
     return makeDirectoryByUmask(parent, name, dir.source.mode(dir.source.self) & 0o777);
   }
 
+  /** Asks the target what it has under names as the source spells them; the listing then has them so. */
+  private async respell(dir: TargetDir, guesses: readonly SpellingGuess[]): Promise<EntryBatch | undefined> {
+    const { backend } = this.context;
+    const listing = dir.target!;
+    if (dir.handle < 0) return undefined;
+    const names = guesses.map(({ row }) => dir.source.name(row));
+    const found = await backend.stat(dir.handle, names, { xattrs: false, acls: false, follow: false });
+    const entries = respelled(listing, guesses, found);
+    backend.releaseBatch(found);
+    if (entries === undefined) return undefined;
+    const { dirfd, status, flags, filesystemType } = listing;
+    const batch = backend.makeBatch(entries, { dirfd, status, flags, filesystemType });
+    backend.releaseBatch(listing);
+    return batch;
+  }
+
+  /** How the target keeps times, where its type does not tell or a time is so far away that it matters. */
+  private learnTimes(dir: TargetDir): Promise<void> | undefined {
+    const { backend, root, measuresTimes } = this.context;
+    if (touchesNothing(this.state) || root < 0) return undefined;
+    if (!measuresTimes && !dir.source.mayHave(Kind.farTimes)) return undefined;
+    this.timesLearnt ??= backend.probeTimes(root).then((times) => {
+      if (times === undefined) return;
+      const { rules } = this.state;
+      this.state.rules = { ...rules, windowNs: Math.max(rules.windowNs, coarse(times.stepNs)), times };
+    });
+    return this.timesLearnt;
+  }
+  private timesLearnt: Promise<void> | undefined;
+
   /** Before the first write into a directory that its owner made read-only. */
   private lift(dir: TargetDir): Promise<void> | undefined {
     const { target } = dir;
@@ -348,12 +389,15 @@ export class TargetRunner {
 
   private async makeLink(dir: TargetDir, row: number, leader: Uint8Array): Promise<number> {
     await this.lift(dir);
-    return this.context.backend.link(this.context.root, leader, dir.handle, dir.source.name(row));
+    const exists = dir.difference!.targetRows[row]! >= 0;
+    return this.context.backend.link(this.context.root, leader, dir.handle, dir.source.name(row), exists);
   }
 
   private async open(effect: Extract<TargetEffect, { kind: "open" }>): Promise<EntryBatch> {
     const { backend, root, rootCreated, rename } = this.context;
     const { dir } = effect;
+    const learning = this.learnTimes(dir);
+    if (learning !== undefined) await learning;
     if (dir.parent === undefined) {
       if (root < 0) return backend.makeBatch([{ name: SELF_NAME }], { flags: BatchFlag.created });
       if (rename !== undefined) return this.openRenamed(rename);

@@ -7,11 +7,11 @@ import { sweepLeftovers } from "../engine/leftovers.ts";
 import { type WorkerFacts, workersFor } from "../engine/worker-policy.ts";
 import type { CompiledFilter } from "../filter/filter.ts";
 import type { Backend, DirHandle, WriteSettings } from "../fs/backend.ts";
-import { isRemoteFilesystem } from "../fs/filesystems.ts";
+import { coarse, isRemoteFilesystem, tellsTimeSteps, timeKeeping } from "../fs/filesystems.ts";
 import { Capability, hasCapability } from "../fs/privileges.ts";
 import type { LinkEnd } from "../link/loopback.ts";
 import { isRotational } from "./device.ts";
-import { coarseStepNs, type DirectoryFacts, lookAt, type SourceFacts } from "./facts.ts";
+import { type DirectoryFacts, lookAt, type SourceFacts } from "./facts.ts";
 import type { SourceMessage, TargetMessage } from "./messages.ts";
 import type { OpenTarget } from "./open-places.ts";
 import type { TargetDecision } from "./place-rules.ts";
@@ -80,6 +80,7 @@ export async function prepareTarget(request: TargetSideRequest): Promise<TargetS
     times: true,
   });
   const filesystemType = targetFacts?.filesystemType ?? 0;
+  const times = timeKeeping(filesystemType, targetFacts?.smallInodes ?? false);
   const workerFacts: Omit<WorkerFacts, "averageFileBytes"> = {
     cores: availableParallelism(),
     rotational: request.sourceDevice.rotational || (targetFacts !== undefined && isRotational(targetFacts.dev)),
@@ -94,8 +95,9 @@ export async function prepareTarget(request: TargetSideRequest): Promise<TargetS
       options.compare.modifyWindowNs,
       backend.capabilities.timeGranularityNs > 1 ? backend.capabilities.timeGranularityNs : 0,
       request.source.timeGranularityNs,
-      coarseStepNs(filesystemType),
+      coarse(times.stepNs),
     ),
+    times,
     mayChown: hasCapability(Capability.chown),
     groups: new Set(process.getgroups?.() ?? []),
     deletes: options.delete.enabled,
@@ -126,6 +128,7 @@ export async function prepareTarget(request: TargetSideRequest): Promise<TargetS
       restamp,
       temp,
       backupRoot,
+      measuresTimes: !tellsTimeSteps(filesystemType),
       renames: request.renames,
       workerFacts: automatic ? workerFacts : undefined,
       signal,

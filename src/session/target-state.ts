@@ -12,6 +12,7 @@ import type { DirectoryFilter } from "../filter/filter.ts";
 import type { DirHandle, ItemResults } from "../fs/backend.ts";
 import { localLimits, Planner, streamLimits, type TaskKind } from "../plan/planner.ts";
 import type { Content, DirId, NeedId, NeedPurpose, SourceMessage, TargetMessage } from "./messages.ts";
+import type { SpellingGuess } from "./spellings.ts";
 
 export type DirectoryMessage = Extract<SourceMessage, { kind: "directory" }>;
 
@@ -93,7 +94,8 @@ export interface AttributeWarning {
 export interface TargetState {
   phase: "hello" | "receiving" | "deciding" | "deleting" | "syncing" | "closing" | "done" | "failed";
   readonly options: RunOptions;
-  readonly rules: CompareRules;
+  /** More may become known of how the target keeps times. */
+  rules: CompareRules;
   readonly loops: RowLoops | undefined;
   readonly rootFilter: DirectoryFilter;
   readonly wantsItems: boolean;
@@ -152,6 +154,8 @@ export type TargetEvent =
   | { readonly kind: "start" }
   | { readonly kind: "message"; readonly message: SourceMessage }
   | { readonly kind: "opened"; readonly dir: TargetDir; readonly batch: EntryBatch }
+  /** The listing with names as the source spells them; undefined: they are different entries. */
+  | { readonly kind: "respelled"; readonly dir: TargetDir; readonly batch: EntryBatch | undefined }
   | {
       readonly kind: "copied";
       readonly dir: TargetDir;
@@ -179,6 +183,7 @@ export type TargetEffect =
       readonly create: boolean /** Row of the parent's target listing that must go first, or -1. */;
       readonly removeFirst: number;
     }
+  | { readonly kind: "respell"; readonly dir: TargetDir; readonly guesses: readonly SpellingGuess[] }
   | {
       readonly kind: "copy";
       readonly dir: TargetDir;

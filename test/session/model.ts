@@ -514,6 +514,7 @@ export function simulate(simulation: Simulation): SimulationResult {
         return;
       case "sweep":
       case "digest":
+      case "respell":
         throw new Error("not in this model");
       case "protocol-error":
         throw new Error(`target: ${effect.reason}`);

@@ -1,11 +1,12 @@
 /** Rules of a run by root without any option, and what a test changes of them. */
-import type { CompareRules } from "../../src/compare/rules.ts";
+import type { CompareRules, TimeRange } from "../../src/compare/rules.ts";
 import type { CompareOptions, PreserveOptions } from "../../src/core/options.ts";
 
 export interface RulesOver {
   readonly options?: Partial<CompareOptions>;
   readonly preserve?: Partial<PreserveOptions>;
   readonly windowNs?: number;
+  readonly times?: TimeRange;
   readonly mayChown?: boolean;
   readonly groups?: readonly number[];
   readonly deletes?: boolean;

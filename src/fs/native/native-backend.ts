@@ -4,10 +4,12 @@ import {
   DIGEST_BYTES,
   Hash,
   Large,
+  LINK_EXISTS,
   type Library,
   MAX_WORKERS,
   NO_FD,
   Op,
+  PROBE_TIMES,
   Resolve,
   Stage,
   SYNC_FILESYSTEM,
@@ -35,8 +37,9 @@ import type {
   WireStream,
   WriteSettings,
 } from "../backend.ts";
+import type { TimeKeeping } from "../filesystems.ts";
 import { NativeItemResults } from "./item-results.ts";
-import { readProbe } from "./probe.ts";
+import { readProbe, readTimes } from "./probe.ts";
 import { MAX_OUTSTANDING, RequestRing } from "./request-ring.ts";
 import { NativeRowLoops } from "./row-loops.ts";
 import { NativeWire } from "./wire.ts";
@@ -299,7 +302,7 @@ export class NativeBackend implements Backend {
     return this.sendItems(at, items);
   }
 
-  link(root: DirHandle, leader: Uint8Array, directory: DirHandle, name: Uint8Array): Promise<number> {
+  link(root: DirHandle, leader: Uint8Array, directory: DirHandle, name: Uint8Array, exists: boolean): Promise<number> {
     const { ring } = this;
     const paths = [leader, name];
     const path = this.packPaths(paths);
@@ -307,6 +310,7 @@ export class NativeBackend implements Backend {
     const word = request >> 2;
     ring.i32[word + (Q.fd0 >> 2)] = root;
     ring.i32[word + (Q.fd1 >> 2)] = directory;
+    ring.u32[word + (Q.flags >> 2)] = exists ? LINK_EXISTS : 0;
     ring.u32[word + (Q.count >> 2)] = 2;
     ring.u32[word + (Q.path >> 2)] = path;
     ring.u32[word + (Q.path_bytes >> 2)] = packedBytes(paths);
@@ -389,6 +393,21 @@ export class NativeBackend implements Backend {
       const probe = readProbe(ring, block);
       ring.free(block);
       return probe;
+    });
+  }
+
+  probeTimes(directory: DirHandle): Promise<TimeKeeping | undefined> {
+    const { ring } = this;
+    const request = ring.take(Op.probe);
+    ring.i32[(request + Q.fd1) >> 2] = directory;
+    ring.u32[(request + Q.flags) >> 2] = PROBE_TIMES;
+    return ring.send(request, (completion) => {
+      const block = ring.u32[(completion + C.block) >> 2]!;
+      if (block === 0) return undefined;
+      ring.reach(block + PROBE.bytes);
+      const times = this.resultOf(completion) === 0 ? readTimes(ring, block) : undefined;
+      ring.free(block);
+      return times;
     });
   }
 

@@ -1,5 +1,6 @@
 import { PROBE } from "../../../ffi/layout.ts";
 import type { ProbeResult } from "../backend.ts";
+import type { TimeKeeping } from "../filesystems.ts";
 import type { RequestRing } from "./request-ring.ts";
 
 /** Copies the answer of a probe out of its arena block. */
@@ -31,4 +32,12 @@ export function readProbe(ring: RequestRing, block: number): ProbeResult {
     targetDev: u32(at.target_dev),
     sourceDev: u32(at.source_dev),
   };
+}
+
+/** Undefined where times cannot be set. */
+export function readTimes(ring: RequestRing, block: number): TimeKeeping | undefined {
+  const stepNs = ring.u32[(block + PROBE.at.time_granularity_ns) >> 2]!;
+  const earliestSec = ring.f64[(block + PROBE.at.earliest_sec) >> 3]!;
+  const latestSec = ring.f64[(block + PROBE.at.latest_sec) >> 3]!;
+  return stepNs === 0 || earliestSec >= latestSec ? undefined : { stepNs, earliestSec, latestSec };
 }

@@ -16,7 +16,7 @@ import type { Job } from "./job.ts";
 import { libc } from "./libc.ts";
 import { LocalContent } from "./local-content.ts";
 import { applyMetadata, stateOf } from "./metadata.ts";
-import { holdNames, publishName, tempName } from "./publish.ts";
+import { checkSpelling, checkTakesBack, holdNames, publishName, tempName } from "./publish.ts";
 import { type Content, oldObject, writeRegular } from "./write-regular.ts";
 
 /** What an entry is made from: a source directory that is open, or what another process sent. */
@@ -123,6 +123,7 @@ async function copySymlink(
       return;
     }
     if (status !== -E.EEXIST) must(status);
+    checkSpelling(job, name);
   }
   const temp = makeTemp(job, (path) => attempt(() => fs.symlinkSync(text, path)));
   try {
@@ -171,6 +172,7 @@ async function copySpecial(
 
 /** Makes a link or special file under a fresh temporary name in the target directory. */
 function makeTemp(job: Job, make: (path: Buffer) => number): Uint8Array {
+  checkTakesBack(job.target);
   holdNames(job.target);
   for (;;) {
     const name = tempName();

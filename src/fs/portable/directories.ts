@@ -72,6 +72,15 @@ export function fstat(fd: number): fs.BigIntStats {
   return path === undefined ? fs.fstatSync(fd, { bigint: true }) : fs.statSync(pathBuffer(path), { bigint: true });
 }
 
+/** Whether the directory lists exactly this name; true where it cannot be listed. */
+export function isListed(directory: DirHandle, name: Uint8Array): boolean {
+  try {
+    return fs.readdirSync(descriptorPath(directory), { encoding: "buffer" }).some((one) => one.equals(name));
+  } catch {
+    return true;
+  }
+}
+
 const SLASH = 0x2f;
 const DOT_BYTE = 0x2e;
 /** One component that may be made below a directory: no slash, no NUL, not `.` or `..`. */

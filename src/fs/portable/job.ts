@@ -1,8 +1,10 @@
 /** What the items of one request share. */
 import { type CopyRequest, type DirHandle, NO_HANDLE, type WriteSettings } from "../backend.ts";
+import { needsBothTimes } from "../filesystems.ts";
 import { Capability, hasCapability } from "../privileges.ts";
 import { hasDefaultAcl, type Wanted } from "./attributes.ts";
 import { descriptorPath } from "./directories.ts";
+import { filesystemType } from "./listing.ts";
 import type { Slices } from "./slices.ts";
 
 export interface Job {
@@ -20,6 +22,8 @@ export interface Job {
   readonly groups: ReadonlySet<number>;
   /** The temp directory's default ACL decides the mode of new files, when modes and ACLs are not preserved. */
   readonly hasDefaultAcl: boolean;
+  /** See `needsBothTimes`. */
+  readonly setsBothTimes: boolean;
 }
 
 const NO_BYTES = new Uint8Array(0);
@@ -66,6 +70,7 @@ export function openJob(
   let backup = directories.backup ?? NO_HANDLE;
   // It would be kept under its own name.
   if (backup === target && suffix.length === 0) backup = NO_HANDLE;
+  const setsTimes = settings.times || settings.dirTimes || settings.linkTimes;
   const asksAcl = !settings.perms && !settings.acls && temp >= 0;
   return {
     slices,
@@ -80,6 +85,7 @@ export function openJob(
     euid: process.geteuid?.() ?? 0,
     groups: new Set([process.getegid?.() ?? 0, ...(process.getgroups?.() ?? [])]),
     hasDefaultAcl: asksAcl && hasDefaultAcl(descriptorPath(temp)),
+    setsBothTimes: setsTimes && target >= 0 && needsBothTimes(filesystemType(target)),
   };
 }
 

@@ -18,7 +18,7 @@ import { type Job, openJob, PLAIN_SETTINGS } from "./job.ts";
 import { libc } from "./libc.ts";
 import { attributesOfOpen, mayReadWrite, openSource } from "./local-content.ts";
 import { stateOf } from "./metadata.ts";
-import { backUp, isSameFile, openTemp, type Temp } from "./publish.ts";
+import { backUp, checkTakesBack, dropTemp, isSameFile, openTemp, type Temp } from "./publish.ts";
 import type { Slices } from "./slices.ts";
 import { finish, type Landed, publishTemp } from "./write-regular.ts";
 
@@ -42,6 +42,7 @@ export async function beginLarge(
   const item = new Item();
   let source = -1;
   let target: number | undefined;
+  let part: ReturnType<typeof openPart> | undefined;
   try {
     if (job.slices.canceled) throw new StatusError(-E.ECANCELED);
     if (job.source !== NO_HANDLE) source = openUnchanged(job, entry, item);
@@ -63,7 +64,7 @@ export async function beginLarge(
     item.doing = Stage.create;
     const isInPlace = target !== undefined;
     if (target === undefined) {
-      const part = openPart(job, name, resume);
+      part = openPart(job, name, resume);
       target = part.temp.fd;
       has = part.bytes;
       parts.set(target, part.temp);
@@ -88,7 +89,9 @@ export async function beginLarge(
     closeHandle(source);
     if (target !== undefined) {
       parts.delete(target);
-      closeHandle(target);
+      // Larger than the filesystem allows: a new part has nothing to go on from.
+      if (part?.bytes === 0) dropTemp(part.temp);
+      else closeHandle(target);
     }
     return failedLarge(status, item.doing);
   }
@@ -125,6 +128,7 @@ function openExisting(job: Job, name: Uint8Array): number | undefined {
 
 /** An earlier run's part, or a new one under its name; a stranger's file there is left alone. */
 function openPart(job: Job, target: Uint8Array, resume: boolean): { temp: Temp; bytes: number } {
+  checkTakesBack(job.temp);
   const name = partName(target);
   const path = below(job.temp, name);
   let fd = -1;

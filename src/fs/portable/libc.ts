@@ -27,12 +27,17 @@ const SYMBOLS = {
   removexattr: { args: ["ptr", "ptr"], returns: "i32" },
   lremovexattr: { args: ["ptr", "ptr"], returns: "i32" },
   syscall: { args: ["i64", "i64", "ptr", "i64", "ptr", "u64"], returns: "i64" },
+  statx: { args: ["i32", "ptr", "i32", "u32", "ptr"], returns: "i32" },
   setrlimit: { args: ["i32", "ptr"], returns: "i32" },
   getrlimit: { args: ["i32", "ptr"], returns: "i32" },
 } as const;
 
 const AT_FDCWD = -100;
 const AT_SYMLINK_NOFOLLOW = 0x100;
+const AT_EMPTY_PATH = 0x1000;
+const STATX_BTIME = 0x800;
+const STATX_ATTR_APPEND = 0x20;
+const UTIME_NOW = 0x3fffffffn;
 const UTIME_OMIT = 0x3ffffffen;
 const F_DUPFD_CLOEXEC = 1030;
 const LOCK_SH = 1;
@@ -62,6 +67,13 @@ function openLibc() {
     return out;
   };
   const times = new BigInt64Array(4);
+  const empty = new Uint8Array(1);
+  /** `stx_mask` and the low half of `stx_attributes`; undefined where the call fails. */
+  const look = (fd: number): { mask: number; attributes: number } | undefined => {
+    const buffer = new Uint32Array(64);
+    if (checked(c.statx(fd, ptr(empty), AT_EMPTY_PATH, STATX_BTIME, ptr(buffer))) < 0) return undefined;
+    return { mask: buffer[0]!, attributes: buffer[2]! };
+  };
   const scratch = new Uint8Array(VALUE_MAX);
   /** A list or a value of unknown size. */
   const grown = (get: (to: Uint8Array) => number): Uint8Array | number => {
@@ -74,16 +86,19 @@ function openLibc() {
     }
   };
   return {
-    /** Sets the modification time only. */
-    setTimes(path: Uint8Array, follow: boolean, sec: number, nsec: number): number {
-      times.set([0n, UTIME_OMIT, BigInt(sec), BigInt(nsec)]);
+    /** Sets the modification time; `both`: and the access time to now. */
+    setTimes(path: Uint8Array, follow: boolean, sec: number, nsec: number, both: boolean): number {
+      times.set([0n, both ? UTIME_NOW : UTIME_OMIT, BigInt(sec), BigInt(nsec)]);
       const name = terminated(path);
       return checked(c.utimensat(AT_FDCWD, ptr(name), ptr(times), follow ? 0 : AT_SYMLINK_NOFOLLOW));
     },
-    setTimesOf(fd: number, sec: number, nsec: number): number {
-      times.set([0n, UTIME_OMIT, BigInt(sec), BigInt(nsec)]);
+    setTimesOf(fd: number, sec: number, nsec: number, both: boolean): number {
+      times.set([0n, both ? UTIME_NOW : UTIME_OMIT, BigInt(sec), BigInt(nsec)]);
       return checked(c.futimens(fd, ptr(times)));
     },
+    /** Whether the filesystem keeps the time of birth of what is open; true where it does not say. */
+    hasBirthTime: (fd: number): boolean => ((look(fd)?.mask ?? STATX_BTIME) & STATX_BTIME) !== 0,
+    isAppendOnly: (fd: number): boolean => ((look(fd)?.attributes ?? 0) & STATX_ATTR_APPEND) !== 0,
     mknod(path: Uint8Array, mode: number, major: number, minor: number): number {
       const device =
         (BigInt(minor) & 0xffn) |

@@ -4,13 +4,16 @@ import { BatchFlag, FileType, RowFlag } from "../../core/entry-batch.ts";
 import { bytesOf } from "../../core/paths.ts";
 import { type DirHandle, NO_HANDLE, type WalkOptions, WORKING_DIRECTORY } from "../backend.ts";
 import { attributeDigest, type Wanted, wantsAttributes } from "./attributes.ts";
-import { below, checkName, descriptorPath, lstat, openDirectory } from "./directories.ts";
+import { below, checkName, closeHandle, descriptorPath, isListed, lstat, openDirectory } from "./directories.ts";
 import { type Entry, entryOfStat, typeOf } from "./entry.ts";
 import { attempt, E, StatusError, statusOf } from "./errno.ts";
+import { libc } from "./libc.ts";
 import { openBeneath } from "./open-beneath.ts";
 import type { Slices } from "./slices.ts";
 
 const SELF = bytesOf(".");
+/** Of ext2, ext3 and ext4. */
+const EXT_MAGIC = 0xef53;
 const EMPTY = new Uint8Array(0);
 
 export interface Listing {
@@ -89,6 +92,8 @@ export async function listDirectory(
     const status = statusOf(error);
     return { directory: NO_HANDLE, entries: [nothing(SELF, -E.ENOENT)], status, flags, filesystemType: 0 };
   }
+  if (options.selfOnly && libc?.hasBirthTime(directory) === false && filesystemType(directory) === EXT_MAGIC)
+    flags |= BatchFlag.smallInodes;
   let self = examine(below(directory, SELF), SELF, true, wanted);
   if (modeBefore !== undefined) self = { ...self, mode: modeBefore };
   const entries: Entry[] = [];
@@ -147,6 +152,12 @@ function openToList(parent: DirHandle, name: Uint8Array, options: WalkOptions): 
     }
   };
   let directory = tryOpen();
+  // It is asked for where it is thought to be missing: another spelling of it is another directory's.
+  const stands = directory >= 0 || directory === -E.ENOTDIR;
+  if (options.create && stands && parent !== WORKING_DIRECTORY && !isSelf && !isListed(parent, component)) {
+    closeHandle(directory);
+    throw new StatusError(-E.EEXIST);
+  }
   if (directory === -E.ENOENT && options.create) {
     const status = attempt(() => fs.mkdirSync(path, { mode: 0o700 }));
     if (status < 0 && status !== -E.EEXIST) throw new StatusError(status);

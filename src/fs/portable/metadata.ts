@@ -84,7 +84,7 @@ export function applyMetadata(
   if (hasLate) syncAttributes(source, target, job.wanted, false, true, item);
   const wantsTimes =
     type === FileType.directory ? settings.dirTimes : type === FileType.symlink ? settings.linkTimes : settings.times;
-  if (wantsTimes) warnOrThrow(setTimes(target, want), Warning.times, item);
+  if (wantsTimes) warnOrThrow(setTimes(job, target, want), Warning.times, item);
 }
 
 function warnOrThrow(status: number, bit: number, item: Item): void {
@@ -166,11 +166,11 @@ function changeOwner(target: Subject, uid: number, gid: number): number {
   });
 }
 
-function setTimes(target: Subject, want: Entry): number {
+function setTimes(job: Job, target: Subject, want: Entry): number {
   if (libc !== undefined) {
     return target.fd === undefined
-      ? libc.setTimes(target.path, target.follow, want.mtimeSec, want.mtimeNsec)
-      : libc.setTimesOf(target.fd, want.mtimeSec, want.mtimeNsec);
+      ? libc.setTimes(target.path, target.follow, want.mtimeSec, want.mtimeNsec, job.setsBothTimes)
+      : libc.setTimesOf(target.fd, want.mtimeSec, want.mtimeNsec, job.setsBothTimes);
   }
   // Microseconds are what a double holds of today's seconds.
   const seconds = want.mtimeSec + Math.floor(want.mtimeNsec / 1000) / 1e6;

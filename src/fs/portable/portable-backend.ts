@@ -21,6 +21,7 @@ import {
   type WireStream,
   type WriteSettings,
 } from "../backend.ts";
+import type { TimeKeeping } from "../filesystems.ts";
 import { copyEntry, repairEntry } from "./copy-entry.ts";
 import { closeHandle } from "./directories.ts";
 import type { Entry } from "./entry.ts";
@@ -40,7 +41,7 @@ import {
 import { libc } from "./libc.ts";
 import { listDirectory, statNames } from "./listing.ts";
 import { openBeneath, openOperator } from "./open-beneath.ts";
-import { probePair } from "./probe-pair.ts";
+import { probePair, probeTimes } from "./probe-pair.ts";
 import { linkEntry, moveEntry, removeEntry, sweepEntry } from "./remove.ts";
 import { entryAt, rowOf, settle } from "./rows.ts";
 import { Slices } from "./slices.ts";
@@ -199,13 +200,13 @@ export class PortableBackend implements Backend {
     );
   }
 
-  link(root: DirHandle, leader: Uint8Array, directory: DirHandle, name: Uint8Array): Promise<number> {
+  link(root: DirHandle, leader: Uint8Array, directory: DirHandle, name: Uint8Array, exists: boolean): Promise<number> {
     const [from, to] = [leader.slice(), name.slice()];
     return this.slices.run(async () => {
       try {
         if (this.slices.canceled) return -E.ECANCELED;
         const job = openJob(this.slices, PLAIN_SETTINGS, { source: root, target: directory });
-        await linkEntry(job, root, from, to);
+        await linkEntry(job, root, from, to, exists);
         return 0;
       } catch (error) {
         return statusOf(error);
@@ -273,6 +274,10 @@ export class PortableBackend implements Backend {
 
   probe(source: DirHandle, target: DirHandle): Promise<ProbeResult> {
     return this.slices.run(async () => probePair(source, target));
+  }
+
+  probeTimes(directory: DirHandle): Promise<TimeKeeping | undefined> {
+    return this.slices.run(async () => probeTimes(directory));
   }
 
   close(handles: readonly DirHandle[]): void {

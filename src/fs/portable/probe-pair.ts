@@ -2,6 +2,7 @@
 import fs from "node:fs";
 import { bytesOf } from "../../core/paths.ts";
 import { type DirHandle, NO_HANDLE, type ProbeResult } from "../backend.ts";
+import type { TimeKeeping } from "../filesystems.ts";
 import { below, closeHandle, descriptorPath, fstat, lstatOrNothing, O_NOFOLLOW } from "./directories.ts";
 import { entryOfStat, packDevice } from "./entry.ts";
 import { attempt, E, StatusError, statusOf } from "./errno.ts";
@@ -13,6 +14,8 @@ const C = fs.constants;
 const NOT_TRIED = 1;
 const S_IFIFO = 0o010000;
 const HOLE_BYTES = 1 << 20;
+/** Kept as the last second that can be, where there is one. */
+const FAR_SEC = 2 ** 50;
 /** Version 2; user::rw-, user 0:r--, group::r--, mask::r--, other::--- */
 const SAMPLE_ACL = Uint8Array.from([
   2, 0, 0, 0, 1, 0, 6, 0, 255, 255, 255, 255, 2, 0, 4, 0, 0, 0, 0, 0, 4, 0, 4, 0, 255, 255, 255, 255, 16, 0, 4, 0, 255,
@@ -103,6 +106,29 @@ function probeFile(directory: DirHandle): Sample {
   }
 }
 
+/** The directory keeps its mtime, which a name that comes and goes would move. Undefined where it cannot be tried. */
+export function probeTimes(directory: DirHandle): TimeKeeping | undefined {
+  const c = libc;
+  if (c === undefined || c.isAppendOnly(directory)) return undefined;
+  const path = below(directory, tempName());
+  let fd = NO_HANDLE;
+  try {
+    const before = entryOfStat(new Uint8Array(0), fstat(directory));
+    fd = fs.openSync(path, C.O_RDWR | C.O_CREAT | C.O_EXCL | O_NOFOLLOW, 0o600);
+    fs.unlinkSync(path);
+    c.setTimesOf(directory, before.mtimeSec, before.mtimeNsec, true);
+    const limit = (sec: number): number =>
+      c.setTimesOf(fd, sec, 0, true) < 0 ? 0 : entryOfStat(new Uint8Array(0), fstat(fd)).mtimeSec;
+    const times = { stepNs: granularity(fd), earliestSec: limit(-FAR_SEC), latestSec: limit(FAR_SEC) };
+    return times.stepNs === 0 || times.earliestSec >= times.latestSec ? undefined : times;
+  } catch (error) {
+    statusOf(error);
+    return undefined;
+  } finally {
+    closeHandle(fd);
+  }
+}
+
 function upperCase(name: Uint8Array): Uint8Array {
   return name.map((byte) => (byte >= 0x61 && byte <= 0x7a ? byte - 0x20 : byte));
 }
@@ -120,7 +146,7 @@ function probeHole(fd: number): number {
 function granularity(fd: number): number {
   const [sec, nsec] = [1_000_000_001, 123_456_789];
   const status =
-    libc === undefined ? attempt(() => fs.futimesSync(fd, sec, sec + 0.123456)) : libc.setTimesOf(fd, sec, nsec);
+    libc === undefined ? attempt(() => fs.futimesSync(fd, sec, sec + 0.123456)) : libc.setTimesOf(fd, sec, nsec, true);
   if (status < 0) return 0;
   const got = entryOfStat(new Uint8Array(0), fstat(fd));
   if (got.mtimeSec !== sec) return 2_000_000_000;

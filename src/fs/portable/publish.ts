@@ -2,6 +2,9 @@
  * Temporary files, backups, and the one step that makes a file visible (`ffi/publish.c`): a new name by
  * rename-without-replacing, an existing one by rename over it, after its backup when asked. A temporary file is locked
  * as long as its run lives, so that no sweeper takes it; where it cannot be, its directory is.
+ *
+ * A new name may be taken by an entry that is listed under another spelling, where case or Unicode forms do not count:
+ * that one stays.
  */
 import fs from "node:fs";
 import { Stage } from "../../../ffi/fsy.ts";
@@ -10,7 +13,16 @@ import { bytesOf } from "../../core/paths.ts";
 import { type DirHandle, ItemFlag } from "../backend.ts";
 import { hasAttributes, wantsAttributes } from "./attributes.ts";
 import { copyEntry } from "./copy-entry.ts";
-import { below, closeHandle, descriptorPath, fstat, lstat, lstatOrNothing, O_NOFOLLOW } from "./directories.ts";
+import {
+  below,
+  closeHandle,
+  descriptorPath,
+  fstat,
+  isListed,
+  lstat,
+  lstatOrNothing,
+  O_NOFOLLOW,
+} from "./directories.ts";
 import { entryOfStat, isSameInode, typeOf } from "./entry.ts";
 import { attempt, E, must, StatusError, statusOf } from "./errno.ts";
 import { Item } from "./item-results.ts";
@@ -21,7 +33,7 @@ import { type State, stateOf } from "./metadata.ts";
 
 const C = fs.constants;
 const TRIES = 100;
-const NO_LINKS = new Set([-E.EXDEV, -E.EPERM, -E.EMLINK, -E.EOPNOTSUPP, -E.ENOTSUP]);
+const NO_LINKS = new Set([-E.EXDEV, -E.EPERM, -E.EMLINK, -E.EOPNOTSUPP, -E.ENOTSUP, -E.ENOSYS]);
 
 export interface Temp {
   readonly fd: number;
@@ -45,6 +57,7 @@ export function tempName(): Uint8Array {
 
 /** A new file under a temporary name, and what it looks like. */
 export function openTemp(job: Job): { temp: Temp; now: State } {
+  checkTakesBack(job.temp);
   for (let i = 0; i < TRIES; i++) {
     const name = tempName();
     let fd: number;
@@ -67,6 +80,17 @@ export function openTemp(job: Job): { temp: Temp; now: State } {
     return { temp: { fd, directory: job.temp, name }, now };
   }
   throw new StatusError(-E.EEXIST);
+}
+
+/** In an append-only directory a temporary would stay for ever: throws -EPERM. */
+export function checkTakesBack(directory: DirHandle): void {
+  if (libc?.isAppendOnly(directory) === true) throw new StatusError(-E.EPERM);
+}
+
+/** Throws -EEXIST where a name that was to be new is taken by an entry of another spelling. */
+export function checkSpelling(job: Job, name: Uint8Array): void {
+  if (!isListed(job.target, name) && lstatOrNothing(below(job.target, name)) !== undefined)
+    throw new StatusError(-E.EEXIST);
 }
 
 export function dropTemp(temp: Temp): void {
@@ -119,6 +143,7 @@ export async function publishName(
       if (status === 0 || status === -E.EXDEV) return status;
       // Somebody was faster: it is a replacement now.
       if (status !== -E.EEXIST) must(status);
+      checkSpelling(job, name);
     }
     if (job.backup >= 0 && !(item.flags & ItemFlag.backedUp)) await backUp(job, name, false, item);
     item.doing = Stage.publish;

@@ -10,7 +10,7 @@ import { Item } from "./item-results.ts";
 import type { Job } from "./job.ts";
 import { libc } from "./libc.ts";
 import { openParent } from "./open-beneath.ts";
-import { backUp, publishName, renameNew, tempName } from "./publish.ts";
+import { backUp, checkSpelling, checkTakesBack, publishName, renameNew, tempName } from "./publish.ts";
 
 /** Age from which a link, FIFO or device counts as left behind where directories cannot be locked (NFS). */
 const SWEEP_AGE_MS = 3600_000;
@@ -57,7 +57,13 @@ export function moveEntry(source: DirHandle, target: DirHandle, name: Uint8Array
 }
 
 /** Gives the file at `leader` below `root` the name `name`, replacing what stands there. Throws. */
-export async function linkEntry(job: Job, root: DirHandle, leader: Uint8Array, name: Uint8Array): Promise<void> {
+export async function linkEntry(
+  job: Job,
+  root: DirHandle,
+  leader: Uint8Array,
+  name: Uint8Array,
+  exists: boolean,
+): Promise<void> {
   must(checkName(name));
   const { directory, last } = openParent(root, leader);
   try {
@@ -71,8 +77,10 @@ export async function linkEntry(job: Job, root: DirHandle, leader: Uint8Array, n
       must(status);
       return;
     }
+    if (!exists) checkSpelling(job, name);
     const theirs = lstatOrNothing(to);
     if (theirs !== undefined && isSameInode(ours, theirs)) return;
+    checkTakesBack(job.target);
     const temp = tempName();
     fs.linkSync(from, below(job.target, temp));
     try {

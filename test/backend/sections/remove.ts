@@ -76,7 +76,7 @@ export function removeSection(h: Harness): void {
     const leader = bytesOf("deep/leader");
     const inode = fs.statSync(h.at("target/deep/leader")).ino;
     for (const name of ["fresh", "old", "fresh"]) {
-      expect(await h.backend.link(root.handle, leader, root.handle, bytesOf(name))).toBe(0);
+      expect(await h.backend.link(root.handle, leader, root.handle, bytesOf(name), name === "old")).toBe(0);
       expect(fs.statSync(h.at("target", name)).ino).toBe(inode);
     }
     expect(fs.readdirSync(h.at("target")).sort()).toEqual(["deep", "fresh", "old"]);
@@ -87,7 +87,8 @@ export function removeSection(h: Harness): void {
     fs.mkdirSync(h.at("target/dir"));
     fs.symlinkSync(h.root, h.at("target/out"));
     const { handle } = await h.hold("target");
-    const link = (leader: string, name: string) => h.backend.link(handle, bytesOf(leader), handle, bytesOf(name));
+    const link = (leader: string, name: string) =>
+      h.backend.link(handle, bytesOf(leader), handle, bytesOf(name), false);
     expect(await link("../secret", "a")).toBe(-errno.EXDEV);
     expect([-errno.ELOOP, -errno.ENOTDIR]).toContain(await link("out/secret", "a"));
     expect(await link("missing", "a")).toBe(-errno.ENOENT);
