@@ -3,11 +3,33 @@
  * depends on the filesystem (reflinks, holes, attributes, time range), so behaviours are checked on several.
  */
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, rmdirSync, rmSync, statfsSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  statfsSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 
-export type FilesystemKind = "xfs" | "xfs-noreflink" | "ext4" | "btrfs" | "tmpfs" | "ramfs";
+export type FilesystemKind =
+  | "xfs"
+  | "xfs-noreflink"
+  | "ext4"
+  | "btrfs"
+  | "tmpfs"
+  | "ramfs"
+  /* Narrower ones, for what a copy has to do without. */
+  | "xfs-2038"
+  | "ext4-128"
+  | "ext4-casefold"
+  | "ext2"
+  | "vfat"
+  | "exfat";
 /** They need no image. */
 type MemoryKind = "tmpfs" | "ramfs";
 
@@ -23,7 +45,26 @@ const MAKERS: Readonly<Record<Exclude<FilesystemKind, MemoryKind>, readonly [str
   /* Without lazy initialisation nothing writes in the background of a measurement. */
   ext4: ["mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0"],
   btrfs: ["mkfs.btrfs", "-q"],
+  /* 32 bits of seconds. */
+  "xfs-2038": ["mkfs.xfs", "-q", "-m", "reflink=1,bigtime=0"],
+  /* Whole seconds, 32 bits of them. */
+  "ext4-128": ["mkfs.ext4", "-q", "-F", "-I", "128"],
+  "ext4-casefold": ["mkfs.ext4", "-q", "-F", "-O", "casefold"],
+  /* Files of 16 GiB at the most. */
+  ext2: ["mkfs.ext2", "-q", "-F", "-b", "1024"],
+  vfat: ["mkfs.vfat", "-F", "32"],
+  exfat: ["mkfs.exfat"],
 };
+
+/** How each is mounted, where that is not its own name over a loop device. */
+const TYPES: Partial<Readonly<Record<FilesystemKind, string>>> = {
+  "xfs-2038": "xfs",
+  "ext4-128": "ext4",
+  "ext4-casefold": "ext4",
+  "xfs-noreflink": "xfs",
+};
+/** exFAT comes through FUSE. */
+const FUSE_SERVERS: Partial<Readonly<Record<FilesystemKind, string>>> = { exfat: "mount.exfat-fuse" };
 
 export interface MountedFilesystem extends AsyncDisposable {
   readonly kind: FilesystemKind;
@@ -35,7 +76,13 @@ export function canMount(kind: FilesystemKind): string | undefined {
   if (process.platform !== "linux") return "mounting needs Linux";
   if (process.getuid?.() !== 0) return "mounting needs root";
   if (!isMemory(kind) && findTool(MAKERS[kind][0]) === null) return `${MAKERS[kind][0]} is not installed`;
-  if (!isMemory(kind) && !existsSync("/dev/loop-control")) return "there are no loop devices";
+  const server = FUSE_SERVERS[kind];
+  if (server !== undefined && findTool(server) === null) return `${server} is not installed`;
+  if (server !== undefined && !existsSync("/dev/fuse")) return "there is no FUSE";
+  if (server === undefined && !isMemory(kind) && !existsSync("/dev/loop-control")) return "there are no loop devices";
+  if (kind === "ext4-casefold" && !existsSync("/sys/fs/ext4/features/casefold"))
+    return "the kernel's ext4 has no casefold";
+  if (kind === "vfat" && !/\tvfat$/m.test(readFileSync("/proc/filesystems", "utf8"))) return "the kernel has no vfat";
   return existsSync(SHARED_MEMORY) ? undefined : `there is no ${SHARED_MEMORY}`;
 }
 
@@ -44,7 +91,11 @@ function isMemory(kind: FilesystemKind): kind is MemoryKind {
 }
 
 /** `size` as truncate(1) writes it: 512M, 2G. XFS wants at least 300M. */
-export async function mountFilesystem(kind: FilesystemKind, size: string): Promise<MountedFilesystem> {
+export async function mountFilesystem(
+  kind: FilesystemKind,
+  size: string,
+  options: readonly string[] = [],
+): Promise<MountedFilesystem> {
   const reason = canMount(kind);
   if (reason !== undefined) throw new Error(`cannot mount ${kind}: ${reason}`);
   const path = mkdtempSync(join(tmpdir(), `fastsync-${kind}.`));
@@ -53,7 +104,7 @@ export async function mountFilesystem(kind: FilesystemKind, size: string): Promi
   try {
     /* ramfs takes a size and ignores it. */
     if (isMemory(kind)) run("mount", "-t", kind, "-o", `size=${size},mode=755`, kind, path);
-    else makeAndMount(kind, size, mounted);
+    else makeAndMount(kind, size, options, mounted);
   } catch (error) {
     release(mounted);
     throw error;
@@ -74,15 +125,32 @@ interface Mounted {
   readonly image: string;
 }
 
-function makeAndMount(kind: Exclude<FilesystemKind, MemoryKind>, size: string, { path, image }: Mounted): void {
+function makeAndMount(
+  kind: Exclude<FilesystemKind, MemoryKind>,
+  size: string,
+  options: readonly string[],
+  { path, image }: Mounted,
+): void {
   const bytes = sizeBytes(size);
   const { bavail, bsize } = statfsSync(SHARED_MEMORY);
   if (bavail * bsize < bytes) throw new Error(`${SHARED_MEMORY} has no ${size} left`);
   writeFileSync(image, "");
   truncateSync(image, bytes);
-  const [maker, ...options] = MAKERS[kind];
-  run(findTool(maker)!, ...options, image);
-  run("mount", "-o", "loop", image, path);
+  const [maker, ...words] = MAKERS[kind];
+  run(findTool(maker)!, ...words, image);
+  const server = FUSE_SERVERS[kind];
+  if (server !== undefined) serve(server, options, image, path);
+  else run("mount", "-t", TYPES[kind] ?? kind, "-o", ["loop", ...options].join(), image, path);
+}
+
+/** The loop device goes with the server that holds it. */
+function serve(server: string, options: readonly string[], image: string, path: string): void {
+  const device = run("losetup", "--find", "--show", image).trim();
+  try {
+    run(findTool(server)!, ...(options.length > 0 ? ["-o", options.join()] : []), device, path);
+  } finally {
+    run("losetup", "--detach", device);
+  }
 }
 
 export function sizeBytes(size: string): number {
@@ -96,9 +164,10 @@ function findTool(name: string): string | null {
   return Bun.which(name, { PATH: `${process.env["PATH"] ?? ""}:/usr/sbin:/sbin:/usr/local/sbin` });
 }
 
-function run(command: string, ...args: string[]): void {
+function run(command: string, ...args: string[]): string {
   const result = spawnSync(command, args, { encoding: "utf8" });
   if (result.status !== 0) throw new Error(`${command} ${args.join(" ")}: ${result.stderr || result.error}`);
+  return result.stdout;
 }
 
 /* Mounts outlive the process that made them, so what is live is taken down however the process ends. */
