@@ -1,7 +1,9 @@
 /** The twin of `c/gen.c`: the same commands and the same names, other bytes, and slower. */
 import { closeSync, ftruncateSync, mkdirSync, openSync, utimesSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { noise } from "../test/support/tree.ts";
+import { buildDeepTree } from "../test/support/deep-tree.ts";
+import { setXattr } from "../test/support/libc.ts";
+import { noise, TreeBuilder } from "../test/support/tree.ts";
 
 const BLOCK = 1 << 20;
 
@@ -12,6 +14,9 @@ export function generate(what: string | number, root: string | number, ...number
   else if (what === "deep") makeChains(path, a, b, c, d);
   else if (what === "large") makeLarge(path, a);
   else if (what === "sparse") makeSparse(path, a, b, c);
+  else if (what === "links") makeLinks(path, a, b, c);
+  else if (what === "chains") makeLongChains(path, a, b, c);
+  else if (what === "xattrs") makeAttributes(path, a, b, c);
   else throw new Error(`no generator ${what}`);
 }
 
@@ -46,6 +51,32 @@ function makeLarge(path: string, size: number): void {
   const fd = openSync(path, "w");
   for (let at = 0; at < size; at += BLOCK) writeSync(fd, noise(Math.min(BLOCK, size - at), at / BLOCK + 1));
   closeSync(fd);
+}
+
+function makeLinks(root: string, names: number, inodes: number, group: number): void {
+  const nameOf = (n: number) => `d${String(Math.floor(n / group)).padStart(4, "0")}/name${String(n).padStart(8, "0")}`;
+  const tree = new TreeBuilder(root);
+  for (let n = 0; n < names; n++) {
+    if (n < inodes) tree.file(nameOf(n), noise(512, n + 1), { mtimeNs: BigInt(1500000000 + n) * 1_000_000_000n });
+    else tree.hardlink(nameOf(n), nameOf(n % inodes));
+  }
+  tree.finish();
+}
+
+function makeLongChains(root: string, chains: number, levels: number, bytes: number): void {
+  mkdirSync(root, { recursive: true });
+  for (let chain = 0; chain < chains; chain++)
+    buildDeepTree(root, `chain${String(chain).padStart(4, "0")}-`.padEnd(bytes, "x"), levels);
+}
+
+function makeAttributes(root: string, files: number, each: number, most: number): void {
+  mkdirSync(root, { recursive: true });
+  for (let n = 0; n <= files; n++) {
+    makeFile(root, n, 64);
+    const path = join(root, `file${String(n).padStart(8, "0")}.dat`);
+    for (let i = 0; i < (n === files ? most : each); i++)
+      setXattr(path, `user.a${String(i).padStart(5, "0")}`, `value ${i} of ${n}`);
+  }
 }
 
 function makeSparse(path: string, size: number, data: number, pieces: number): void {

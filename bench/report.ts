@@ -41,7 +41,7 @@ export function judgeAll({ tables, workloads }: Pick<Results, "tables" | "worklo
 
 const HEAD = `# Results
 
-Written by \`bun bench/run.ts local\` and \`bun bench/run.ts net\`, each its own part. Ratios are what counts: absolute
+Written by \`bun bench/run.ts local\`, \`net\` and \`scale\`, each its own part. Ratios are what counts: absolute
 times belong to the machine that each part names.
 `;
 
@@ -70,7 +70,11 @@ function closing(part: Part): string {
   return `<!-- ${part}: to here -->`;
 }
 
-const TITLES: Readonly<Record<Part, string>> = { local: "On one machine", net: "Over the network" };
+const TITLES: Readonly<Record<Part, string>> = {
+  local: "On one machine",
+  net: "Over the network",
+  scale: "Trees of unusual size",
+};
 
 export function renderPart(results: Results): string {
   const judged = judgeAll(results);
@@ -91,7 +95,7 @@ export function renderPart(results: Results): string {
     "only a good one counts. Times are wall time, medians in ms; RSS is the highest seen of any one process of the case.",
     ...ABOUT[results.part],
     "",
-    `### Bars ${results.part === "local" ? "on one machine" : "over the network"}`,
+    `### Bars ${BARS_OF[results.part]}`,
     "",
     "| workload | filesystem | bar | measured | |",
     "|---|---|---|---|---|",
@@ -100,6 +104,12 @@ export function renderPart(results: Results): string {
     ...judged.flatMap(({ table }) => renderTable(table)),
   ].join("\n");
 }
+
+const BARS_OF: Readonly<Record<Part, string>> = {
+  local: "on one machine",
+  net: "over the network",
+  scale: "of trees of unusual size",
+};
 
 const ABOUT: Readonly<Record<Part, readonly string[]>> = {
   local: ["`xfs` can share blocks (reflink=1), `xfs-noreflink` cannot."],
@@ -115,6 +125,11 @@ const ABOUT: Readonly<Record<Part, readonly string[]>> = {
     "since it began. *Streams* are the data connections that a run opened, *wire* what the daemon counted on them, frames",
     "included. The floor is `ffi/bench/wire.c` with two connections. A line with a delay is `bench/c/delay.c`: a queue",
     "without limit, so no windows and no slow start.",
+  ],
+  scale: [
+    "Each case runs once, in the order of the table, and builds on the last one. `full` includes here which names are of",
+    "one inode, and extended attributes. A push goes to a daemon of this machine that was started for this run alone;",
+    "*other end* is that daemon.",
   ],
 };
 

@@ -1,7 +1,7 @@
 /**
- * The bench: `bun bench/run.ts [local] [net] [--only S,net-L,...] [--runs 5] [--fs xfs,xfs-noreflink] [--quick]`.
- * `local` is one machine, `net` is daemons over loopback; neither named: both. `--only net-S` is net-S-push and
- * net-S-pull. Needs root, to mount filesystems in RAM.
+ * The bench: `bun bench/run.ts [local] [net] [scale] [--only S,net-L,...] [--runs 5] [--fs xfs,xfs-noreflink] [--quick]`.
+ * `local` is one machine, `net` is daemons over loopback, `scale` is trees of unusual size; none named: the first two.
+ * `--only net-S` is net-S-push and net-S-pull. Needs root, to mount filesystems in RAM.
  * A whole run writes its parts of bench/RESULTS.md and leaves the other alone; less than a part, or a quick run, writes
  * bench/out/RESULTS.md. Raw figures go to bench/out. Exit code 1 when a bar is missed.
  */
@@ -15,7 +15,7 @@ import { judgeAll, type Results, renderPart, replacePart } from "./report.ts";
 import { select } from "./select.ts";
 import { prepareTools } from "./tools.ts";
 import type { Workload } from "./workload.ts";
-import { PARTS, type Part, WORKLOADS } from "./workloads/all.ts";
+import { PARTS, type Part, USUAL_PARTS, WORKLOADS } from "./workloads/all.ts";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -27,7 +27,7 @@ const { values, positionals } = parseArgs({
   },
 });
 
-const parts = select(positionals, PARTS, "part");
+const parts = positionals.length === 0 ? USUAL_PARTS : select(positionals, PARTS, "part");
 const all = parts.flatMap((part) => WORKLOADS[part]);
 const ids = all.map(({ id }) => id);
 const chosen = select(values.only?.split(","), ids, "workload");

@@ -52,6 +52,23 @@ test("the other end's memory has a bar of its own, and no figure is not measured
   expect(judge(table(cell("own", [1])), bar).result).toBe("not measured");
 });
 
+test("the other end's memory is held against its own of another case", () => {
+  const few = withFigures("few", [1], [{ otherRssKiB: 100 }]);
+  const many = withFigures("many", [1], [{ otherRssKiB: 130 }]);
+  const bar: Bar = { kind: "growth", subject: "many", from: "few", max: 1.3, end: "other" };
+  expect(judge(table(few, many), bar)).toMatchObject({ result: "pass", measured: "1.30" });
+  expect(judge(table(few, many), { ...bar, max: 1.2 }).result).toBe("FAIL");
+  expect(judge(table(cell("few", [1]), many), bar).result).toBe("not measured");
+});
+
+test("ten times the entries may take ten times as long", () => {
+  const cells = table(cell("few", [10]), cell("many", [120]));
+  const bar: Bar = { kind: "linear", subject: "many", from: "few", times: 10, max: 1.2 };
+  expect(judge(cells, bar)).toMatchObject({ result: "pass", measured: "1.20" });
+  expect(judge(cells, { ...bar, max: 1.1 }).result).toBe("FAIL");
+  expect(judge(table(cell("few", [10])), bar).result).toBe("not measured");
+});
+
 test("a rate is what a case moves in its median time", () => {
   const own = { ...cell("own", [4000, 5000, 6000]), bytes: 1 << 30 };
   const bar: Bar = { kind: "rate", subject: "own", minMiBPerSecond: 200 };

@@ -79,11 +79,20 @@ export function judge(table: Table, bar: Bar): Verdict {
         : verdict(text, own <= bar.maxMB * 1e6, `${(own / 1e6).toFixed(0)} MB`);
     }
     case "growth": {
-      const text = `${bar.subject}: peak RSS at most ${bar.max.toFixed(2)} of ${bar.from}`;
-      const own = peakRssBytes(subject);
-      const from = peakRssBytes(find(bar.from));
+      const whose = bar.end === "other" ? "peak RSS of the other end" : "peak RSS";
+      const text = `${bar.subject}: ${whose} at most ${bar.max.toFixed(2)} of ${bar.from}`;
+      const peakOf = bar.end === "other" ? otherRssBytes : peakRssBytes;
+      const own = peakOf(subject);
+      const from = peakOf(find(bar.from));
       if (own === undefined || from === undefined) return unmeasured(text);
       return verdict(text, own / from <= bar.max, (own / from).toFixed(2));
+    }
+    case "linear": {
+      const text = `${bar.subject}: time per entry at most ${bar.max.toFixed(2)} of ${bar.from}`;
+      const [own, from] = [wallMs(subject), wallMs(find(bar.from))];
+      if (own === undefined || from === undefined) return unmeasured(text);
+      const ratio = own / (from * bar.times);
+      return verdict(text, ratio <= bar.max, ratio.toFixed(2));
     }
     case "rate": {
       const text = `${bar.subject}: at least ${bar.minMiBPerSecond} MiB/s`;

@@ -73,7 +73,21 @@ export type Bar =
       readonly max: number;
     }
   /** Peak RSS of `subject` at most `max` times that of `from`. */
-  | { readonly kind: "growth"; readonly subject: string; readonly from: string; readonly max: number };
+  | {
+      readonly kind: "growth";
+      readonly subject: string;
+      readonly from: string;
+      readonly max: number;
+      readonly end?: "other";
+    }
+  /** `subject` has `times` the entries of `from`, and takes at most `max` times as long for each. */
+  | {
+      readonly kind: "linear";
+      readonly subject: string;
+      readonly from: string;
+      readonly times: number;
+      readonly max: number;
+    };
 
 export interface Workload {
   readonly id: string;

@@ -3,6 +3,9 @@
  *   gen deep ROOT CHAINS DEPTH FILES SIZE         FILES spread over CHAINS chains of DEPTH nested directories
  *   gen large PATH SIZE
  *   gen sparse PATH SIZE DATA PIECES              DATA bytes in PIECES equal parts, evenly spaced
+ *   gen links ROOT NAMES INODES GROUP             NAMES names of INODES files, GROUP names in a directory
+ *   gen xattrs ROOT FILES EACH MOST               EACH attributes on every of FILES files, MOST on one more
+ *   gen chains ROOT CHAINS LEVELS BYTES           chains of directories whose names have BYTES bytes, a file in each
  */
 #define _GNU_SOURCE
 #include <err.h>
@@ -14,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 enum { BLOCK = 1 << 20, MAX_THREADS = 16 };
@@ -142,6 +146,74 @@ static void make_sparse(const char *path, uint64_t size, uint64_t data, uint64_t
   close(fd);
 }
 
+/* The names of an inode lie far apart: name n is of inode n mod inodes. */
+static void make_links(int root, uint64_t names, uint64_t inodes, uint64_t group) {
+  unsigned char *block = malloc(BLOCK);
+  char name[64], leader[64];
+  int dir = -1;
+  for (uint64_t n = 0; n < names; n++) {
+    if (n % group == 0) {
+      if (dir >= 0) stamp(dir, n), close(dir);
+      snprintf(name, sizeof name, "d%04llu", (unsigned long long)(n / group));
+      dir = make_directory(root, name);
+    }
+    snprintf(name, sizeof name, "name%08llu", (unsigned long long)n);
+    if (n < inodes) {
+      make_file(dir, name, 512, n, block);
+    } else {
+      snprintf(leader, sizeof leader, "d%04llu/name%08llu", (unsigned long long)(n % inodes / group), (unsigned long long)(n % inodes));
+      if (linkat(root, leader, dir, name, 0) != 0) err(1, "link %s", name);
+    }
+  }
+  if (dir >= 0) stamp(dir, names), close(dir);
+  free(block);
+}
+
+static void add_attributes(int dir, const char *name, uint64_t count) {
+  char key[64], value[64];
+  int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) err(1, "open %s", name);
+  for (uint64_t n = 0; n < count; n++) {
+    snprintf(key, sizeof key, "user.a%05llu", (unsigned long long)n);
+    int length = snprintf(value, sizeof value, "value %llu of %s", (unsigned long long)n, name);
+    if (fsetxattr(fd, key, value, (size_t)length, 0) != 0) err(1, "fsetxattr %s", key);
+  }
+  close(fd);
+}
+
+static void make_attributes(int root, uint64_t files, uint64_t each, uint64_t most) {
+  unsigned char *block = malloc(BLOCK);
+  char name[64];
+  for (uint64_t n = 0; n <= files; n++) {
+    snprintf(name, sizeof name, "file%08llu.dat", (unsigned long long)n);
+    make_file(root, name, 64, n, block);
+    add_attributes(root, name, n == files ? most : each);
+  }
+  free(block);
+}
+
+static void make_long_chains(int root, uint64_t chains, uint64_t levels, uint64_t bytes) {
+  unsigned char *block = malloc(BLOCK);
+  int *held = calloc(levels + 1, sizeof *held);
+  char name[256];
+  for (uint64_t chain = 0; chain < chains; chain++) {
+    held[0] = root;
+    for (uint64_t level = 0; level < levels; level++) {
+      int length = snprintf(name, sizeof name, "chain%04llu-level%04llu-", (unsigned long long)chain, (unsigned long long)level);
+      memset(name + length, 'x', bytes - (uint64_t)length);
+      name[bytes] = 0;
+      held[level + 1] = make_directory(held[level], name);
+      make_file(held[level + 1], "file", 64, chain * levels + level, block);
+    }
+    for (uint64_t level = levels; level > 0; level--) {
+      stamp(held[level], chain * levels + level);
+      close(held[level]);
+    }
+  }
+  free(held);
+  free(block);
+}
+
 int main(int argc, char **argv) {
   const char *what = argc > 1 ? argv[1] : "";
   uint64_t n[4] = {0};
@@ -159,6 +231,16 @@ int main(int argc, char **argv) {
   }
   if (argc == 6 && strcmp(what, "sparse") == 0) {
     make_sparse(argv[2], n[0], n[1], n[2]);
+    return 0;
+  }
+  void (*make)(int, uint64_t, uint64_t, uint64_t) = strcmp(what, "links") == 0    ? make_links
+                                                    : strcmp(what, "xattrs") == 0 ? make_attributes
+                                                    : strcmp(what, "chains") == 0 ? make_long_chains
+                                                                                  : NULL;
+  if (argc == 6 && make != NULL) {
+    int root = make_directory(AT_FDCWD, argv[2]);
+    make(root, n[0], n[1], n[2]);
+    stamp(root, 0);
     return 0;
   }
   errx(2, "usage: see the head of gen.c");

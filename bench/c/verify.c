@@ -1,5 +1,6 @@
 /* verify: holds a copy to its source before a figure of it counts.
- *   verify full SOURCE TARGET      type, mode, owner, size, mtime in ns (directories too), link text, every byte, holes
+ *   verify full SOURCE TARGET      type, mode, owner, size, mtime in ns (directories too), link text, every byte, holes,
+ *                                  which names are of one inode, extended attributes
  *   verify content SOURCE TARGET   type, size and every byte: for tools that promise no more
  * Prints the first differences and exits 1, or prints the number of entries and exits 0.
  */
@@ -8,11 +9,13 @@
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <search.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 enum { CHUNK = 1 << 20, MAX_SHOWN = 10 };
@@ -83,6 +86,53 @@ static void compare_metadata(const char *path, const char *name, const struct st
   if (x->st_mtim.tv_sec != y->st_mtim.tv_sec || x->st_mtim.tv_nsec != y->st_mtim.tv_nsec) differ(path, name, "mtime");
 }
 
+typedef struct pair {
+  ino_t source, target;
+} pair;
+
+static int by_source(const void *a, const void *b) {
+  const pair *x = a, *y = b;
+  return x->source < y->source ? -1 : x->source > y->source;
+}
+
+/* Equal counts of names, and every inode of the source is one inode of the target. */
+static void compare_names(const char *path, const char *name, const struct stat *x, const struct stat *y) {
+  static void *known;
+  if (x->st_nlink != y->st_nlink) {
+    differ(path, name, "number of names");
+    return;
+  }
+  if (x->st_nlink < 2) return;
+  pair *one = malloc(sizeof *one);
+  *one = (pair){x->st_ino, y->st_ino};
+  pair **found = tsearch(one, &known, by_source);
+  if (found == NULL) err(2, "tsearch");
+  if (*found == one) return;
+  if ((*found)->target != one->target) differ(path, name, "another inode than its other names");
+  free(one);
+}
+
+enum { ATTRIBUTES = 1 << 16 };
+
+static void compare_attributes(int a, int b, const char *path, const char *name) {
+  static char x[ATTRIBUTES], y[ATTRIBUTES], names[ATTRIBUTES];
+  char from[300], to[300];
+  snprintf(from, sizeof from, "/proc/self/fd/%d/%s", a, name);
+  snprintf(to, sizeof to, "/proc/self/fd/%d/%s", b, name);
+  ssize_t length = llistxattr(from, names, sizeof names), other = llistxattr(to, NULL, 0);
+  if (length < 0 && errno == ENOTSUP) length = 0;
+  if (length != (other < 0 && errno == ENOTSUP ? 0 : other)) {
+    differ(path, name, "names of attributes");
+    return;
+  }
+  for (ssize_t at = 0; at < length; at += (ssize_t)strlen(names + at) + 1) {
+    ssize_t n = lgetxattr(from, names + at, x, sizeof x), m = lgetxattr(to, names + at, y, sizeof y);
+    if (n == m && n >= 0 && memcmp(x, y, (size_t)n) == 0) continue;
+    differ(path, name, "attributes");
+    return;
+  }
+}
+
 static unsigned long count_names(int fd) {
   unsigned long n = 0;
   DIR *dir = fdopendir(fcntl(fd, F_DUPFD_CLOEXEC, 0));
@@ -107,7 +157,11 @@ static void compare_entry(int a, int b, const char *path, const char *name) {
     differ(path, name, "type");
     return;
   }
-  if (full) compare_metadata(path, name, &x, &y);
+  if (full) {
+    compare_metadata(path, name, &x, &y);
+    compare_attributes(a, b, path, name);
+    if (!S_ISDIR(x.st_mode)) compare_names(path, name, &x, &y);
+  }
   if (S_ISREG(x.st_mode)) compare_file(a, b, path, name, &x, &y);
   else if (S_ISLNK(x.st_mode)) compare_link(a, b, path, name);
   else if (S_ISDIR(x.st_mode)) {
