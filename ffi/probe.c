@@ -166,17 +166,27 @@ static void probe_times(int fd, fsy_probe *p) {
   p->earliest_sec = p->latest_sec = 0; /* refused or wrapped around: not known */
 }
 
-/* The directory keeps its mtime, which a name that comes and goes would move. */
+/* A name that comes and goes moves the directory's mtime. It goes last: FUSE servers rename what is open instead. */
 static int probe_only_times(fsy_job *j, fsy_probe *p) {
+  int fd = openat(j->target_dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+  if (fd >= 0) {
+    probe_times(fd, p);
+    close(fd);
+    return 0;
+  }
   struct stat st;
-  if (fsy_takes_back(j, j->target_dir)) return -EPERM;
+  char name[48];
+  int status = fsy_takes_back(j, j->target_dir);
+  if (status) return status;
   if (fstat(j->target_dir, &st) < 0) return -errno;
-  int unnamed, fd = sample(j, j->target_dir, false, &unnamed);
-  if (fd < 0) return fd;
+  temp_name(j, name, false);
+  fd = openat(j->target_dir, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+  if (fd < 0) return -errno;
   probe_times(fd, p);
   close(fd);
+  (void)unlinkat(j->target_dir, name, 0);
   struct timespec times[2] = {{0, UTIME_NOW}, st.st_mtim};
-  if (unnamed) (void)futimens(j->target_dir, times);
+  (void)futimens(j->target_dir, times);
   return 0;
 }
 

@@ -28,8 +28,8 @@ interface Scale {
   readonly make: (place: Place, share: number) => void;
   /** How many times the entries of a tenth the whole tree has; absent: time does not follow the number of entries. */
   readonly times?: number;
-  /** Peers copy the tenth instead of the whole. */
-  readonly peersOnTenth?: true;
+  /** Which tree peers copy; default: the whole. */
+  readonly peers?: "tenth" | "none";
   /** Peak RSS of each process. */
   readonly maxMB: number;
   /** Peak RSS of the whole tree, times that of a tenth. */
@@ -61,6 +61,8 @@ const TREES: readonly Scale[] = [
     /* Where a file can be cloned there is nothing to see. */
     filesystem: "xfs-noreflink",
     size: "2G",
+    /* rsync reads holes as zeros: a TiB of them, at both ends. */
+    peers: "none",
     make: ({ tools, source, scale }, share) => {
       tools.gen("files", source, 0, 0, 0, 0);
       tools.gen("sparse", `${source}/disk.img`, scale(Math.floor(2 ** 40 * share)), 37 * 227_329, 37);
@@ -95,7 +97,7 @@ const TREES: readonly Scale[] = [
       tools.gen("files", source, scale(2_000_000 * share), scale(2_000 * share), 0, 0),
     times: 10,
     /* On the whole tree rsync takes longer than all the rest of this part. */
-    peersOnTenth: true,
+    peers: "tenth",
     maxMB: 250,
     growth: 1.5,
   },
@@ -115,11 +117,11 @@ export const SCALE: readonly Workload[] = TREES.map((tree) => ({
     return [
       ...fastsyncLocal(tenth, TENTH),
       ...fastsyncPush(tenth, ends, TENTH),
-      ...(tree.peersOnTenth ? [...rsyncLocal(tenth, TENTH), ...rsyncPush(tenth, ends, TENTH)] : []),
+      ...(tree.peers === "tenth" ? [...rsyncLocal(tenth, TENTH), ...rsyncPush(tenth, ends, TENTH)] : []),
       ...fastsyncLocal(place, ""),
-      ...(tree.peersOnTenth ? [] : rsyncLocal(place, "")),
+      ...(tree.peers === undefined ? rsyncLocal(place, "") : []),
       ...fastsyncPush(place, ends, ""),
-      ...(tree.peersOnTenth ? [] : rsyncPush(place, ends, "")),
+      ...(tree.peers === undefined ? rsyncPush(place, ends, "") : []),
     ];
   },
   bars: () => barsOf(tree),

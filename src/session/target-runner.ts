@@ -348,7 +348,7 @@ export class TargetRunner {
   private learnTimes(dir: TargetDir): Promise<void> | undefined {
     const { backend, root, measuresTimes } = this.context;
     if (touchesNothing(this.state) || root < 0) return undefined;
-    if (!measuresTimes && !dir.source.mayHave(Kind.farTimes)) return undefined;
+    if (!measuresTimes && !hasFarTimes(dir.source)) return undefined;
     this.timesLearnt ??= backend.probeTimes(root).then((times) => {
       if (times === undefined) return;
       const { rules } = this.state;
@@ -644,6 +644,13 @@ export class TargetRunner {
     if (dir.target !== undefined) backend.releaseBatch(dir.target);
     dir.target = undefined;
   }
+}
+
+function hasFarTimes(batch: EntryBatch): boolean {
+  if (!batch.mayHave(Kind.farTimes)) return false;
+  for (let row = 0; row <= batch.count; row++)
+    if (batch.mtimeSec(row) < 0 || batch.mtimeSec(row) > 0x7fffffff) return true;
+  return false;
 }
 
 function hasLost(results: ItemResults): boolean {

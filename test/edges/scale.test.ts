@@ -16,14 +16,17 @@ afterAll(stopDaemons);
 const T = 1_600_000_000_000_000_000n;
 const [KIB, MIB, TIB] = [2 ** 10, 2 ** 20, 2 ** 40];
 
-/** Mirror, idle mirror, mirror with a deletion, check: by each way, each into a target of its own. */
+/**
+ * Mirror, idle mirror, mirror with a deletion, check: by each way, each into a target of its own. The first target is
+ * held to the source by the tests' own means, the others to that by the program's.
+ */
 async function everyVerb(source: string, target: string, entries: number): Promise<void> {
   for (const [i, way] of WAYS.entries()) {
     const into = `${target}${i}`;
     const words = mirrorWords(source, into);
     const { summary } = await way.run("mirror", words);
     expect(Number(summary["created"]) + Number(summary["linked"])).toBe(entries);
-    assertSameTrees(source, into);
+    if (i === 0) assertSameTrees(source, into);
     expectNothingDone(await way.run("mirror", words));
     new TreeBuilder(into).file("extraneous", "x").finish();
     expect((await way.run("mirror", words)).summary).toMatchObject({ files_deleted: 1, files_transferred: 0 });
@@ -32,18 +35,11 @@ async function everyVerb(source: string, target: string, entries: number): Promi
 }
 
 describe.skipIf(behavioursMissing !== undefined)(because("many", behavioursMissing), () => {
-  test("B01 B02 20,000 files in 20 directories", async () => {
+  test("B01 B02 20,000 files, half of them in one directory", async () => {
     using dir = tempDir("/dev/shm");
     const tree = new TreeBuilder(dir.join("source"));
-    for (let i = 0; i < 20_000; i++) tree.file(`d${i % 20}/file${i}`, "", { mtimeNs: T + BigInt(i) });
-    tree.finish();
-    await everyVerb(dir.join("source"), dir.join("target"), 20_000);
-  });
-
-  test("B01 B02 20,000 files in one directory", async () => {
-    using dir = tempDir("/dev/shm");
-    const tree = new TreeBuilder(dir.join("source"));
-    for (let i = 0; i < 20_000; i++) tree.file(`file${i}`, "", { mtimeNs: T + BigInt(i) });
+    for (let i = 0; i < 20_000; i++)
+      tree.file(i < 10_000 ? `wide/file${i}` : `d${i % 10}/file${i}`, "", { mtimeNs: T + BigInt(i) });
     tree.finish();
     await everyVerb(dir.join("source"), dir.join("target"), 20_000);
   });
@@ -87,7 +83,6 @@ describe.skipIf(noXfs !== undefined)(because("large", noXfs), () => {
       expect([size, blocks * 512 < 16 * MIB]).toEqual([TIB, true]);
       assertSameTrees(source, target);
       expectNothingDone(await way.run("mirror", mirrorWords(source, target)));
-      await way.run("check", [`${source}/`, `${target}/`]);
     }
   });
 

@@ -94,7 +94,8 @@ export async function listDirectory(
   }
   if (options.selfOnly && libc?.hasBirthTime(directory) === false && filesystemType(directory) === EXT_MAGIC)
     flags |= BatchFlag.smallInodes;
-  let self = examine(below(directory, SELF), SELF, true, wanted);
+  // By itself and not by a name in it, which would have to be searched.
+  let self = examine(descriptorPath(directory), SELF, true, wanted);
   if (modeBefore !== undefined) self = { ...self, mode: modeBefore };
   const entries: Entry[] = [];
   let status = 0;

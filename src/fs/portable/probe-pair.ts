@@ -6,11 +6,12 @@ import type { TimeKeeping } from "../filesystems.ts";
 import { below, closeHandle, descriptorPath, fstat, lstatOrNothing, O_NOFOLLOW } from "./directories.ts";
 import { entryOfStat, packDevice } from "./entry.ts";
 import { attempt, E, StatusError, statusOf } from "./errno.ts";
-import { libc } from "./libc.ts";
+import { type Libc, libc } from "./libc.ts";
 import { filesystemType } from "./listing.ts";
 import { tempName } from "./publish.ts";
 
 const C = fs.constants;
+const O_TMPFILE = 0o20000000 | (C.O_DIRECTORY ?? 0);
 const NOT_TRIED = 1;
 const S_IFIFO = 0o010000;
 const HOLE_BYTES = 1 << 20;
@@ -106,26 +107,44 @@ function probeFile(directory: DirHandle): Sample {
   }
 }
 
-/** The directory keeps its mtime, which a name that comes and goes would move. Undefined where it cannot be tried. */
+/** Undefined where it cannot be tried. */
 export function probeTimes(directory: DirHandle): TimeKeeping | undefined {
   const c = libc;
   if (c === undefined || c.isAppendOnly(directory)) return undefined;
+  const unnamed = openUnnamed(directory);
+  if (unnamed !== undefined) return timesOf(c, unnamed);
+  // A name that comes and goes moves the directory's mtime. It goes last: FUSE servers rename what is open instead.
   const path = below(directory, tempName());
-  let fd = NO_HANDLE;
   try {
     const before = entryOfStat(new Uint8Array(0), fstat(directory));
-    fd = fs.openSync(path, C.O_RDWR | C.O_CREAT | C.O_EXCL | O_NOFOLLOW, 0o600);
+    const times = timesOf(c, fs.openSync(path, C.O_RDWR | C.O_CREAT | C.O_EXCL | O_NOFOLLOW, 0o600));
     fs.unlinkSync(path);
     c.setTimesOf(directory, before.mtimeSec, before.mtimeNsec, true);
-    const limit = (sec: number): number =>
-      c.setTimesOf(fd, sec, 0, true) < 0 ? 0 : entryOfStat(new Uint8Array(0), fstat(fd)).mtimeSec;
-    const times = { stepNs: granularity(fd), earliestSec: limit(-FAR_SEC), latestSec: limit(FAR_SEC) };
-    return times.stepNs === 0 || times.earliestSec >= times.latestSec ? undefined : times;
+    return times;
   } catch (error) {
     statusOf(error);
     return undefined;
+  }
+}
+
+/** Closes the descriptor. */
+function timesOf(c: Libc, fd: number): TimeKeeping | undefined {
+  const limit = (sec: number): number =>
+    c.setTimesOf(fd, sec, 0, true) < 0 ? 0 : entryOfStat(new Uint8Array(0), fstat(fd)).mtimeSec;
+  try {
+    const times = { stepNs: granularity(fd), earliestSec: limit(-FAR_SEC), latestSec: limit(FAR_SEC) };
+    return times.stepNs === 0 || times.earliestSec >= times.latestSec ? undefined : times;
   } finally {
     closeHandle(fd);
+  }
+}
+
+function openUnnamed(directory: DirHandle): number | undefined {
+  try {
+    return fs.openSync(below(directory, bytesOf(".")), O_TMPFILE | C.O_RDWR, 0o600);
+  } catch (error) {
+    statusOf(error);
+    return undefined;
   }
 }
 
