@@ -217,19 +217,25 @@ fsy_attrs_from fsy_attrs_open(fsy_job *j, const fsy_entry *entry, fsy_entry *wan
   return fsy_attrs_of(*opened < 0 ? FSY_BY_FD : FSY_BY_PATH_FD, *opened);
 }
 
+/* To the link itself, held: what takes its name meanwhile, a hard link to somebody's file perhaps, must not be given the
+ * link's owner. -ESTALE: something else has the name already. */
 static int apply_to_symlink(fsy_job *j, const fsy_entry *entry, int dir, const char *name, fsy_state *now,
                             fsy_result *r) {
   struct stat st;
-  if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+  int status = 0, fd = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+  if (fd < 0 || fstat(fd, &st) < 0) status = fsy_fail(r, -errno, FSY_STAGE_META);
+  else if (!S_ISLNK(st.st_mode)) status = fsy_fail(r, -ESTALE, FSY_STAGE_META);
+  if (!status) {
     now->uid = st.st_uid;
     now->gid = st.st_gid;
     now->mode = st.st_mode;
+    fsy_entry want;
+    int opened;
+    fsy_attrs_from attrs = fsy_attrs_open(j, entry, &want, &opened);
+    status = fsy_meta_apply(j, (fsy_subject){FSY_BY_PATH_FD, fd, ""}, &want, now, attrs, r);
+    if (opened >= 0) close(opened);
   }
-  fsy_entry want;
-  int opened;
-  fsy_attrs_from attrs = fsy_attrs_open(j, entry, &want, &opened);
-  int status = fsy_meta_apply(j, (fsy_subject){FSY_BY_NAME, dir, name}, &want, now, attrs, r);
-  if (opened >= 0) close(opened);
+  if (fd >= 0) close(fd);
   return status;
 }
 
@@ -242,7 +248,7 @@ static int copy_symlink(fsy_job *j, const fsy_entry *entry, const char *name, bo
   if (!exists) {
     if (FSY_TRY(symlink, symlinkat(entry->link, j->target_dir, name)) == 0) {
       status = apply_to_symlink(j, entry, j->target_dir, name, &now, r);
-      if (status) (void)FSY_TRY(unlink_temp, unlinkat(j->target_dir, name, 0));
+      if (status && status != -ESTALE) (void)FSY_TRY(unlink_temp, unlinkat(j->target_dir, name, 0));
       return status;
     }
     if (errno != EEXIST) return fsy_fail(r, -errno, FSY_STAGE_CREATE);

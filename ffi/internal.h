@@ -232,7 +232,7 @@ bool fsy_entry_same(const fsy_entry *entry, const struct stat *st);
 
 /* ---- subjects: what metadata is applied to ------------------------------------------------------------------ */
 
-typedef enum { FSY_BY_FD, FSY_BY_PATH_FD /* O_PATH */, FSY_BY_NAME /* symlink `name` in directory fd */ } fsy_by;
+typedef enum { FSY_BY_FD, FSY_BY_PATH_FD /* O_PATH */, FSY_BY_NAME /* `name` in directory fd: to read */ } fsy_by;
 typedef struct fsy_subject {
   fsy_by by;
   int fd;

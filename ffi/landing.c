@@ -47,7 +47,7 @@ static int open_in_place(fsy_job *j, const char *name, fsy_landing *to, struct s
     if (fstat(path, &same) == 0 && S_ISREG(same.st_mode) && (to->mode_before = same.st_mode, true) &&
         chmod(proc, (same.st_mode & 07777) | 0600) == 0) {
       to->made_writable = true;
-      to->fd = openat(j->target_dir, name, flags);
+      to->fd = open(proc, flags & ~O_NOFOLLOW); /* the file that was changed, whatever has its name by now */
       if (to->fd < 0) (void)chmod(proc, same.st_mode & 07777);
     }
     close(path);

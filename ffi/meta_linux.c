@@ -15,9 +15,7 @@ static bool is_refusal(int error) {
 }
 
 static int change_owner(fsy_subject s, uint32_t uid, uint32_t gid) {
-  int done = FSY_TRY(chown, s.by == FSY_BY_FD        ? fchown(s.fd, uid, gid)
-                            : s.by == FSY_BY_PATH_FD ? fchownat(s.fd, "", uid, gid, AT_EMPTY_PATH)
-                                                     : fchownat(s.fd, s.name, uid, gid, AT_SYMLINK_NOFOLLOW));
+  int done = FSY_TRY(chown, s.by == FSY_BY_FD ? fchown(s.fd, uid, gid) : fchownat(s.fd, "", uid, gid, AT_EMPTY_PATH));
   return done < 0 ? -errno : 0;
 }
 
@@ -53,7 +51,6 @@ static int try_times(fsy_job *j, fsy_subject s, const fsy_entry *want) {
   fsy_ring *ring = j->task->ring;
   struct timespec times[2] = {{0, atime_for(j)}, {want->mtime_sec, (long)want->mtime_nsec}};
   if (s.by == FSY_BY_FD) return futimens(s.fd, times) < 0 ? -errno : 0;
-  if (s.by == FSY_BY_NAME) return utimensat(s.fd, s.name, times, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
   if (!atomic_load_explicit(&ring->no_utimes_empty, memory_order_relaxed)) {
     /* by number: glibc refuses what it thinks is an empty path */
     if (syscall(SYS_utimensat, s.fd, "", times, AT_EMPTY_PATH) == 0) return 0;

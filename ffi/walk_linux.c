@@ -207,18 +207,27 @@ static void row_name(fsy_builder *b, uint32_t row, uint32_t at, uint32_t length)
   fsy_u32(&b->view, FSY_U32_NAME_LEN)[row] = length;
 }
 
-/* Adds u+rwx to a directory of ours that lacks it. Returns the mode it had in *mode. */
-static int make_writable(int base, const char *path, uint32_t *mode) {
-  int fd = openat(base, path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+/* Adds u+rwx to a directory of ours that lacks it: to the open one, or where it would not open to the one of that name,
+ * which is then opened. The descriptor, or -errno when nothing was done; the mode it had in *mode. */
+static int make_writable(int opened, int base, const char *path, uint32_t *mode) {
+  int fd = opened >= 0 ? opened : openat(base, path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   if (fd < 0) return -errno;
+  char proc[FSY_PROC_PATH];
+  fsy_proc_path(proc, fd);
   struct stat st;
   int status = fstat(fd, &st) < 0 ? -errno : 0;
   if (!status && (st.st_uid != geteuid() || (st.st_mode & 0700) == 0700)) status = -EACCES;
   if (!status) {
-    char proc[FSY_PROC_PATH];
-    fsy_proc_path(proc, fd);
     *mode = st.st_mode;
     if (chmod(proc, (st.st_mode & 07777) | 0700) < 0) status = -errno;
+  }
+  if (opened >= 0) return status ? status : opened;
+  if (!status) {
+    status = open(proc, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK);
+    if (status < 0) {
+      status = -errno;
+      (void)chmod(proc, *mode & 07777);
+    }
   }
   close(fd);
   return status;
@@ -255,12 +264,10 @@ static int open_directory(fsy_task *t, const char *path, uint32_t *batch_flags, 
   struct stat st;
   if (fd >= 0 && fstat(fd, &st) == 0 && (st.st_mode & 0700) == 0700) return fd;
   if (fd < 0 && fd != -EACCES) return fd;
-  int status = make_writable(base, path, mode_before);
-  if (status < 0) return fd;
+  int writable = make_writable(fd, base, path, mode_before);
+  if (writable < 0) return fd;
   *batch_flags |= FSY_BATCH_MADE_WRITABLE;
-  if (fd >= 0) return fd;
-  fd = openat(base, path, flags);
-  return fd < 0 ? -errno : fd;
+  return writable;
 }
 
 /* By device, since each worker sees the same few again and again. */

@@ -13,12 +13,14 @@ import { closeSync, constants, lstatSync, openSync, readFileSync, readlinkSync }
 
 const SLASH = 0x2f;
 const MAX_LINKS = 40;
+/** Their links are the kernel's, and lead where no text says. Not all of /dev: in /dev/shm anybody makes links. */
+const KERNELS_OWN = /^\/(proc\/|dev\/(fd\/|std(in|out|err)$))/;
 /** From fcntl.h of Linux: a descriptor that only names; a directory that may be searched but not read can be held. */
 const O_PATH = 0o10000000;
 
 export function readOperatorFile(path: Uint8Array): Uint8Array {
-  // Without /proc there are no paths below a descriptor; in /dev and /proc links are the kernel's own.
-  if (process.platform !== "linux" || /^\/(dev|proc)\//.test(Buffer.from(path).toString("latin1"))) {
+  // Without /proc there are no paths below a descriptor.
+  if (process.platform !== "linux" || KERNELS_OWN.test(Buffer.from(path).toString("latin1"))) {
     return readFileSync(Buffer.from(path));
   }
   let held = openSync(path[0] === SLASH ? "/" : ".", O_PATH | constants.O_DIRECTORY);

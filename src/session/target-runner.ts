@@ -89,6 +89,8 @@ export class TargetRunner {
   private readonly copySlots: number;
   private readonly extraneous: ExtraneousWalker;
   private readonly withoutAttributes: PreparedSettings;
+  /** For what is read in the target: links are followed in the source alone. */
+  private readonly withoutFollowing: PreparedSettings;
   /** Root needs no permission, and a dry run takes none. */
   private readonly mayLift: boolean;
   /** Directories that are being made writable. */
@@ -110,6 +112,7 @@ export class TargetRunner {
     const { backend, settings } = context;
     this.mayLift = !touchesNothing(state) && process.geteuid?.() !== 0;
     this.withoutAttributes = backend.prepare({ ...settings.settings, xattrs: false, acls: false });
+    this.withoutFollowing = backend.prepare({ ...settings.settings, follow: false });
     this.copySlots =
       state.payload === "streams" ? LIMITS.expectedAnswers : context.backend.workers * LIMITS.slicesPerWorker;
     const { backup } = context.options.write;
@@ -585,7 +588,7 @@ export class TargetRunner {
   }
 
   private async digest(dir: TargetDir, rows: Uint32Array): Promise<(Uint8Array | undefined)[]> {
-    const results = await this.context.backend.hash(dir.handle, dir.target!, rows, "xxh3-128", this.context.settings);
+    const results = await this.context.backend.hash(dir.handle, dir.target!, rows, "xxh3-128", this.withoutFollowing);
     const digests = Array.from(rows, (_, i) => (results.status(i) === 0 ? results.digest(i).slice() : undefined));
     results.release();
     return digests;

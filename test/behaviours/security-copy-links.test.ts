@@ -8,7 +8,7 @@ import { TreeBuilder } from "../support/tree.ts";
 import { because, behavioursMissing, run } from "./behaviour.ts";
 import { compilerMissing } from "./c/programs.ts";
 import { describe, test } from "./placed-test.ts";
-import { race, SECRET } from "./races.ts";
+import { linkTo, RACE_MS, race, SECRET } from "./races.ts";
 
 /* A busy machine is no failure. */
 setDefaultTimeout(60_000);
@@ -16,7 +16,6 @@ setDefaultTimeout(60_000);
 const isPortable = process.env["FASTSYNC_NATIVE"] === "off";
 const reason =
   behavioursMissing ?? (PLACEMENT === undefined ? undefined : "these runs have a daemon of their own already");
-const MS = 2000;
 const MESSAGE = "the link leads out of the module";
 
 interface NamedFailure {
@@ -103,15 +102,15 @@ describe.skipIf(reason !== undefined)(because("--copy-links of a daemon", reason
             },
             flips: ({ source }) => ({
               names: [0, 1, 2, 3].map((i) => join(source, `d/real${i}`)),
-              linkTo: "../../outside",
+              impostor: linkTo("../../outside"),
             }),
             words: ({ dir }, round) => [
               ...["mirror", "--yes", "--json", "--copy-links", "--checksum"],
               ...["--max-delete", "100%", `127.0.0.1:${daemon!.port}:/root/`, dir.join(`target/${round}`)],
             ],
           },
-          "root",
-          MS,
+          { placement: "local", user: "root" },
+          2 * RACE_MS,
         );
         expect(runs).toBeGreaterThan(0);
         expect(swaps).toBeGreaterThan(0);

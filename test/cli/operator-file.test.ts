@@ -1,6 +1,6 @@
 /** Files that the operator names are followed through the operator's links only. */
 import { afterAll, describe, expect, test } from "bun:test";
-import { chownSync, lchownSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { chownSync, existsSync, lchownSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { readOperatorFile } from "../../src/cli/operator-file.ts";
@@ -46,6 +46,19 @@ describe.skipIf(process.platform !== "linux")("an operator's file", () => {
     for (const name of ["list", "dir"]) lchownSync(join(directory, "theirs", name), 12345, 12345);
     expect(() => read("theirs", "list")).toThrow("belongs to another user");
     expect(() => read("theirs", "dir", "list")).toThrow("belongs to another user");
+  });
+  const isShared = process.geteuid?.() === 0 && existsSync("/dev/shm");
+  test.skipIf(!isShared)("is refused through a link of someone else below /dev, where everybody may write", () => {
+    const shared = mkdtempSync("/dev/shm/fastsync-operator-");
+    try {
+      symlinkSync(join(directory, "real"), join(shared, "theirs"));
+      lchownSync(join(shared, "theirs"), 12345, 12345);
+      symlinkSync(join(directory, "real"), join(shared, "own"));
+      expect(() => readOperatorFile(Buffer.from(join(shared, "theirs/list")))).toThrow("belongs to another user");
+      expect(Buffer.from(readOperatorFile(Buffer.from(join(shared, "own/list")))).toString()).toBe("hello\n");
+    } finally {
+      rmSync(shared, { recursive: true });
+    }
   });
   test("of the kernel's own links", async () => {
     const child = Bun.spawn(

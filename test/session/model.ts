@@ -139,6 +139,8 @@ export interface Simulation {
   readonly cutAfter?: number;
   /** Rate of copies that fail. */
   readonly failRate?: number;
+  /** What making the target durable ends with; default 0. */
+  readonly syncStatus?: number;
   readonly answer?: "accepted" | "declined" | "unattended";
   /** Steps after which both roles are told to stop. */
   readonly stopAfter?: number;
@@ -504,7 +506,7 @@ export function simulate(simulation: Simulation): SimulationResult {
         completions.push(() => feedTarget({ kind: "confirmed", answer: simulation.answer ?? "accepted" }));
         return;
       case "sync":
-        completions.push(() => feedTarget({ kind: "synced", status: 0 }));
+        completions.push(() => feedTarget({ kind: "synced", status: simulation.syncStatus ?? 0 }));
         return;
       case "close":
         openTargets.delete(effect.dir);

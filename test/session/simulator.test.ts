@@ -102,6 +102,17 @@ describe("both roles over a simulated link", () => {
     }
   });
 
+  test("a move whose data cannot be made durable removes nothing", () => {
+    for (let seed = 1; seed <= RUNS / 8; seed++) {
+      const source = randomTree(randomGenerator(seed * 19), 4);
+      const before = describeTree(source);
+      const result = simulate({ source, target: modelDirectory(), verb: "move", seed, syncStatus: -5 });
+      expect(result.finished).toBe(true);
+      expect(describeTree(source)).toEqual(before);
+      expect(result.failures.length > 0).toBe(before.length > 0);
+    }
+  });
+
   test("hard links stay together, whichever name comes first, and when leaders fail", () => {
     for (let seed = 1; seed <= RUNS / 2; seed++) {
       const shared = modelFile("shared", 9);

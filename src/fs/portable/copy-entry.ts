@@ -9,7 +9,7 @@ import { NO_HANDLE } from "../backend.ts";
 import { type AttributeSource, attributesAt, mayHaveAttributes, NO_ATTRIBUTES, wantsAttributes } from "./attributes.ts";
 import { below, descriptorPath, lstat } from "./directories.ts";
 import { type Entry, typeOf } from "./entry.ts";
-import { attempt, E, must, StatusError } from "./errno.ts";
+import { attempt, E, must, StatusError, statusOf } from "./errno.ts";
 import { holdEntry } from "./hold-entry.ts";
 import type { Item } from "./item-results.ts";
 import type { Job } from "./job.ts";
@@ -102,12 +102,19 @@ async function copySymlink(
   if (entry.linkText.length === 0) throw new StatusError(entry.status || -E.EINVAL);
   const replaces = oldObject(job, entry, name, exists);
   const text = Buffer.from(entry.linkText);
-  const apply = (path: Buffer): void => {
+  // To the link itself, held: what takes its name meanwhile must not be given its owner.
+  const apply = (own: Uint8Array): void => {
     item.doing = Stage.meta;
-    const attributes = attributesOf(job, entry, origin);
-    const now = { ...stateOf(lstat(path), false), mayHaveAttributes: false, replaces };
-    const want = attributes === undefined ? withoutAttributes(entry) : entry;
-    applyMetadata(job, { path, follow: false }, want, now, attributes, item);
+    const held = holdEntry(job.target, own);
+    try {
+      if (typeOf(held.stats.mode) !== FileType.symlink) throw new StatusError(-E.ESTALE);
+      const attributes = attributesOf(job, entry, origin);
+      const now = { ...stateOf(held.stats, false), mayHaveAttributes: false, replaces };
+      const want = attributes === undefined ? withoutAttributes(entry) : entry;
+      applyMetadata(job, held, want, now, attributes, item);
+    } finally {
+      held.close();
+    }
   };
   item.doing = Stage.create;
   if (!exists) {
@@ -115,9 +122,9 @@ async function copySymlink(
     const status = attempt(() => fs.symlinkSync(text, path));
     if (status === 0) {
       try {
-        apply(path);
+        apply(name);
       } catch (error) {
-        attempt(() => fs.unlinkSync(path));
+        if (statusOf(error) !== -E.ESTALE) attempt(() => fs.unlinkSync(path));
         throw error;
       }
       return;
@@ -127,7 +134,7 @@ async function copySymlink(
   }
   const temp = makeTemp(job, (path) => attempt(() => fs.symlinkSync(text, path)));
   try {
-    apply(below(job.target, temp));
+    apply(temp);
   } catch (error) {
     attempt(() => fs.unlinkSync(below(job.target, temp)));
     throw error;

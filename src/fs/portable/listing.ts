@@ -7,6 +7,7 @@ import { attributeDigest, type Wanted, wantsAttributes } from "./attributes.ts";
 import { below, checkName, closeHandle, descriptorPath, isListed, lstat, openDirectory } from "./directories.ts";
 import { type Entry, entryOfStat, typeOf } from "./entry.ts";
 import { attempt, E, StatusError, statusOf } from "./errno.ts";
+import { holdEntry } from "./hold-entry.ts";
 import { libc } from "./libc.ts";
 import { openBeneath } from "./open-beneath.ts";
 import type { Slices } from "./slices.ts";
@@ -167,20 +168,37 @@ function openToList(parent: DirHandle, name: Uint8Array, options: WalkOptions): 
   }
   let modeBefore: number | undefined;
   if (options.writable && process.geteuid?.() !== 0 && (directory >= 0 || directory === -E.EACCES)) {
-    modeBefore = makeWritable(path);
-    if (directory < 0 && modeBefore !== undefined) directory = tryOpen();
+    const writable = makeWritable(directory, parent, component);
+    if (writable !== undefined) ({ directory, modeBefore } = writable);
   }
   if (directory < 0) throw new StatusError(directory);
   return { directory, created, modeBefore };
 }
 
-/** Adds u+rwx to a directory of ours that lacks it; the mode it had, or undefined when nothing was done. */
-function makeWritable(path: Buffer): number | undefined {
-  const stats = lstat(path);
-  const mode = Number(stats.mode);
-  const isOurs = Number(stats.uid) === process.geteuid?.();
-  if (typeOf(mode) !== FileType.directory || !isOurs || (mode & 0o700) === 0o700) return undefined;
-  return attempt(() => fs.chmodSync(path, (mode & 0o7777) | 0o700)) === 0 ? mode : undefined;
+/**
+ * Adds u+rwx to a directory of ours that lacks it: to the open one, or where it would not open (`opened` < 0) to the one
+ * of that name, which is then opened. Undefined when nothing was done.
+ */
+function makeWritable(
+  opened: number,
+  parent: DirHandle,
+  name: Uint8Array,
+): { directory: DirHandle; modeBefore: number } | undefined {
+  const held = opened >= 0 ? holdEntry(opened, EMPTY) : holdEntry(parent, name);
+  try {
+    const mode = Number(held.stats.mode);
+    const isOurs = Number(held.stats.uid) === process.geteuid?.();
+    if (typeOf(mode) !== FileType.directory || !isOurs || (mode & 0o700) === 0o700) return undefined;
+    if (attempt(() => fs.chmodSync(held.path, (mode & 0o7777) | 0o700)) < 0) return undefined;
+    try {
+      return { directory: opened >= 0 ? opened : openDirectory(held.path, held.follow), modeBefore: mode };
+    } catch (error) {
+      attempt(() => fs.chmodSync(held.path, mode & 0o7777));
+      throw error;
+    }
+  } finally {
+    held.close();
+  }
 }
 
 export async function statNames(

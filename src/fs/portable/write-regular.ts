@@ -172,19 +172,22 @@ function openInPlace(
   const path = below(job.target, name);
   const stats = lstatOrNothing(path);
   if (stats === undefined || typeOf(stats.mode) !== FileType.regular) return undefined;
-  const open = (): number => fs.openSync(path, C.O_RDWR | O_NOFOLLOW | O_NONBLOCK);
   const mode = Number(stats.mode);
   try {
-    return { fd: open(), madeWritable: false, modeBefore: mode };
+    return { fd: fs.openSync(path, C.O_RDWR | O_NOFOLLOW | O_NONBLOCK), madeWritable: false, modeBefore: mode };
   } catch (error) {
     const status = statusOf(error);
     if (status === -E.ENOENT) return undefined;
     if (status !== -E.EACCES || Number(stats.uid) !== job.euid || (mode & 0o600) === 0o600) throw error;
   }
+  // From here on the file that is held, whatever has its name by now.
   const held = holdEntry(job.target, name);
   try {
-    fs.chmodSync(held.path, (mode & 0o7777) | 0o600);
-    return { fd: open(), madeWritable: true, modeBefore: mode };
+    const modeBefore = Number(held.stats.mode);
+    if (typeOf(modeBefore) !== FileType.regular) throw new StatusError(-E.ESTALE);
+    fs.chmodSync(held.path, (modeBefore & 0o7777) | 0o600);
+    const fd = fs.openSync(held.path, C.O_RDWR | O_NONBLOCK | (held.follow ? 0 : O_NOFOLLOW));
+    return { fd, madeWritable: true, modeBefore };
   } finally {
     held.close();
   }

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -23,6 +24,7 @@ static void on_signal(int number) {
 
 int main(int argc, char **argv) {
   if (argc < 3 || argc % 2 == 0) return 2;
+  (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that is killed leaves nobody behind who spins */
   signal(SIGTERM, on_signal);
   unsigned long swaps = 0;
   puts("ready");

@@ -4,7 +4,7 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-export type ProgramName = "flipper" | "watcher";
+export type ProgramName = "flipper" | "watcher" | "witness";
 
 /** Why they cannot be had, or undefined. */
 export const compilerMissing: string | undefined =
@@ -41,13 +41,15 @@ export interface RunningProgram extends AsyncDisposable {
   /** Holds it still until `proceed`. */
   pause(): Promise<void>;
   proceed(): void;
+  /** Sends a line and returns those that it prints before the line `.`. */
+  ask(): Promise<string[]>;
   /** Asks it to end and returns the last line it printed. */
   stop(): Promise<string>;
 }
 
 /** Resolves when the program says that it is at work. Disposal ends it however the test ends. */
 export async function startProgram(name: ProgramName, args: readonly string[]): Promise<RunningProgram> {
-  const child = Bun.spawn([programPath(name), ...args], { stdin: "ignore", stdout: "pipe", stderr: "pipe" });
+  const child = Bun.spawn([programPath(name), ...args], { stdin: "pipe", stdout: "pipe", stderr: "pipe" });
   const reader = child.stdout.getReader();
   const decoder = new TextDecoder();
   let text = "";
@@ -56,13 +58,28 @@ export async function startProgram(name: ProgramName, args: readonly string[]): 
     if (done) throw new Error(`${name} did not start: ${await new Response(child.stderr).text()}`);
     text += decoder.decode(value);
   }
+  let hasEnded = false;
+  let heard: () => void = () => {};
   const rest = (async () => {
-    for (;;) {
+    while (!hasEnded) {
       const { value, done } = await reader.read();
-      if (done) return;
+      hasEnded = done;
       text += decoder.decode(value);
+      heard();
     }
   })();
+  const ask = async (): Promise<string[]> => {
+    text = "";
+    child.stdin.write("\n");
+    await child.stdin.flush();
+    while (!/(^|\n)\.\n$/.test(text)) {
+      if (hasEnded) throw new Error(`${name} ended: ${await new Response(child.stderr).text()}`);
+      await new Promise<void>((resolve) => {
+        heard = resolve;
+      });
+    }
+    return text.split("\n").slice(0, -2);
+  };
   const stop = async (): Promise<string> => {
     child.kill("SIGTERM");
     const exitCode = await child.exited;
@@ -77,6 +94,7 @@ export async function startProgram(name: ProgramName, args: readonly string[]): 
       while (!isStill()) await Bun.sleep(1);
     },
     proceed: () => child.kill("SIGCONT"),
+    ask,
     stop,
     [Symbol.asyncDispose]: async () => {
       if (child.exitCode === null) child.kill("SIGKILL");
