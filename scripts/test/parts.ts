@@ -7,8 +7,8 @@ import type { Part } from "./run-part.ts";
 
 const bun = process.execPath;
 const bunTest = [bun, "test", "--timeout=60000"];
-// Packing, installing and compiling, and what takes hosts and servers, have parts of their own.
-const ordinary = ["--path-ignore-patterns=test/package/**", "--path-ignore-patterns=test/network/**"];
+// Packing, installing and compiling, what takes hosts and servers, and what builds faulty programs have parts of their own.
+const ordinary = ["package", "network", "canaries"].map((folder) => `--path-ignore-patterns=test/${folder}/**`);
 /**
  * Tests that come out the same whatever FASTSYNC_NATIVE says, so that once is enough. What is not named here runs with
  * both backends.
@@ -71,6 +71,14 @@ export function testParts(): Part[] {
       env: { FASTSYNC_BIN: "dist/fastsync" },
     },
     ...placementParts(skipNative),
+    {
+      name: "canaries",
+      command: [...bunTest, "./test/canaries"],
+      counts: bunCounts,
+      needs: "build",
+      env: { FASTSYNC_BIN: "dist/fastsync" },
+      skip: skipNative,
+    },
     { name: "package", command: [...bunTest, "./test/package"], counts: bunCounts, needs: "build" },
   ];
 }

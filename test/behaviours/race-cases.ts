@@ -20,6 +20,7 @@ export interface RaceCase extends Race {
 const STRANGER = 4711;
 /** Several chances in each run. */
 const FLIPPED = ["flips0", "flips1", "flips2", "flips3", "flips4", "flips5"] as const;
+const SAME = ["same0", "same1", "same2", "same3", "same4", "same5"] as const;
 export const FLIPPED_FILES = ["file0", "file3", "file7", "attributes", "hard-a", "fifo"] as const;
 const ENTRIES = 8;
 
@@ -87,8 +88,13 @@ const directories: readonly RaceCase[] = [
   {
     title: "S03 S05 target directories: nothing is made outside",
     build: ({ source, outside, target }) => {
-      for (const name of FLIPPED)
+      for (const name of FLIPPED) {
         for (const inner of ["", "more/below"]) fillTree(join(source, name, inner), 1, ENTRIES);
+        /* Where the outside has none of the name. */
+        const tree = new TreeBuilder(join(source, name));
+        for (let i = 0; i < 4; i++) tree.dir(`made/${i}`).symlink(`made-link${i}`, "nowhere");
+        tree.file("made-file", "made").hardlink("made-hard", "made-file").hardlink("made/hard", "made-file").finish();
+      }
       emptied(below(target, FLIPPED));
       fillOutside(outside);
       mkdirSync(join(outside, "more"));
@@ -179,10 +185,12 @@ const directories: readonly RaceCase[] = [
       mkdirSync(join(places.outside, "inner/deep/made"), { recursive: true });
     },
     flips: ({ dir, outside }) => ({ names: below(dir.join("backup"), FLIPPED), impostor: linkTo(outside) }),
-    before: ({ dir }) => emptied([dir.join("temporary")]),
+    before: ({ dir }, _round, names) => emptied([dir.join("temporary"), ...names]),
     words: (places, round) => [
       ...versionWords(places, round),
       ...["--backup", "--backup-dir", places.dir.join("backup"), "--temp-dir", places.dir.join("temporary")],
+      /* Names that the outside does not have, and names that it has. */
+      ...(round % 2 === 0 ? ["--suffix", ".kept"] : []),
     ],
   },
   {
@@ -333,18 +341,34 @@ const leaves: readonly RaceCase[] = [
   {
     title: "S07 target files: a directory in their place keeps its mode, its attributes and what is in it",
     build: ({ outside, target, dir }) => {
-      buildVersions(dir, [""]);
-      fillTree(target, 1, ENTRIES);
+      /* Of the same content: mended, in one version, and replaced in the other. */
+      for (const [root, version] of [
+        [dir.join("versions/0"), 0],
+        [dir.join("versions/1"), 1],
+        [target, 0],
+      ] as const) {
+        mkdirSync(root, { recursive: true });
+        const tree = new TreeBuilder(root);
+        for (const name of SAME)
+          tree.file(name, "same", {
+            mode: 0o600 + 0o40 * version,
+            mtimeNs: 1n,
+            xattrs: { "user.version": `${version}` },
+          });
+      }
       fillOutside(outside);
     },
-    flips: ({ target }) => ({ names: below(target, FLIPPED_FILES), impostor: FULL_DIRECTORY }),
-    words: ({ dir, target }, round) => ["copy", "--json", `${dir.join(`versions/${round % 2}`)}/`, `${target}/`],
+    flips: ({ target }) => ({ names: below(target, SAME), impostor: FULL_DIRECTORY }),
+    words: ({ dir, target }, round) => [
+      ...["copy", "--json", ...(round % 4 < 2 ? [] : ["--ignore-times"])],
+      ...[`${dir.join(`versions/${round % 2}`)}/`, `${target}/`],
+    ],
     holds: ({ dir, target }) => {
-      const places = FLIPPED_FILES.flatMap((name, index) => [join(target, name), dir.join(`the-other${index}`)]);
+      const places = SAME.flatMap((name, index) => [join(target, name), dir.join(`the-other${index}`)]);
       const kept = places.filter((path) => FULL_DIRECTORY.is(path));
-      if (kept.length !== FLIPPED_FILES.length) return `of the directories ${kept.length} are left`;
+      if (kept.length !== SAME.length) return `of the directories ${kept.length} are left`;
       const changed = kept.filter((path) => !isAsMade(path));
-      return changed.length === 0 ? undefined : `the mode of a directory changed: ${changed}`;
+      return changed.length === 0 ? undefined : `a directory changed: ${changed}`;
     },
   },
   {
@@ -374,8 +398,11 @@ const leaves: readonly RaceCase[] = [
       names: below(target, ["big", partOf("big")]),
       impostor: linkTo(join(outside, "big")),
     }),
-    before: ({ target }) => {
-      new TreeBuilder(target).file("big", "older").file(partOf("big"), "begun").finish();
+    /* An older version is looked at where nothing was begun. */
+    before: ({ target }, round) => {
+      const tree = new TreeBuilder(target).file("big", "older");
+      if (round % 2 === 1) tree.file(partOf("big"), "begun");
+      else rmSync(join(target, partOf("big")), { force: true });
     },
     words: (places, round) => [
       ...mirrorWords(places),

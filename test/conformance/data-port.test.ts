@@ -1,6 +1,6 @@
 /** The data port: whoever has no token that was granted for just this stream is closed, and harms nobody. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { Caller, closed, dialPort, pullFrom } from "./peer/caller.ts";
+import { Caller, closedWithoutAWord, dialPort, pullFrom } from "./peer/caller.ts";
 import { configured, type Daemon, daemonUnderTest, watched } from "./peer/daemon.ts";
 import { bye, greetingBytes, shard } from "./peer/frames.ts";
 import { manifest } from "./peer/listing.ts";
@@ -45,12 +45,12 @@ describe("a stray connection is closed that says", () => {
     test.concurrent(name, async () => {
       const socket = await dialPort(daemon.host, port);
       socket.write(bytes);
-      await closed(socket);
+      await closedWithoutAWord(socket);
       socket.destroy();
     });
   test.concurrent("nothing: at the handshake deadline", async () => {
     const socket = await dialPort(daemon.host, port);
-    await closed(socket);
+    await closedWithoutAWord(socket);
   });
   configured.concurrent("a byte now and then: at the same deadline", async () => {
     const socket = await dialPort(daemon.host, port);
@@ -58,7 +58,7 @@ describe("a stray connection is closed that says", () => {
     let at = 0;
     const trickling = setInterval(() => socket.write(bytes.subarray(at, ++at)), 60);
     try {
-      await closed(socket);
+      await closedWithoutAWord(socket);
     } finally {
       clearInterval(trickling);
     }
@@ -72,34 +72,42 @@ describe("a token", () => {
     using one = await opened();
     using other = await opened();
     const socket = await other.knock(greetingBytes(0, other.accepted!.sessionId, one.accepted!.tokens[0]!));
-    await closed(socket);
+    await closedWithoutAWord(socket);
     await one.dial(0);
   });
   test("of another stream opens nothing", async () => {
     using caller = await opened();
-    await closed(await caller.knock(greetingBytes(1, caller.accepted!.sessionId, caller.accepted!.tokens[0]!)));
+    await closedWithoutAWord(
+      await caller.knock(greetingBytes(1, caller.accepted!.sessionId, caller.accepted!.tokens[0]!)),
+    );
   });
   test("for an index that was not granted opens nothing", async () => {
     using caller = await opened();
-    await closed(await caller.knock(greetingBytes(999, caller.accepted!.sessionId, caller.accepted!.tokens[0]!)));
+    await closedWithoutAWord(
+      await caller.knock(greetingBytes(999, caller.accepted!.sessionId, caller.accepted!.tokens[0]!)),
+    );
   });
   test("that is wrong by a bit opens nothing", async () => {
     using caller = await opened();
     const token = Buffer.from(caller.accepted!.tokens[0]!);
     token[31]! ^= 1;
-    await closed(await caller.knock(greetingBytes(0, caller.accepted!.sessionId, token)));
+    await closedWithoutAWord(await caller.knock(greetingBytes(0, caller.accepted!.sessionId, token)));
   });
   test("opens one stream, once", async () => {
     using caller = await opened();
     await caller.dial(0);
-    await closed(await caller.knock(greetingBytes(0, caller.accepted!.sessionId, caller.accepted!.tokens[0]!)));
+    await closedWithoutAWord(
+      await caller.knock(greetingBytes(0, caller.accepted!.sessionId, caller.accepted!.tokens[0]!)),
+    );
   });
   configured("expires", async () => {
     using caller = await opened();
     const beating = setInterval(() => caller.say({ case: "heartbeat", value: {} }), 200);
     await Bun.sleep(2500);
     clearInterval(beating);
-    await closed(await caller.knock(greetingBytes(0, caller.accepted!.sessionId, caller.accepted!.tokens[0]!)));
+    await closedWithoutAWord(
+      await caller.knock(greetingBytes(0, caller.accepted!.sessionId, caller.accepted!.tokens[0]!)),
+    );
   });
   watched("of a session that is over opens nothing", async () => {
     const caller = await opened();
@@ -111,7 +119,7 @@ describe("a token", () => {
     );
     const socket = await dialPort(daemon.host, port);
     socket.write(greetingBytes(0, accepted!.sessionId, accepted!.tokens[0]!));
-    await closed(socket);
+    await closedWithoutAWord(socket);
     caller.close();
   });
   test("is granted only so often", async () => {

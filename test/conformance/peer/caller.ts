@@ -249,6 +249,14 @@ export async function readExactly(socket: Socket, bytes: number): Promise<Buffer
   return all.subarray(0, bytes);
 }
 
+/** Waits until the other side closes. It must not have said a word: whoever is welcome is closed as well, in the end. */
+export async function closedWithoutAWord(socket: Socket, withinMs = PATIENCE_MS): Promise<void> {
+  const answered = new Promise<never>((_, reject) => {
+    socket.once("data", (chunk: Buffer) => reject(new Error(`the connection was answered with ${chunk.length} bytes`)));
+  });
+  await Promise.race([closed(socket, withinMs), answered]);
+}
+
 export async function closed(socket: Socket, withinMs = PATIENCE_MS): Promise<void> {
   socket.resume();
   if (socket.destroyed || socket.readableEnded) return;
