@@ -37,7 +37,10 @@ int main(int argc, char **argv) {
       return 1;
     }
     /* Some time in each state, never the same: a victim that needs both must find both. */
-    for (volatile int i = 0; i < (int)(swaps * 2654435761u % 4000); i++) {}
+    unsigned pause = (unsigned)swaps * 2654435761u >> 12;
+    for (volatile unsigned i = 0; i < pause % 4000; i++) {}
+    /* Whoever sleeps now and then is let in soon on a busy machine, too, and not for one long stretch among others. */
+    if (pause % 16 == 0) usleep(20 + pause % 200);
   }
   printf("%lu\n", swaps);
   return 0;
