@@ -134,8 +134,7 @@ static ssize_t get_one(place *p, const char *key, fsy_buffer *buffer, size_t use
 
 static int by_name(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
 
-/* Pointers to the wanted names of a list, sorted, behind the list itself in the same buffer. */
-static const char **wanted_names(fsy_buffer *buffer, size_t bytes, uint32_t which, uint32_t *count) {
+const char **fsy_attrs_wanted(fsy_buffer *buffer, size_t bytes, uint32_t which, uint32_t *count) {
   size_t names = 0;
   for (size_t i = 0; i < bytes; i++) names += buffer->at[i] == 0;
   size_t from = (bytes + 15) & ~(size_t)15;
@@ -164,7 +163,7 @@ static ssize_t gather(fsy_task *t, place *p, uint32_t which, fsy_buffer *to, siz
   }
   if (bytes <= 0) return bytes;
   uint32_t count = 0;
-  const char **names = wanted_names(&w->names, (size_t)bytes, which, &count);
+  const char **names = fsy_attrs_wanted(&w->names, (size_t)bytes, which, &count);
   if (!names) return -ENOMEM;
   size_t used = at;
   for (uint32_t i = 0; i < count; i++) {
@@ -225,7 +224,7 @@ bool fsy_attrs_any(fsy_task *t, int fd, uint32_t which) {
   ssize_t bytes = list_all(&p, &t->worker->names);
   if (bytes < 0) return !unsupported_error((int)-bytes);
   uint32_t count = 0;
-  return bytes > 0 && wanted_names(&t->worker->names, (size_t)bytes, which, &count) && count > 0;
+  return bytes > 0 && fsy_attrs_wanted(&t->worker->names, (size_t)bytes, which, &count) && count > 0;
 }
 
 bool fsy_has_default_acl(int dir) { return fgetxattr(dir, "system.posix_acl_default", NULL, 0) > 0; }
@@ -314,7 +313,7 @@ uint32_t fsy_attrs_sync(fsy_task *t, fsy_attrs_from source, fsy_subject target, 
     return 0;
   }
   uint32_t count = 0;
-  const char **names = wanted_names(&w->names, bytes > 0 ? (size_t)bytes : 0, which, &count);
+  const char **names = fsy_attrs_wanted(&w->names, bytes > 0 ? (size_t)bytes : 0, which, &count);
   if (!names) {
     fsy_warn(r, FSY_WARN_XATTR, ENOMEM);
     return 0;

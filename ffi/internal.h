@@ -221,6 +221,24 @@ uint32_t fsy_builder_text(fsy_builder *b, const char *text, uint32_t length);
 void fsy_builder_stat(const fsy_builder *b, uint32_t row, const struct fsy_statx *st);
 void fsy_builder_fail(const fsy_builder *b, uint32_t row, int status);
 uint32_t fsy_builder_close(fsy_builder *b);
+/* dents.c: the names of a directory. */
+typedef struct fsy_found {
+  uint64_t key; /* first eight bytes of the name, big-endian, zero-padded */
+  uint32_t at;  /* of the name in the worker's `scratch` */
+  uint16_t length;
+  uint8_t type; /* DT_* */
+} fsy_found;
+typedef struct fsy_listing {
+  uint32_t count;
+  size_t used;         /* bytes of `scratch` */
+  uint64_t text_bytes; /* names with their NULs, plus a guess for link texts */
+  int status;          /* 0, or why there may be more names than these */
+} fsy_listing;
+/* The records of one getdents64: names into the worker's `scratch`, fsy_found[] into the first half of its `order`. False:
+ * there is no going on, status says why. */
+bool fsy_dents_take(fsy_worker *worker, fsy_listing *listing, const uint8_t *records, size_t bytes);
+/* All that were taken, by name, each once; NULL when there are none. Valid until the worker lists again. */
+const fsy_found *fsy_dents_sort(fsy_worker *worker, fsy_listing *listing);
 /* rows.c: FSY_KIND_* of all rows. */
 uint32_t fsy_kinds(const fsy_view *view);
 
@@ -284,6 +302,9 @@ uint32_t fsy_attrs_sync(fsy_task *t, fsy_attrs_from source, fsy_subject target, 
 /* Appends what `s` carries of `which` behind `at` of `to`, in the form of the wire. Bytes, or -errno. Uses the worker's
  * `names`; `to` may be its `values`. */
 ssize_t fsy_attrs_gather(fsy_task *t, fsy_subject s, uint32_t which, fsy_buffer *to, size_t at);
+/* Pointers to the names of `which` in `bytes` bytes of a list as listxattr gives it, in byte order, behind the list itself
+ * in `buffer`. NULL when out of memory. */
+const char **fsy_attrs_wanted(fsy_buffer *buffer, size_t bytes, uint32_t which, uint32_t *count);
 /* Whether the bytes are attributes in the form of the wire: bounds, names that can be names, ascending. */
 bool fsy_attrs_ok(const uint8_t *blob, size_t bytes);
 /* Whether a descriptor carries any attribute of `which`. */

@@ -25,7 +25,7 @@ int fsy_job_open(fsy_job *j, fsy_task *t) {
   const fsy_sqe *q = &t->sqe;
   memset(j, 0, sizeof(*j));
   j->task = t;
-  const fsy_options *options = fsy_at(t->ring, q->options, sizeof(fsy_options));
+  const fsy_options *options = q->options % 4 ? NULL : fsy_at(t->ring, q->options, sizeof(fsy_options));
   if (q->options && !options) return -EINVAL;
   if (options) j->opt = *options;
   else j->opt.chown_uid = j->opt.chown_gid = UINT32_MAX;

@@ -1,8 +1,7 @@
 /* Listing directories and stating names.
  *
  *   open the directory (never through a symlink unless asked), make it or make it writable when asked
- *   getdents64 into the worker's buffer; copy (d_type, name) records behind each other
- *   sort by name: eight leading bytes as a big-endian number first, memcmp for ties
+ *   getdents64 into the worker's buffer, records to sorted names (dents.c)
  *   statx every name in that order, readlink the links, digest the attributes when asked
  */
 #include "internal.h"
@@ -11,117 +10,23 @@
 #include <sys/statfs.h>
 
 #define DENTS_BYTES (256u << 10)
-#define TEXT_GUESS 32u /* bytes of an average link text */
 #define EXT_MAGIC 0xef53u /* EXT4_SUPER_MAGIC, and that of ext2 and ext3 */
 
-typedef struct found {
-  uint64_t key;    /* first eight bytes of the name, big-endian, zero-padded */
-  uint32_t at;     /* of the name in the names buffer */
-  uint16_t length;
-  uint8_t type;
-} found;
-
-static uint64_t key_of(const char *name, size_t length) {
-  uint64_t key = 0;
-  memcpy(&key, name, length < 8 ? length : 8);
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-  key = __builtin_bswap64(key);
-#endif
-  return key;
-}
-
-static inline bool before(const char *names, const found *a, const found *b) {
-  if (a->key != b->key) return a->key < b->key;
-  size_t shorter = a->length < b->length ? a->length : b->length;
-  int order = shorter > 8 ? memcmp(names + a->at + 8, names + b->at + 8, shorter - 8) : 0;
-  return order ? order < 0 : a->length < b->length;
-}
-
-/* Merge sort over runs of 16 made by insertion; `spare` has room for n. Returns the array that holds the result. */
-static found *sort(const char *names, found *list, found *spare, uint32_t n) {
-  for (uint32_t from = 0; from < n; from += 16) {
-    uint32_t to = from + 16 < n ? from + 16 : n;
-    for (uint32_t i = from + 1; i < to; i++) {
-      found moving = list[i];
-      uint32_t k = i;
-      for (; k > from && before(names, &moving, &list[k - 1]); k--) list[k] = list[k - 1];
-      list[k] = moving;
-    }
-  }
-  for (uint32_t width = 16; width < n; width *= 2) {
-    for (uint32_t from = 0; from < n; from += 2 * width) {
-      uint32_t middle = n - from > width ? from + width : n;
-      uint32_t to = n - from > 2 * width ? from + 2 * width : n;
-      uint32_t a = from, b = middle, out = from;
-      if (middle < to && !before(names, &list[middle], &list[middle - 1])) { /* in order already */
-        memcpy(spare + from, list + from, (to - from) * sizeof(found));
-        continue;
-      }
-      while (a < middle && b < to) spare[out++] = before(names, &list[b], &list[a]) ? list[b++] : list[a++];
-      while (a < middle) spare[out++] = list[a++];
-      while (b < to) spare[out++] = list[b++];
-    }
-    found *swap = list;
-    list = spare;
-    spare = swap;
-  }
-  return list;
-}
-
-typedef struct listing {
-  uint32_t count;
-  uint64_t text_bytes; /* names with their NULs, plus a guess for link texts */
-  int status;
-} listing;
-
-/* Reads all names into worker->scratch and a found[] into the first half of worker->order. */
-static listing list_names(fsy_task *t, int dir) {
+/* Reads all names: see fsy_dents_take. */
+static fsy_listing list_names(fsy_task *t, int dir) {
   fsy_worker *w = t->worker;
-  listing l = {0, 0, 0};
-  if (!fsy_reserve(&w->dents, DENTS_BYTES)) return (listing){0, 0, -ENOMEM};
-  size_t used = 0;
-  for (;;) {
-    if (fsy_cancelled(t->ring)) {
-      l.status = -ECANCELED;
-      return l;
-    }
+  fsy_listing l = {0, 0, 0, 0};
+  if (!fsy_reserve(&w->dents, DENTS_BYTES)) {
+    l.status = -ENOMEM;
+    return l;
+  }
+  while (!fsy_cancelled(t->ring)) {
     long got = FSY_TRY(getdents, fsy_sys_getdents(dir, w->dents.at, w->dents.room));
     if (got < 0) l.status = -errno;
-    if (got <= 0) return l;
-    for (long at = 0; at < got;) {
-      const struct fsy_dirent *d = (const struct fsy_dirent *)(const void *)(w->dents.at + at);
-      if (d->d_reclen < sizeof(*d) || d->d_reclen > got - at) {
-        l.status = -EIO;
-        return l;
-      }
-      at += d->d_reclen;
-      size_t length = strnlen(d->d_name, d->d_reclen - offsetof(struct fsy_dirent, d_name));
-      if (d->d_name[0] == '.' && (length == 1 || (length == 2 && d->d_name[1] == '.'))) continue;
-      if (!fsy_name_ok(d->d_name, length)) { /* a broken or hostile filesystem (FUSE) */
-        l.status = -EIO;
-        continue;
-      }
-      if (l.count == FSY_MAX_ROWS || used > UINT32_MAX - 512u) {
-        l.status = -E2BIG;
-        return l;
-      }
-      if (!fsy_reserve(&w->scratch, used + length + 1) ||
-          !fsy_reserve(&w->order, ((size_t)l.count + 1) * 2 * sizeof(found))) {
-        l.status = -ENOMEM;
-        return l;
-      }
-      found *f = (found *)(void *)w->order.at + l.count++;
-      f->key = key_of(d->d_name, length);
-      f->at = (uint32_t)used;
-      f->length = (uint16_t)length;
-      f->type = d->d_type;
-      memcpy(w->scratch.at + used, d->d_name, length);
-      w->scratch.at[used + length] = 0;
-      used += length + 1;
-      l.text_bytes += length + 1;
-      if (d->d_type == 10 /* DT_LNK */) l.text_bytes += TEXT_GUESS;
-    }
+    if (got <= 0 || !fsy_dents_take(w, &l, w->dents.at, (size_t)got)) return l;
   }
+  l.status = -ECANCELED;
+  return l;
 }
 
 static uint32_t attr_mask(uint32_t walk_flags) {
@@ -285,10 +190,11 @@ int fsy_op_walk(fsy_task *t) {
   const char *path = q->path ? fsy_string_at(t->ring, q->path, q->path_bytes) : "";
   uint32_t batch_flags = 0, mode_before = 0;
   int dir = !path ? -EINVAL : fsy_cancelled(t->ring) ? -ECANCELED : open_directory(t, path, &batch_flags, &mode_before);
-  listing l = {0, 0, dir < 0 ? dir : 0};
+  fsy_listing l = {0, 0, 0, dir < 0 ? dir : 0};
   /* what was just made is empty */
   if (dir >= 0 && !(q->flags & FSY_WALK_SELF_ONLY) && !(batch_flags & FSY_BATCH_CREATED)) l = list_names(t, dir);
   if (l.status && dir >= 0) batch_flags |= FSY_BATCH_PARTIAL;
+  const fsy_found *list = fsy_dents_sort(t->worker, &l);
 
   fsy_builder b;
   int status = fsy_builder_open(&b, t->ring, l.count, l.text_bytes);
@@ -308,8 +214,6 @@ int fsy_op_walk(fsy_task *t) {
       batch_flags |= FSY_BATCH_SMALL_INODES;
 
     const char *names = (const char *)t->worker->scratch.at;
-    found *list = (found *)(void *)t->worker->order.at;
-    list = sort(names, list, list + l.count, l.count);
     for (uint32_t row = 0; row < l.count; row++) {
       if ((row & 255) == 255 && !l.status && fsy_cancelled(t->ring)) {
         l.status = -ECANCELED;

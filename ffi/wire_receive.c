@@ -500,7 +500,7 @@ static int range_open(fsy_stream *s, const fsy_frame *frame) {
   memset(&in->none, 0, sizeof(in->none));
   in->result = &in->none;
   fsy_task_open(&in->task, s->ring, s->worker, &e->sqe);
-  const fsy_options *options = fsy_at(s->ring, e->sqe.options, sizeof(fsy_options));
+  const fsy_options *options = e->sqe.options % 4 ? NULL : fsy_at(s->ring, e->sqe.options, sizeof(fsy_options));
   memset(&in->job, 0, sizeof(in->job));
   in->job.task = &in->task;
   if (options) in->job.opt = *options;

@@ -129,14 +129,15 @@ int fsy_stream_sendv(fsy_stream *s, struct iovec *parts, int parts_count, bool m
     if (sent < 0) return fsy_stream_fail(s, -errno, FSY_REASON_SOCKET);
     count(s, sent);
     for (size_t left = (size_t)sent; left > 0;) {
+      if (parts->iov_len == 0) { /* one that was empty may have no address either */
+        parts++;
+        parts_count--;
+        continue;
+      }
       size_t taken = left < parts->iov_len ? left : parts->iov_len;
       parts->iov_base = (uint8_t *)parts->iov_base + taken;
       parts->iov_len -= taken;
       left -= taken;
-      if (parts->iov_len == 0 && left > 0) {
-        parts++;
-        parts_count--;
-      }
     }
   }
 }

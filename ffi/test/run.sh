@@ -25,7 +25,8 @@ for kind in $kinds; do
   esac
   fsy_flags "$flavour" "$ffi" || exit 1
   [ "$kind" = plain ] || FLAGS+=(-DFSY_FAULTS)
-  "$CC" "${FLAGS[@]}" -Wno-conversion "$ffi"/*.c "$here"/*.c -o "$build/$kind" -lpthread || { status=1; continue; }
+  "$CC" "${FLAGS[@]}" -Wno-conversion -DFSY_FUZZ_CORPUS="\"$ffi/fuzz/corpus\"" \
+    "$ffi"/*.c "$here"/*.c "$ffi"/fuzz/*_fuzz.c "$ffi/fuzz/targets.c" -o "$build/$kind" -lpthread || { status=1; continue; }
   echo "== $kind ($CC) on ${FSY_TEST_DIR:-/tmp}"
   TSAN_OPTIONS=${TSAN_OPTIONS:-halt_on_error=0:exitcode=66} ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1} \
     "$build/$kind" $filter || status=1
