@@ -21,17 +21,32 @@ export function findCompiler(names: readonly string[] = hostCompilers()): Compil
   };
 }
 
+// What libFuzzer's own main is linked to.
+const fuzzTrial = "int LLVMFuzzerTestOneInput(const char *data, unsigned long bytes) { return !data && bytes; }\n";
+
+/** A clang that has libFuzzer and the sanitizers, or the reason why there is none. */
+export function findFuzzer(name = process.env["CLANG"] ?? "clang"): CompilerSearch {
+  if (Bun.which(name) === null) return { kind: "none", reason: `no ${name}, which has libFuzzer` };
+  const flags = ["-std=c11", "-fsanitize=fuzzer,address,undefined"];
+  if (links(name, fuzzTrial, flags)) return { kind: "found", command: name };
+  return { kind: "none", reason: `${name} has no libFuzzer here (it comes with libclang-rt-dev)` };
+}
+
 function hostCompilers(): string[] {
   const chosen = process.env["CC"];
   return chosen ? [chosen] : ["cc", "gcc", "clang"];
 }
 
 function linksLibrary(command: string): boolean {
+  return links(command, trial, ["-std=c11", "-shared", "-fPIC", "-pthread"]);
+}
+
+function links(command: string, program: string, flags: readonly string[]): boolean {
   const folder = mkdtempSync(join(tmpdir(), "fastsync-build-"));
   try {
     const source = join(folder, "trial.c");
-    writeFileSync(source, trial);
-    const argv = [command, "-std=c11", "-shared", "-fPIC", "-pthread", "-o", join(folder, "trial.so"), source];
+    writeFileSync(source, program);
+    const argv = [command, ...flags, "-o", join(folder, "trial.out"), source];
     return Bun.spawnSync(argv, { stdin: "ignore", stdout: "ignore", stderr: "ignore" }).exitCode === 0;
   } catch {
     return false;

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { findCompiler } from "../build/compiler.ts";
+import { findCompiler, findFuzzer } from "../build/compiler.ts";
 import { root } from "../build/root.ts";
 import { bunCounts, plainCounts, wholeCounts } from "./counts.ts";
 import type { Part } from "./run-part.ts";
@@ -79,6 +79,7 @@ export function testParts(): Part[] {
       env: { FASTSYNC_BIN: "dist/fastsync" },
       skip: skipNative,
     },
+    fuzzPart(skipNative),
     { name: "package", command: [...bunTest, "./test/package"], counts: bunCounts, needs: "build" },
   ];
 }
@@ -115,6 +116,17 @@ function cParts(skipNative: string | undefined): Part[] {
     counts: plainCounts,
     skip: skipNative,
   }));
+}
+
+/** A few seconds of each fuzz target; FASTSYNC_FUZZ_SECONDS gives each that time. */
+function fuzzPart(skipNative: string | undefined): Part {
+  const fuzzer = findFuzzer();
+  return {
+    name: "fuzz",
+    command: ["bash", "ffi/fuzz/run.sh", "all", process.env["FASTSYNC_FUZZ_SECONDS"] ?? "3"],
+    counts: plainCounts,
+    skip: skipNative ?? (fuzzer.kind === "none" ? fuzzer.reason : undefined),
+  };
 }
 
 function bin(path: string): string {
