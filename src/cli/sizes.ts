@@ -6,21 +6,20 @@ const POWERS: Readonly<Record<string, number>> = { "": 0, k: 1, m: 2, g: 3, t: 4
 
 /** Bytes. K, M, G, T, P and KiB ... are powers of 1024; KB ... are powers of 1000; decimals are fine: `1.5G`. */
 export function parseSize(text: string, flag: string): number {
-  const match = /^(\d+(?:\.\d+)?|\.\d+)([kmgtp]?)(ib|b)?$/i.exec(text);
-  const bytes =
-    match === null || (match[2] === "" && match[3]?.toLowerCase() === "ib")
-      ? Number.NaN
-      : Math.floor(
-          Number(match[1]) *
-            (match[2] !== "" && match[3]?.toLowerCase() === "b" ? 1000 : 1024) ** POWERS[match[2]!.toLowerCase()]!,
-        );
-  if (!Number.isSafeInteger(bytes)) {
+  const [, whole, fraction = "", power = "", unit = ""] = /^(\d*)(?:\.(\d+))?([kmgtp]?)(ib|b)?$/i.exec(text) ?? [];
+  const isNumber = whole !== undefined && whole + fraction !== "" && !(power === "" && unit.toLowerCase() === "ib");
+  // In whole numbers: 1.005 MB is 1,005,000 bytes, of which binary fractions make one less.
+  const base = power !== "" && unit.toLowerCase() === "b" ? 1000n : 1024n;
+  const bytes = isNumber
+    ? (BigInt(whole + fraction) * base ** BigInt(POWERS[power.toLowerCase()]!)) / 10n ** BigInt(fraction.length)
+    : -1n;
+  if (bytes < 0n || bytes > BigInt(Number.MAX_SAFE_INTEGER)) {
     throw new UsageError(
       `--${flag}: ${shown(text)} is not a size`,
       "Sizes look like 4096, 64K, 1.5G, 10MB (1000s) or 10MiB (1024s).",
     );
   }
-  return bytes;
+  return Number(bytes);
 }
 
 /** Whole numbers of at least `min` and at most `max`. */

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
+import { fuzzing } from "../../test/support/fuzzing.ts";
 import { bytesOf } from "../core/paths.ts";
 import { type DaemonEndpoint, type Endpoint, EndpointError, formatEndpoint, parseEndpoint } from "./parse.ts";
 
@@ -178,6 +179,78 @@ describe("refused", () => {
         expect(endpoint.host).not.toBe("");
       }),
       { numRuns: 5000 },
+    );
+    expect(daemons).toBeGreaterThan(500);
+  });
+  /** Hosts, ports, zones and escapes, with what would break a line, a header or a terminal. */
+  const odd = fc.constantFrom(
+    ...["\r\n", "\n", "\0", "\x1b[2J", "\x9b", " ", "\t", "%0d%0a", "%00", "%2f", "%", "%25eth0", "?", "#", "\\"],
+    ...[
+      "fe80::1%eth0",
+      "[fe80::1%25en0]",
+      "[::ffff:1.2.3.4]",
+      "127.0.0.1",
+      "0",
+      "65535",
+      "65536",
+      "9".repeat(30),
+      "-h",
+      "a..b",
+    ],
+    ...[
+      "nas",
+      "a",
+      "m",
+      "x".repeat(255),
+      "\xc3\xa9",
+      "\xff",
+      "..",
+      ".",
+      "/",
+      "//",
+      ":",
+      "::",
+      "[",
+      "]",
+      "@",
+      "fastsync://",
+    ],
+  );
+  const line = fc
+    .array(fc.oneof(odd, fc.uint8Array({ maxLength: 3 }).map(latin1)), { maxLength: 12 })
+    .map((pieces) => pieces.join(""));
+  test("S33 no control character reaches a host, a module or a message, and a place can be written again", () => {
+    let daemons = 0;
+    fc.assert(
+      fc.property(
+        fc.oneof(
+          line,
+          line.map((rest) => `nas:/m/${rest}`),
+          line.map((rest) => `fastsync://[::1]:9/m/${rest}`),
+          line.map((host) => `${host}:/m/x`),
+        ),
+        (text) => {
+          const word = Buffer.from(text, "latin1");
+          const error = refusal(word);
+          if (error !== undefined) {
+            expect(error.message + error.way).not.toMatch(/[\u0000-\u001f\u007f-\u009f]/);
+            return;
+          }
+          const endpoint = parseEndpoint(word, nothing);
+          if (endpoint.kind === "local") {
+            expect(latin1(endpoint.path)).toBe(text);
+            return;
+          }
+          daemons++;
+          expect(endpoint.host).toMatch(/^[A-Za-z0-9_.:%~-]+$/);
+          expect(endpoint.host).not.toMatch(/^-/);
+          expect(endpoint.port >= 1 && endpoint.port <= 65_535).toBe(true);
+          expect(endpoint.module ?? "").not.toMatch(/[\u0000-\u001f\u007f-\u009f/]/);
+          expect(latin1(endpoint.path)).not.toMatch(/^\/|\0|(^|\/)\.{0,2}\/(?!$)|\/\//);
+          expect(parseEndpoint(formatEndpoint(endpoint), nothing)).toEqual(endpoint);
+        },
+      ),
+      fuzzing(8000),
     );
     expect(daemons).toBeGreaterThan(500);
   });

@@ -1,7 +1,10 @@
 import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
 import { formatBytes, formatClock, formatCount, formatDuration, plural } from "../../src/cli/format.ts";
-import { parseAge, parseDeleteLimit, parseSize, parseWindow } from "../../src/cli/sizes.ts";
+import { parseAge, parseCount, parseDeleteLimit, parseSeconds, parseSize, parseWindow } from "../../src/cli/sizes.ts";
+import { UsageError } from "../../src/cli/usage-error.ts";
 import { editDistance, nearest } from "../../src/core/nearest.ts";
+import { fuzzing } from "../support/fuzzing.ts";
 
 describe("sizes as they are read", () => {
   test.each([
@@ -16,6 +19,8 @@ describe("sizes as they are read", () => {
     ["1kb", 1000],
     ["1.5G", 1.5 * 1024 ** 3],
     [".5K", 512],
+    ["1.005MB", 1_005_000],
+    ["4.1KB", 4100],
     ["2T", 2 * 1024 ** 4],
     ["0.3", 0],
   ])("%s is %d", (text, bytes) => expect(parseSize(text, "max-size")).toBe(bytes));
@@ -97,4 +102,95 @@ test("the nearest name", () => {
   expect(nearest("progess", ["progress", "perms"])).toBe("progress");
   expect(nearest("delete-ex", ["delete-excluded", "existing"])).toBe("delete-excluded");
   expect(nearest("xyz", ["progress", "perms"])).toBeUndefined();
+});
+
+describe("numbers of any form", () => {
+  const digits = fc.bigInt(0n, 10n ** 12n).map(String);
+  const written = fc
+    .tuple(fc.constantFrom("", "0", "00"), digits, fc.option(fc.tuple(digits, fc.nat(6)), { nil: undefined }))
+    .map(([zeros, whole, fraction]) => ({
+      whole: zeros + whole,
+      fraction: fraction === undefined ? "" : "0".repeat(fraction[1]) + fraction[0],
+    }));
+  const POWERS = ["", "k", "m", "g", "t", "p"];
+
+  test("a size is what exact arithmetic makes of it, rounded down, or refused", () => {
+    fc.assert(
+      fc.property(
+        written,
+        fc.nat(5),
+        fc.constantFrom("", "B", "iB"),
+        fc.boolean(),
+        ({ whole, fraction }, power, unit, upper) => {
+          const suffix = POWERS[power]! + unit;
+          const text = whole + (fraction === "" ? "" : `.${fraction}`) + (upper ? suffix.toUpperCase() : suffix);
+          const base = power > 0 && unit === "B" ? 1000n : 1024n;
+          const exact = (BigInt(whole + fraction) * base ** BigInt(power)) / 10n ** BigInt(fraction.length);
+          const refused = exact > BigInt(Number.MAX_SAFE_INTEGER) || suffix === "iB";
+          if (refused) expect(() => parseSize(text, "max-size")).toThrow(UsageError);
+          else expect([text, parseSize(text, "max-size")]).toEqual([text, Number(exact)]);
+        },
+      ),
+      fuzzing(3000),
+    );
+  });
+
+  /** Nothing but a number in its bounds or a UsageError that can be printed, whatever the text. */
+  const anything = fc.oneof(
+    fc.string({ unit: "binary", maxLength: 12 }),
+    fc
+      .array(
+        fc.constantFrom(
+          "0",
+          "9",
+          ".",
+          "-",
+          "+",
+          "e",
+          "K",
+          "iB",
+          "%",
+          "s",
+          "ms",
+          "T",
+          ":",
+          "Z",
+          " ",
+          "\n",
+          "\u001b",
+          "٣",
+          "1e9",
+          "Infinity",
+          "NaN",
+          "2024-02-30",
+        ),
+        { maxLength: 6 },
+      )
+      .map((parts) => parts.join("")),
+  );
+  const READERS: readonly (readonly [string, (text: string) => number])[] = [
+    ["a size", (text) => parseSize(text, "x")],
+    ["a count", (text) => parseCount(text, "x", 1, 64)],
+    ["a window", (text) => parseWindow(text, "x")],
+    ["seconds", (text) => parseSeconds(text, "x")],
+    ["an age", (text) => parseAge(text, "x", 1e9)],
+    ["a limit", (text) => Object.values(parseDeleteLimit(text, "x")).find((value) => typeof value === "number")!],
+  ];
+  test.each(READERS)("S33 %s of any text is a number, or refused in words", (name, read) => {
+    fc.assert(
+      fc.property(anything, (text) => {
+        let value: number;
+        try {
+          value = read(text);
+        } catch (error) {
+          if (!(error instanceof UsageError)) throw error;
+          expect(error.message).not.toMatch(/[\u0000-\u001f\u007f-\u009f]/);
+          return;
+        }
+        expect(Number.isFinite(value)).toBe(true);
+        if (name !== "an age") expect(value).toBeGreaterThanOrEqual(0);
+      }),
+      fuzzing(2000),
+    );
+  });
 });

@@ -104,7 +104,9 @@ export async function listDirectory(
     try {
       const names = fs.readdirSync(descriptorPath(directory), { encoding: "buffer" });
       names.sort(Buffer.compare);
-      for (const entry of names) {
+      for (const [at, entry] of names.entries()) {
+        // A directory that changes while it is read may show a name twice.
+        if (at > 0 && entry.equals(names[at - 1]!)) continue;
         if (slices.isDue) await slices.breathe();
         const copy = new Uint8Array(entry);
         entries.push(examine(below(directory, copy), copy, options.follow, wanted, self.dev));
