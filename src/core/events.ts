@@ -6,16 +6,21 @@ import type { EntryBatch } from "./entry-batch.ts";
 import type { ExitCode } from "./exit-codes.ts";
 import type { CopyMethod } from "./options.ts";
 
-export type Phase = "scanning" | "copying" | "linking" | "deleting" | "finishing";
+/* Words that scripts may rely on: `docs/schema/events.schema.json` lists the same. */
+
+export const PHASES = ["scanning", "copying", "linking", "deleting", "finishing"] as const;
+export type Phase = (typeof PHASES)[number];
 
 /** What happened, or in a dry run what would happen, to an entry. */
-export type Action =
-  | "create" /* nothing was there */
-  | "update" /* content replaced */
-  | "repair" /* only metadata changed */
-  | "link" /* became another name of a file */
-  | "delete"
-  | "differ"; /* check: the two sides are not equal */
+export const ACTIONS = [
+  "create" /* nothing was there */,
+  "update" /* content replaced */,
+  "repair" /* only metadata changed */,
+  "link" /* became another name of a file */,
+  "delete",
+  "differ" /* check: the two sides are not equal */,
+] as const;
+export type Action = (typeof ACTIONS)[number];
 
 export interface ItemsEvent {
   readonly kind: "items";
@@ -36,23 +41,20 @@ export interface DeleteEvent {
   readonly directory: boolean;
 }
 
-export type FailureCode =
-  | "permission"
-  | "not_found"
-  | "vanished"
-  | "changed_while_reading"
-  | "no_space"
-  | "read_only"
-  | "io"
-  | "exists"
-  | "not_empty"
-  | "loop"
-  | "name"
-  | "unsupported"
-  | "verify"
-  | "canceled"
-  | "limit"
-  | "other";
+export const FAILURE_CODES = [
+  ...([
+    "permission",
+    "not_found",
+    "vanished",
+    "changed_while_reading",
+    "no_space",
+    "read_only",
+    "io",
+    "exists",
+  ] as const),
+  ...(["not_empty", "loop", "name", "unsupported", "verify", "canceled", "limit", "other"] as const),
+] as const;
+export type FailureCode = (typeof FAILURE_CODES)[number];
 
 export interface Failure {
   readonly code: FailureCode;
@@ -156,7 +158,7 @@ export interface DeletionPlan {
   readonly sample: readonly Uint8Array[];
 }
 
-/** Why entries were left out. Words that scripts may rely on: `docs/schema/events.schema.json` lists the same. */
+/** Why entries were left out. */
 export const SKIP_REASONS = [
   "excluded",
   "size",

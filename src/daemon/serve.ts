@@ -106,6 +106,8 @@ class DaemonServer implements Listener {
           });
         },
         readMaxBytes: LIMITS.messageBytes,
+        // Neither side compresses; what unpacks to many times its size is nothing that a peer gets to send.
+        acceptCompression: [],
         contextValues: (request) =>
           createContextValues()
             .set(PEER, peerOf(request))

@@ -17,6 +17,7 @@ import { type DaemonAddress, printableAddress } from "../link/dial.ts";
 import type { Accept, Hello, Open, SessionMessage } from "../wire/gen/fastsync/v1/session_pb.ts";
 import { OpenSchema } from "../wire/gen/fastsync/v1/session_pb.ts";
 import { ProtocolViolation } from "../wire/protocol-violation.ts";
+import { told, toldWord } from "../wire/told.ts";
 import type { NetworkOptions } from "./api.ts";
 import { type CallerRole, CallerStreams } from "./caller-streams.ts";
 import { Carriers } from "./carriers.ts";
@@ -161,7 +162,7 @@ export function steerSession(session: OpenedSession, take: (message: SessionMess
 function refusalOf({ body }: SessionMessage, peer: string): RunError | undefined {
   if (body.case !== "refusal") return undefined;
   const { exitCode, reason, message } = body.value;
-  return new RunError(failureExitCode(exitCode), reason, `${peer}: ${message}`);
+  return new RunError(failureExitCode(exitCode), toldWord(reason, "protocol"), `${peer}: ${told(message)}`);
 }
 
 /** Waits for the run's end; throws RunError when the session ends before. `stop` is called when the run is interrupted. */

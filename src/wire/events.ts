@@ -2,19 +2,24 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { buildBatch, type EntryFields, FileType } from "../core/entry-batch.ts";
 import {
+  ACTIONS,
   type Action,
   type Counters,
+  FAILURE_CODES,
   type Failure,
   type FailureCode,
   type ItemsEvent,
   type NetworkSummary,
   newCounters,
+  PHASES,
   type Phase,
   type RunEvent,
   type RunSummary,
   SKIP_REASONS,
 } from "../core/events.ts";
 import { ExitCode, isExitCode } from "../core/exit-codes.ts";
+import { LIMITS } from "../core/limits.ts";
+import type { CopyMethod } from "../core/options.ts";
 import {
   type Failure as FailureMessage,
   FailureSchema,
@@ -29,10 +34,19 @@ import {
   SummarySchema,
 } from "./gen/fastsync/v1/session_pb.ts";
 import { ProtocolViolation } from "./protocol-violation.ts";
+import { told, toldCount, toldWord } from "./told.ts";
 
-const ACTIONS: ReadonlySet<string> = new Set<Action>(["create", "update", "repair", "link", "delete", "differ"]);
-const PHASES: ReadonlySet<string> = new Set<Phase>(["scanning", "copying", "linking", "deleting", "finishing"]);
+const COPY_METHODS: ReadonlySet<string> = new Set<CopyMethod>([
+  ...(["clone", "copy_file_range", "sendfile", "mmap", "read_write"] as const),
+]);
+const METHODS: ReadonlySet<string> = new Set<string>([...COPY_METHODS, "delta", "rename", "stream"]);
+const ATTRIBUTES: ReadonlySet<string> = new Set(["owner", "group", "mode", "times", "xattr", "acl", "setid"]);
+const isAction = (word: string): word is Action => (ACTIONS as readonly string[]).includes(word);
+const isPhase = (word: string): word is Phase => (PHASES as readonly string[]).includes(word);
+const isFailureCode = (word: string): word is FailureCode => (FAILURE_CODES as readonly string[]).includes(word);
 const SELF = Uint8Array.of(0x2e);
+/** A thousand years. */
+const MOST_MS = 1000 * 366 * 86_400_000;
 
 export function encodeFailure(failure: Failure): FailureMessage {
   return create(FailureSchema, {
@@ -47,12 +61,12 @@ export function encodeFailure(failure: Failure): FailureMessage {
 
 export function decodeFailure(message: FailureMessage): Failure {
   return {
-    code: message.code as FailureCode,
+    code: isFailureCode(message.code) ? message.code : "other",
     side: message.side === Role.SOURCE ? "source" : "target",
     path: message.path,
-    operation: message.operation,
-    errno: message.errno,
-    message: message.message,
+    operation: told(message.operation),
+    errno: toldCount(message.errno),
+    message: told(message.message),
   };
 }
 
@@ -113,7 +127,9 @@ export function decodeEvent(message: SessionMessage): RunEvent[] | undefined {
       return [{ kind: "failure", failure: decodeFailure(body.value) }];
     case "notice": {
       const { warning, code, message: text } = body.value;
-      return [{ kind: "notice", level: warning ? "warning" : "info", code, message: text }];
+      return [
+        { kind: "notice", level: warning ? "warning" : "info", code: toldWord(code, "notice"), message: told(text) },
+      ];
     }
     default:
       return undefined;
@@ -121,7 +137,8 @@ export function decodeEvent(message: SessionMessage): RunEvent[] | undefined {
 }
 
 function decodeItems(items: Items): ItemsEvent {
-  if (!ACTIONS.has(items.action)) throw new ProtocolViolation(`the action ${items.action}`);
+  const { action } = items;
+  if (!isAction(action)) throw new ProtocolViolation(`the action ${told(action)}`);
   const { names, modes, sizes, links, reasons } = items;
   const fits = (length: number, optional: boolean): boolean => length === names.length || (optional && length === 0);
   if (
@@ -139,7 +156,7 @@ function decodeItems(items: Items): ItemsEvent {
     const entry: EntryFields = {
       name,
       mode: modes[i]!,
-      size: Number(sizes[i]!),
+      size: toldCount(Number(sizes[i]!)),
       ...(links[i] === undefined || links[i].length === 0 ? {} : { linkText: links[i] }),
     };
     if (name.length === 0) {
@@ -150,12 +167,21 @@ function decodeItems(items: Items): ItemsEvent {
   for (const at of own) rows[at] = entries.length;
   return {
     kind: "items",
-    action: items.action as Action,
+    action,
     directory: items.directory,
     batch: buildBatch([...entries, self]),
     rows,
-    ...(reasons.length > 0 ? { reasons } : {}),
+    ...(reasons.length > 0 ? { reasons: reasons.map(toldReasons) } : {}),
   };
+}
+
+/** Comma-separated words. */
+function toldReasons(reasons: string): string {
+  return reasons
+    .split(",")
+    .map((reason) => toldWord(reason, ""))
+    .filter((reason) => reason !== "")
+    .join(",");
 }
 
 // ---- counters -------------------------------------------------------------------------------------------------
@@ -175,11 +201,11 @@ export function encodeProgress(counters: Counters, sent: Counters): Progress | u
 }
 
 export function applyProgress(message: Progress, counters: Counters): void {
-  if (PHASES.has(message.phase)) counters.phase = message.phase as Phase;
+  if (isPhase(message.phase)) counters.phase = message.phase;
   if (message.scanComplete) counters.scanComplete = true;
   const writable = counters as unknown as Record<string, number>;
   for (const [name, value] of Object.entries(message.counters))
-    if (typeof writable[name] === "number" && Number.isFinite(value)) writable[name] = value;
+    if (typeof writable[name] === "number" && toldCount(value) === value) writable[name] = value;
 }
 
 // ---- summary --------------------------------------------------------------------------------------------------
@@ -221,51 +247,65 @@ function encodeNetwork({ carrier, streams, bytes, firstContentMs }: NetworkSumma
   };
 }
 
+/** A span of time that somebody can have measured. */
+function toldSpan(ms: number): number | undefined {
+  return ms >= 0 && ms <= MOST_MS ? ms : undefined;
+}
+
 export function decodeSummary(message: Summary): RunSummary {
   const counters = newCounters();
   if (message.counters !== undefined) applyProgress(message.counters, counters);
   const table = (counts: readonly { name: string; count: bigint }[]): Record<string, number> =>
-    Object.fromEntries(counts.map(({ name, count }) => [name, Number(count)]));
+    Object.fromEntries(counts.map(({ name, count }) => [name, toldCount(Number(count))]));
   const known = new Set<string>(SKIP_REASONS);
   const plan = table(message.plan);
+  const exitCode = isExitCode(message.exitCode) ? message.exitCode : ExitCode.protocol;
+  const exitReason = toldWord(message.exitReason, exitCode === ExitCode.ok ? "ok" : "protocol");
+  const workers = toldCount(message.workers);
+  const hasEngine = (message.backend === "native" || message.backend === "portable") && workers > 0;
   return {
-    exitCode: isExitCode(message.exitCode) ? message.exitCode : ExitCode.protocol,
-    exitReason: message.exitReason,
-    message: message.message === "" ? undefined : message.message,
+    exitCode,
+    exitReason,
+    message:
+      told(message.message) || (exitCode === ExitCode.ok ? undefined : `the daemon says no more than ${exitReason}`),
     counters,
-    durationMs: message.durationMs,
+    durationMs: toldSpan(message.durationMs) ?? 0,
     skipped: table(message.skipped.filter(({ name }) => known.has(name))) as RunSummary["skipped"],
-    methods: table(message.methods) as RunSummary["methods"],
-    refused: message.refused.map(({ method, reason, files }) => ({
-      method: method as RunSummary["refused"][number]["method"],
-      reason,
-      files: Number(files),
-    })),
+    methods: table(message.methods.filter(({ name }) => METHODS.has(name))) as RunSummary["methods"],
+    refused: message.refused
+      .filter(({ method }) => COPY_METHODS.has(method))
+      .map(({ method, reason, files }) => ({
+        method: method as CopyMethod,
+        reason: told(reason),
+        files: toldCount(Number(files)),
+      })),
     plan: {
       shards: plan["shards"] ?? 0,
       bundles: plan["bundles"] ?? 0,
       large: plan["large"] ?? 0,
       direct: plan["direct"] ?? 0,
     },
-    attributeWarnings: message.attributeWarnings.map(({ attribute, errno, entries, examples }) => ({
-      attribute,
-      errno,
-      entries: Number(entries),
-      examples,
-    })),
-    failures: message.failures.map(decodeFailure),
-    unmatchedPatterns: message.unmatchedPatterns,
-    backend: message.backend === "native" || message.backend === "portable" ? message.backend : undefined,
-    workers: message.workers === 0 ? undefined : message.workers,
+    attributeWarnings: message.attributeWarnings
+      .filter(({ attribute }) => ATTRIBUTES.has(attribute))
+      .map(({ attribute, errno, entries, examples }) => ({
+        attribute,
+        errno: toldCount(errno),
+        entries: toldCount(Number(entries)),
+        examples: examples.slice(0, LIMITS.warningExamples),
+      })),
+    failures: message.failures.slice(0, LIMITS.failuresKept).map(decodeFailure),
+    unmatchedPatterns: message.unmatchedPatterns.map(told),
+    backend: hasEngine ? (message.backend as "native" | "portable") : undefined,
+    workers: hasEngine ? workers : undefined,
     dryRun: message.dryRun,
     ...(message.network === undefined
       ? {}
       : {
           network: {
             carrier: message.network.inStream ? "in_stream" : "streams",
-            streams: message.network.streams,
-            bytes: Number(message.network.bytes),
-            firstContentMs: message.network.firstContentMs,
+            streams: toldCount(message.network.streams),
+            bytes: toldCount(Number(message.network.bytes)),
+            firstContentMs: toldSpan(message.network.firstContentMs ?? -1),
           },
         }),
   };

@@ -20,6 +20,8 @@ import { type Manifest, ManifestSchema } from "./gen/fastsync/v1/session_pb.ts";
 import { ProtocolViolation } from "./protocol-violation.ts";
 
 const NAME_MOST = 255;
+/** A name has a byte, and a zero byte behind it: rows that cost a peer nothing would get memory for nothing. */
+const NAME_FEWEST_BYTES = 2;
 /** PATH_MAX without its zero byte. */
 const LINK_MOST = 4095;
 const ERRNO_MOST = 4095;
@@ -184,21 +186,27 @@ const COLUMNS = {
 } as const;
 const PAIRS: ReadonlySet<string> = new Set(["attributes", "inodes"]);
 
-/** A part of a directory that arrives in several: bounded before it is kept. `before`: of the parts so far. */
+/**
+ * A part of a directory that arrives in several: bounded before it is kept. `before`: of the parts so far. Returns what it
+ * takes in a batch.
+ */
 export function checkPart(part: Manifest, before: { readonly rows: number; readonly bytes: number }): number {
   const rowsBefore = before.rows;
   if (part.rows < 1 || part.rows > LIMITS.manifestRows) throw new ProtocolViolation(`a manifest of ${part.rows} rows`);
   if (part.more && part.rows !== LIMITS.manifestRows) throw new ProtocolViolation("a short part of a manifest");
   if (rowsBefore + part.rows > LIMITS.directoryRows) throw new ProtocolViolation("a directory with too many entries");
-  let bytes = part.names.length + part.links.length;
-  if (part.names.length > part.rows * (NAME_MOST + 1) || part.links.length > part.rows * (LINK_MOST + 1))
-    throw new ProtocolViolation(`${bytes} bytes of names and links for ${part.rows} rows`);
+  const texts = part.names.length + part.links.length;
+  const isPossible =
+    part.names.length >= part.rows * NAME_FEWEST_BYTES &&
+    part.names.length <= part.rows * (NAME_MOST + 1) &&
+    part.links.length <= part.rows * (LINK_MOST + 1);
+  if (!isPossible) throw new ProtocolViolation(`${texts} bytes of names and links for ${part.rows} rows`);
   for (const [name, width] of Object.entries(COLUMNS) as [keyof typeof COLUMNS, number][]) {
     const { length } = part[name];
-    bytes += length;
     if (length === 0 || length === part.rows * width || (length === width && !PAIRS.has(name))) continue;
     throw new ProtocolViolation(`the column ${name} has ${length} bytes for ${part.rows} rows`);
   }
+  const bytes = texts + columnBytes(part.rows);
   if (before.bytes + bytes > LIMITS.openBytes) throw new ProtocolViolation("a directory with too many bytes");
   return bytes;
 }
@@ -389,8 +397,10 @@ function checkType(batch: EntryBatch, row: number, policy: TakenKinds): void {
     case FileType.directory:
       break;
     case FileType.symlink:
-      if (batch.rowStatus(row) === 0 && (link.length === 0 || link.length > LINK_MOST))
+      if (link.length > LINK_MOST || (link.length === 0 && batch.rowStatus(row) === 0))
         throw new ProtocolViolation(`a link of ${link.length} bytes`);
+      // It could not be read, and has no text that could end rightly.
+      if (link.length === 0) return;
       if (link.includes(0) || batch.bytes[batch.at + batch.columnOf("linkAt")[row]! + link.length] !== 0)
         throw new ProtocolViolation("a link with a zero byte");
       return;

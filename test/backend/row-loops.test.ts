@@ -205,6 +205,19 @@ describe("pack and unpack", () => {
     how: fc.constantFrom("flip", "flip", "flip", "shorten", "empty", "lengthen"),
   });
 
+  test("a link that could not be read is a row like any other, one with a text beyond all is not", () => {
+    const link = { name: bytesOf("l"), mode: FileType.symlink | 0o777, status: -13 };
+    const parts = (text: string) =>
+      withBatches([[{ ...link, ...(text === "" ? {} : { linkText: bytesOf(text) }) }]], (batch) =>
+        encodeListing(batch!, { inodes: false, loops: undefined }),
+      );
+    for (const by of [undefined, loops]) {
+      expect(decoded(parts(""), by)).not.toBe("refused");
+      expect(decoded(parts("x".repeat(4095)), by)).not.toBe("refused");
+      expect(decoded(parts("x".repeat(4096)), by)).toBe("refused");
+    }
+  });
+
   test("what TypeScript refuses is refused, and what it takes is the same", () => {
     let refused = 0;
     fc.assert(

@@ -24,11 +24,12 @@ import { decodeTarget, SourceReader } from "../../src/session/wire-messages.ts";
 import { type SessionMessage, SessionMessageSchema } from "../../src/wire/gen/fastsync/v1/session_pb.ts";
 import { decodeOptions, encodeOptions } from "../../src/wire/options.ts";
 import { ProtocolViolation } from "../../src/wire/protocol-violation.ts";
+import { FUZZ_TEST_MS, fuzzing } from "../support/fuzzing.ts";
 import { type Body, message } from "./peer/caller.ts";
 import { DIRECTORY, LINK, manifest, REGULAR, type Row } from "./peer/listing.ts";
 import { options } from "./peer/opening.ts";
 
-const RUNS = Number(process.env["FUZZ_RUNS"] ?? 400);
+const RUNS = 400;
 /** Seeds that once failed. */
 const SEEDS = [1, 7, 42, 20_261_125];
 
@@ -280,7 +281,7 @@ describe("whatever a source says", () => {
       lawful(() => playTarget(messages, verb));
     },
   );
-  test("the target's role stands it", () => fc.assert(property, { numRuns: RUNS }));
+  test("the target's role stands it", () => fc.assert(property, fuzzing(RUNS)), FUZZ_TEST_MS);
   for (const seed of SEEDS) test(`seed ${seed}`, () => fc.assert(property, { seed, numRuns: 200 }));
 });
 
@@ -288,6 +289,6 @@ describe("whatever a target says", () => {
   const property = fc.property(fc.array(arriving(targetWord), { maxLength: 12 }), fc.boolean(), (messages, moves) => {
     lawful(() => playSource(messages, moves));
   });
-  test("the source's role stands it", () => fc.assert(property, { numRuns: RUNS }));
+  test("the source's role stands it", () => fc.assert(property, fuzzing(RUNS)), FUZZ_TEST_MS);
   for (const seed of SEEDS) test(`seed ${seed}`, () => fc.assert(property, { seed, numRuns: 200 }));
 });

@@ -2,55 +2,17 @@
 import { describe, expect, test } from "bun:test";
 import { chmodSync, mkdirSync, readFileSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
-import Ajv2020 from "ajv/dist/2020.js";
 import { JsonPrinter } from "../../src/cli/json-printer.ts";
 import type { Output } from "../../src/cli/output.ts";
-import { SKIP_REASONS } from "../../src/core/events.ts";
+import { ACTIONS, FAILURE_CODES, PHASES, SKIP_REASONS } from "../../src/core/events.ts";
 import { ExitCode } from "../../src/core/exit-codes.ts";
-import { sampleCounters, sampleSummary } from "../cli/fake-run.ts";
+import { sampleBatch, sampleCounters, sampleSummary } from "../cli/fake-run.ts";
 import { jsonLines, run as runFake } from "../cli/processes.ts";
+import { closed, DOCS, EVENTS, expectLines, fieldsOf, published, SCHEMA } from "../support/events-schema.ts";
 import { type Argument, fastsync, type ProcessOptions, startFastsync } from "../support/run.ts";
 import { type TempDir, tempDir } from "../support/temp.ts";
 
-interface Schema {
-  readonly properties?: Readonly<Record<string, Schema>>;
-  readonly allOf?: readonly { readonly $ref: string }[];
-  readonly enum?: readonly unknown[];
-  readonly $defs?: Readonly<Record<string, Schema>>;
-}
-
-const DOCS = resolve(import.meta.dir, "../../docs");
-const TEXT = readFileSync(`${DOCS}/schema/events.schema.json`, "utf8");
-const SCHEMA = JSON.parse(TEXT) as Schema & { readonly $defs: Readonly<Record<string, Schema>> };
-const EVENTS = ["start", "progress", "item", "delete", "error", "summary"] as const;
-/** Parts that others are made of: closed where they are used. */
-const OPEN_PARTS = new Set(["counters"]);
-
-/** What a consumer may check with. */
-const published = new Ajv2020({ strict: true, allowUnionTypes: true, strictRequired: false }).compile(JSON.parse(TEXT));
-/** Knows no field beside those that the schema names. */
-const closed = new Ajv2020({ strict: true, allowUnionTypes: true, strictRequired: false }).compile(closedSchema());
-
-function closedSchema(): object {
-  const copy = JSON.parse(TEXT) as { $defs: Record<string, Record<string, unknown>> };
-  for (const [name, part] of Object.entries(copy.$defs))
-    if (part["properties"] !== undefined && !OPEN_PARTS.has(name)) part["unevaluatedProperties"] = false;
-  return copy;
-}
-
-/** Every line fits; types seen are returned. */
-function expectLines(lines: readonly Record<string, unknown>[]): Set<string> {
-  expect(lines.length).toBeGreaterThan(0);
-  for (const line of lines) {
-    if (!closed(line))
-      throw new Error(`${JSON.stringify(line)}\n${JSON.stringify(closed.errors, null, 1).slice(0, 3000)}`);
-    expect(published(line)).toBe(true);
-  }
-  const types = lines.map((line) => String(line["type"]));
-  expect(types.filter((type) => type === "summary")).toEqual(["summary"]);
-  expect(types.at(-1)).toBe("summary");
-  return new Set(types);
-}
+const SOURCES = resolve(import.meta.dir, "../../src");
 
 async function real(words: readonly Argument[], exitCode: number, options: ProcessOptions = {}) {
   const result = await fastsync([...words, "--json"], options);
@@ -232,8 +194,49 @@ describe("the schema can fail", () => {
   });
 });
 
-test("reasons of skipped entries are those of the program", () => {
-  expect(SCHEMA.$defs["skip_reason"]!.enum).toEqual([...SKIP_REASONS]);
+describe("the schema and the program's types", () => {
+  const values = (name: string): unknown[] => [...SCHEMA.$defs[name]!.enum!].sort();
+
+  test("have the same words", () => {
+    expect(values("skip_reason")).toEqual([...SKIP_REASONS].sort());
+    expect(values("failure_code")).toEqual([...FAILURE_CODES].sort());
+    expect([...SCHEMA.$defs["progress"]!.properties!["phase"]!.enum!].sort()).toEqual([...PHASES].sort());
+    const actions = SCHEMA.$defs["item"]!.properties!["action"]!.enum!;
+    expect([...actions].sort()).toEqual(ACTIONS.filter((action) => action !== "delete").sort());
+  });
+
+  /** What the printer writes when there is something to say in every field. */
+  function everything(): Map<string, Set<string>> {
+    const fields = new Map<string, Set<string>>();
+    const line = (text: string): void => {
+      const { type, ...rest } = JSON.parse(text) as { type: string };
+      const known = fields.get(type) ?? new Set(["type"]);
+      fields.set(type, known);
+      for (const key of Object.keys(rest)) known.add(key);
+    };
+    const output = { line, flush: () => {} } as unknown as Output;
+    const bytes = Uint8Array.of(0x61, 0xff);
+    const counters = sampleCounters();
+    const zeroCopy = { allowed: true, decidedBy: "--zero-copy" };
+    const printer = new JsonPrinter(output, { verb: "move", dryRun: false, zeroCopy });
+    printer.start({ sources: [{ path: bytes, kind: "entry" }], target: bytes, targetExists: true });
+    const items = { kind: "items", directory: new Uint8Array(0), batch: sampleBatch(), rows: [0, 1] } as const;
+    printer.event({ ...items, action: "create", reasons: ["size,mtime", ""] });
+    printer.event({ kind: "delete", path: bytes, directory: true });
+    const failure = { code: "io", side: "target", path: bytes, operation: "write", errno: 5, message: "no" } as const;
+    printer.event({ kind: "failure", failure });
+    printer.event({ kind: "notice", level: "info", code: "retry", message: "once more" });
+    printer.event({ kind: "phase", phase: "linking" });
+    const progress = { bytesDone: 1, bytesPerSecond: 1, secondsLeft: undefined, elapsedMs: 1 };
+    printer.progress(progress as Parameters<typeof printer.progress>[0], counters);
+    const network = { carrier: "streams", streams: 1, bytes: 1, firstContentMs: 1 } as const;
+    printer.end(sampleSummary(counters, { job: { id: "ab", daemon: "nas:1" }, exitCode: 23, message: "no", network }));
+    return fields;
+  }
+
+  test.each(EVENTS)("have the same fields in %s: none that is never written, none that is not described", (type) => {
+    expect([...everything().get(type)!].sort()).toEqual([...new Set(fieldsOf(SCHEMA.$defs[type]!))].sort());
+  });
 });
 
 describe("docs/scripting.md", () => {
@@ -253,6 +256,33 @@ describe("docs/scripting.md", () => {
     expect(SCHEMA.$defs["summary"]!.properties!["exit_code"]!.enum).toEqual(Object.values(ExitCode));
   });
 
+  /** Words that are written where a run is refused or remarked upon. */
+  const written = (pattern: RegExp): string[] => {
+    const files = [...new Bun.Glob("**/*.ts").scanSync(SOURCES)].filter((name) => !name.endsWith(".test.ts"));
+    const text = files.map((name) => readFileSync(`${SOURCES}/${name}`, "utf8")).join("\n");
+    return [...new Set([...text.matchAll(pattern)].map(([, word]) => word!))];
+  };
+
+  test("names every reason of an end", () => {
+    const reasons = [
+      ...written(/new RunError\(\s*[\w.]+(?:\([^)]*\))?,\s*"([a-z_]+)"/g),
+      ...written(/exitReason: "([a-z_]+)"/g),
+    ];
+    expect(reasons.length).toBeGreaterThan(30);
+    const table = guide.slice(0, guide.indexOf("When several apply"));
+    for (const reason of reasons) expect([reason, table.includes(`\`${reason}\``)]).toEqual([reason, true]);
+  });
+
+  test("names every code of a notice", () => {
+    const codes = [
+      ...written(/level: "(?:info|warning)",\s*code: "([a-z_]+)"/g),
+      ...written(/\{\s*code: "([a-z_]+)",\s*message/g),
+    ];
+    expect(codes.length).toBeGreaterThan(7);
+    const list = guide.slice(guide.indexOf("Codes of notices"));
+    for (const code of codes) expect([code, list.includes(`\`${code}\``)]).toEqual([code, true]);
+  });
+
   test("its example lines fit the schema", () => {
     const lines = [...guide.matchAll(/^\{"schema".*\}$/gm)].map(
       ([text]) => JSON.parse(text) as Record<string, unknown>,
@@ -261,9 +291,3 @@ describe("docs/scripting.md", () => {
     for (const one of lines) expect([one, closed(one)]).toEqual([one, true]);
   });
 });
-
-function fieldsOf(schema: Schema): string[] {
-  const own = Object.keys(schema.properties ?? {});
-  const parts = (schema.allOf ?? []).flatMap(({ $ref }) => fieldsOf(SCHEMA.$defs[$ref.split("/").at(-1)!]!));
-  return [...own, ...parts];
-}

@@ -147,6 +147,12 @@ export interface Simulation {
   readonly deletionLimit?: number;
   /** Default: by seed, even ones in frames that answer a need, as between two processes. */
   readonly payload?: "handles" | "streams";
+  /** Hears every message when it is delivered. */
+  readonly hear?: (
+    said:
+      | { readonly by: "source"; readonly message: SourceMessage }
+      | { readonly by: "target"; readonly message: TargetMessage },
+  ) => void;
 }
 
 export interface SimulationResult {
@@ -564,10 +570,13 @@ export function simulate(simulation: Simulation): SimulationResult {
     const choice = Math.floor(random() * 3);
     if (choice === 0 && toTarget.length > 0) {
       messages++;
-      feedTarget({ kind: "message", message: toTarget.shift()! });
+      const message = toTarget.shift()!;
+      simulation.hear?.({ by: "source", message });
+      feedTarget({ kind: "message", message });
     } else if (choice === 1 && toSource.length > 0) {
       messages++;
       const message = toSource.shift()!;
+      simulation.hear?.({ by: "target", message });
       if (message.kind !== "hello" && !(message.kind === "settled" && message.dir === source.rootId))
         targetAnswered = true;
       feedSource({ kind: "message", message });
