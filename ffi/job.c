@@ -49,10 +49,11 @@ int fsy_job_open(fsy_job *j, fsy_task *t) {
   if (q->fd1 >= 0) {
     if (fstat(j->temp_dir, &st) < 0) return -errno;
     j->target_dev = fsy_dev_of(st.st_dev);
-    j->target_pair = fsy_pair_of(t->ring, UINT32_MAX, j->target_dev);
     /* decides the mode of new files when modes are not preserved */
     j->default_acl = (j->opt.flags & (FSY_OPT_PERMS | FSY_OPT_ACLS)) == 0 && fsy_has_default_acl(j->temp_dir);
   }
+  /* without a target too: whoever writes all the same finds out by -EBADF */
+  j->target_pair = fsy_pair_of(t->ring, UINT32_MAX, j->target_dev);
   return 0;
 }
 
