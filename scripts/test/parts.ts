@@ -24,9 +24,12 @@ const sameWithEither = [
   // A configuration is read, names are resolved, sources and units are looked at; no daemon serves anything.
   ...["config", "config-errors", "faces", "resolve", "systemd-unit"].map((name) => `test/daemon/${name}.test.ts`),
   // Pure functions against git, rsync, models, documents and generated code.
-  ...["test/filter/**", "test/session/**", "test/proto/**", "test/docs/coverage.test.ts", "test/docs/limits.test.ts"],
+  ...["test/filter/**", "test/session/**", "test/proto/**"],
+  ...["behaviours", "coverage", "limits"].map((name) => `test/docs/${name}.test.ts`),
   // They choose the backend that fails, the portable one among them.
   "test/faults/**",
+  // One run beside rsync; that both backends do the same is what the behaviours are about.
+  "test/reference/**",
   // The native library is counted, and comparing counts needs none.
   "test/golden/**",
   // The tests' own tools; no program of ours runs.
@@ -37,7 +40,7 @@ const sameWithEither = [
 export function testParts(): Part[] {
   const compiler = findCompiler();
   const skipNative = compiler.kind === "none" ? compiler.reason : undefined;
-  return [
+  const parts: Part[] = [
     { name: "types", command: ["node", bin("typescript/bin/tsc"), "-p", "tsconfig.json"], counts: wholeCounts },
     {
       name: "lint",
@@ -82,6 +85,15 @@ export function testParts(): Part[] {
     fuzzPart(skipNative),
     { name: "package", command: [...bunTest, "./test/package"], counts: bunCounts, needs: "build" },
   ];
+  return parts.map(reporting);
+}
+
+/** FASTSYNC_JUNIT is a directory for a report of each part, as `npm run behaviours -- --from` reads them. */
+function reporting(part: Part): Part {
+  const directory = process.env["FASTSYNC_JUNIT"];
+  if (directory === undefined || part.command[1] !== "test") return part;
+  const report = ["--reporter=junit", `--reporter-outfile=${join(directory, `${part.name}.xml`)}`];
+  return { ...part, command: [...part.command.slice(0, 2), ...report, ...part.command.slice(2)] };
 }
 
 /**

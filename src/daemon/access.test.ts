@@ -30,7 +30,7 @@ test.each([
   ["192.168.1.20 2001:db8::/32", "", "2001:db8:ffff::1", "allowed"],
   ["::ffff:10.0.0.0/104", "", "10.200.0.1", "allowed"],
   ["0.0.0.0/0", "", "::1", "not_in_allow_list"],
-])("allow [%s], deny [%s], peer %s: %s", (allow, deny, peer, decision) => {
+])("B67 allow [%s], deny [%s], peer %s: %s", (allow, deny, peer, decision) => {
   const rules = { allow: allow === "-" ? undefined : networks(allow), deny: networks(deny) };
   const decided = decideAccess(rules, peer);
   expect(decided.kind === "allowed" ? "allowed" : decided.reason).toBe(decision);

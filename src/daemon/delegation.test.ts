@@ -90,11 +90,11 @@ test.each([
   ["0.0.0.0/0", "a/b", "host_invalid"],
   ["0.0.0.0/0", "a\0b", "host_invalid"],
   ["0.0.0.0/0", "a\nb", "host_invalid"],
-])("allow [%s], %s: %s", async (allow, host, outcome) => {
+])("S38 allow [%s], %s: %s", async (allow, host, outcome) => {
   expect(await decide(allow, host)).toBe(outcome);
 });
 
-describe("looking names up", () => {
+describe("S38 looking names up", () => {
   test("is not done where it is off, or the name could not pass", async () => {
     const never = async (): Promise<string[]> => {
       throw new Error("looked up");

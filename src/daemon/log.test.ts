@@ -50,7 +50,7 @@ test("JSON", () => {
 /* Everything that ends a line, hides text or commands a terminal. */
 const HOSTILE = "x\ny\r\x1b[2J\x00\x7f\u0085\u009b31m\u2028\u202e\u2066z";
 
-describe.each(["text", "json"] as const)("hostile values in %s", (format) => {
+describe.each(["text", "json"] as const)("S33 hostile values in %s", (format) => {
   const line = (fields: LogFields): string => {
     const { log, lines } = logOf(format);
     log.event("info", "session_start", fields);
@@ -83,7 +83,7 @@ describe("a reader that", () => {
     log.warning("one");
     log.warning("two");
   });
-  test("is slow loses lines, and is told how many", () => {
+  test("S25 is slow loses lines, and is told how many", () => {
     let blocked = true;
     const written: string[] = [];
     const { log } = logOf("text", (bytes) => {

@@ -124,7 +124,7 @@ function isUsable({ sessionId, protocol, dataPort, tokens }: Accept): boolean {
 }
 
 /** How long this side waits: as the daemon does, within what makes sense. A daemon cannot switch the wait off. */
-function idleOf({ idleTimeoutMs }: Accept): number {
+export function idleOf(idleTimeoutMs: number): number {
   if (idleTimeoutMs === 0) return LIMITS.idleMs;
   return Math.min(LIMITS.idleMostMs, Math.max(LIMITS.idleLeastMs, idleTimeoutMs));
 }
@@ -140,7 +140,7 @@ export function steerSession(session: OpenedSession, take: (message: SessionMess
   const { stream, accept, address } = session;
   const peer = printableAddress(address);
   const refusals: RunError[] = [];
-  stream.keepAlive(idleOf(accept), () => false);
+  stream.keepAlive(idleOf(accept.idleTimeoutMs), () => false);
   stream.onMessage((message) => {
     const refusal = refusalOf(message, peer);
     if (refusal !== undefined) {
@@ -218,7 +218,7 @@ export class CallerSession {
     this.session = session;
     this.hooks = hooks;
     this.direction = role.direction;
-    const idleMs = idleOf(session.accept);
+    const idleMs = idleOf(session.accept.idleTimeoutMs);
     this.carriers = new Carriers(backend, role.direction, session.stream, idleMs);
     this.streams = new CallerStreams(session, this.carriers, role, hooks);
     let last = 0;

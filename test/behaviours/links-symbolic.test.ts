@@ -198,7 +198,7 @@ describe.skipIf(behavioursMissing !== undefined)(because("symbolic links", behav
     expect(summary["skipped"]).toEqual({ unsafe_link: SAFETY.length - safe.length });
   });
 
-  test.skipIf(rsyncMissing !== undefined)(because("B19 rsync draws the same line", rsyncMissing), () => {
+  test.skipIf(rsyncMissing !== undefined)(because("B19 rsync agrees: which links lead out", rsyncMissing), () => {
     using dir = tempDir();
     buildUnsafe(dir.join("source"));
     expect(rsync(["-a", "--safe-links", `${dir.join("source")}/`, dir.join("target")]).exitCode).toBe(0);

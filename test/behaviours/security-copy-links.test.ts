@@ -25,47 +25,50 @@ interface NamedFailure {
 }
 
 describe.skipIf(reason !== undefined)(because("--copy-links of a daemon", reason), () => {
-  test.skipIf(isPortable)("S10 links inside the module are followed, others are named and not looked at", async () => {
-    using dir = tempDir();
-    const target = dir.join("target");
-    new TreeBuilder(dir.join("outside")).file("secret", SECRET).finish();
-    new TreeBuilder(dir.join("module"))
-      .file("shared/lib/a", "a")
-      .file("place/own", "own")
-      .symlink("place/lib", "../shared/lib")
-      .symlink("place/deep/er/a", "../../../shared/lib/a")
-      .symlink("place/chain", "lib/../lib/a")
-      .symlink("place/around", "../../module/shared/lib/a")
-      .symlink("place/out", "../../outside")
-      .symlink("place/secret", "../../outside/secret")
-      .symlink("place/nothing", "../../outside/there-is-nothing")
-      .symlink("place/absolute", dir.join("module/shared/lib/a"))
-      .symlink("place/proc", "/proc/self/fd")
-      .symlink("place/dangling", "nowhere")
-      .finish();
-    const daemon = startDaemon({}, dir.join("module"));
-    try {
-      const from = `127.0.0.1:${daemon.port}:/root/place`;
-      const { summary } = await run("mirror", ["--yes", "--copy-links", `${from}/`, target], { exitCode: 23 });
-      const failures = summary["failures"] as NamedFailure[];
-      const out = failures.filter(({ message }) => message === MESSAGE);
-      expect(out.map(({ path }) => path).sort()).toEqual(["absolute", "around", "nothing", "out", "proc", "secret"]);
-      expect(new Set(out.map(({ code }) => code))).toEqual(new Set(["permission"]));
-      expect(failures.filter((failure) => !out.includes(failure)).map(({ path }) => path)).toEqual(["dangling"]);
-      for (const name of ["lib/a", "deep/er/a", "chain"]) expect(readFileSync(join(target, name), "utf8")).toBe("a");
-      for (const { path } of out) expect(existsSync(join(target, path))).toBe(false);
-      /* The place itself may be such a link. */
-      await run("copy", ["--copy-links", `${from}/lib`, `${dir.join("one")}/`]);
-      expect(readFileSync(dir.join("one/lib/a"), "utf8")).toBe("a");
-      await run("copy", ["--copy-links", `${from}/secret`, dir.join("two")], { exitCode: 3 });
-      await run("copy", ["--copy-links", "--checksum", `${from}/lib`, `${dir.join("one")}/`]);
-      expect(existsSync(dir.join("two"))).toBe(false);
-    } finally {
-      await daemon.stop();
-    }
-  });
+  test.skipIf(isPortable)(
+    "S13 S10 links inside the module are followed, others are named and not looked at",
+    async () => {
+      using dir = tempDir();
+      const target = dir.join("target");
+      new TreeBuilder(dir.join("outside")).file("secret", SECRET).finish();
+      new TreeBuilder(dir.join("module"))
+        .file("shared/lib/a", "a")
+        .file("place/own", "own")
+        .symlink("place/lib", "../shared/lib")
+        .symlink("place/deep/er/a", "../../../shared/lib/a")
+        .symlink("place/chain", "lib/../lib/a")
+        .symlink("place/around", "../../module/shared/lib/a")
+        .symlink("place/out", "../../outside")
+        .symlink("place/secret", "../../outside/secret")
+        .symlink("place/nothing", "../../outside/there-is-nothing")
+        .symlink("place/absolute", dir.join("module/shared/lib/a"))
+        .symlink("place/proc", "/proc/self/fd")
+        .symlink("place/dangling", "nowhere")
+        .finish();
+      const daemon = startDaemon({}, dir.join("module"));
+      try {
+        const from = `127.0.0.1:${daemon.port}:/root/place`;
+        const { summary } = await run("mirror", ["--yes", "--copy-links", `${from}/`, target], { exitCode: 23 });
+        const failures = summary["failures"] as NamedFailure[];
+        const out = failures.filter(({ message }) => message === MESSAGE);
+        expect(out.map(({ path }) => path).sort()).toEqual(["absolute", "around", "nothing", "out", "proc", "secret"]);
+        expect(new Set(out.map(({ code }) => code))).toEqual(new Set(["permission"]));
+        expect(failures.filter((failure) => !out.includes(failure)).map(({ path }) => path)).toEqual(["dangling"]);
+        for (const name of ["lib/a", "deep/er/a", "chain"]) expect(readFileSync(join(target, name), "utf8")).toBe("a");
+        for (const { path } of out) expect(existsSync(join(target, path))).toBe(false);
+        /* The place itself may be such a link. */
+        await run("copy", ["--copy-links", `${from}/lib`, `${dir.join("one")}/`]);
+        expect(readFileSync(dir.join("one/lib/a"), "utf8")).toBe("a");
+        await run("copy", ["--copy-links", `${from}/secret`, dir.join("two")], { exitCode: 3 });
+        await run("copy", ["--copy-links", "--checksum", `${from}/lib`, `${dir.join("one")}/`]);
+        expect(existsSync(dir.join("two"))).toBe(false);
+      } finally {
+        await daemon.stop();
+      }
+    },
+  );
 
-  test.skipIf(!isPortable)("S10 a daemon without the native library refuses it", async () => {
+  test.skipIf(!isPortable)("S13 S10 a daemon without the native library refuses it", async () => {
     using dir = tempDir();
     new TreeBuilder(dir.join("module")).file("a", "a").finish();
     const daemon = startDaemon({}, dir.join("module"));
@@ -80,7 +83,7 @@ describe.skipIf(reason !== undefined)(because("--copy-links of a daemon", reason
 
   const raceReason = isPortable ? "refused there" : compilerMissing;
   test.skipIf(raceReason !== undefined)(
-    because("S10 S01 what changes into a link that leads out is never read", raceReason),
+    because("S13 S10 S01 what changes into a link that leads out is never read", raceReason),
     async () => {
       let daemon: ReturnType<typeof startDaemon> | undefined;
       try {

@@ -181,7 +181,7 @@ describe.skipIf(behavioursMissing !== undefined)(because("several sources", beha
   });
 
   test.skipIf(rsyncMissing !== undefined)(
-    because("B09 rsync gives the first source precedence too", rsyncMissing),
+    because("B09 rsync agrees: the first source has precedence", rsyncMissing),
     () => {
       using dir = tempDir();
       new TreeBuilder(dir.path)

@@ -46,7 +46,7 @@ onEachFilesystem("variety tree", ({ scratch }) => {
   });
 
   test.skipIf(rsyncMissing !== undefined)(
-    because("B02 what rsync mirrored is up to date, and the reverse", rsyncMissing),
+    because("B02 rsync agrees: what it mirrored is up to date, and the reverse", rsyncMissing),
     async () => {
       using dir = scratch();
       const [source, target] = [dir.join("source"), dir.join("target")];

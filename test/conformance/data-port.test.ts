@@ -29,10 +29,11 @@ const changed = (at: number, byte: number): Buffer => {
   return bytes;
 };
 
-describe("a stray connection is closed that says", () => {
+describe("S30 a stray connection is closed that says", () => {
   const strays: [string, Buffer][] = [
     ["garbage", Buffer.alloc(64, 0xaa)],
     ["HTTP", Buffer.from("GET / HTTP/1.1\r\nHost: somewhere.example.org\r\nAccept: */*\r\n\r\n\r\n\r\n")],
+    ["S36 a PROXY header", Buffer.from(`PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n${"x".repeat(64)}`)],
     ["TLS", Buffer.concat([Buffer.from([22, 3, 1, 2, 0, 1, 0, 1, 252, 3, 3]), Buffer.alloc(64)])],
     ["another version", changed(4, 2)],
     ["reserved bytes", changed(63, 1)],
@@ -48,11 +49,11 @@ describe("a stray connection is closed that says", () => {
       await closedWithoutAWord(socket);
       socket.destroy();
     });
-  test.concurrent("nothing: at the handshake deadline", async () => {
+  test.concurrent("B69 nothing: at the handshake deadline", async () => {
     const socket = await dialPort(daemon.host, port);
     await closedWithoutAWord(socket);
   });
-  configured.concurrent("a byte now and then: at the same deadline", async () => {
+  configured.concurrent("B69 a byte now and then: at the same deadline", async () => {
     const socket = await dialPort(daemon.host, port);
     const bytes = greetingBytes(0, ID, TOKEN);
     let at = 0;
@@ -67,7 +68,7 @@ describe("a stray connection is closed that says", () => {
   });
 });
 
-describe("a token", () => {
+describe("S30 a token", () => {
   test("of another session opens nothing", async () => {
     using one = await opened();
     using other = await opened();
@@ -133,7 +134,7 @@ describe("a token", () => {
   });
 });
 
-test("a session among strays comes to its end", async () => {
+test("S30 a session among strays comes to its end", async () => {
   using caller = await opened();
   const strays = await Promise.all(Array.from({ length: 50 }, () => dialPort(daemon.host, port)));
   for (const [i, stray] of strays.entries()) if (i % 2 === 0) stray.write(Buffer.alloc(64, i));

@@ -273,7 +273,7 @@ function playSource(messages: readonly SessionMessage[], removesSources: boolean
   expect(state.openEntries).toBeGreaterThanOrEqual(0);
 }
 
-describe("whatever a source says", () => {
+describe("S37 whatever a source says", () => {
   const property = fc.property(
     fc.array(arriving(sourceWord), { maxLength: 12 }),
     fc.constantFrom(1, 2, 3, 4),
@@ -285,7 +285,7 @@ describe("whatever a source says", () => {
   for (const seed of SEEDS) test(`seed ${seed}`, () => fc.assert(property, { seed, numRuns: 200 }));
 });
 
-describe("whatever a target says", () => {
+describe("S37 whatever a target says", () => {
   const property = fc.property(fc.array(arriving(targetWord), { maxLength: 12 }), fc.boolean(), (messages, moves) => {
     lawful(() => playSource(messages, moves));
   });

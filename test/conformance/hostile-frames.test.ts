@@ -125,7 +125,7 @@ function expectClean(path: string): void {
   for (const name of readdirSync(fileOf(daemon, path))) expect(["a", "b"]).toContain(name);
 }
 
-describe("in the control plane", () => {
+describe("S23 S24 in the control plane", () => {
   cases.forEach(([name, make], i) => {
     test.concurrent(name, async () => {
       const caller = await pushing(daemon, `frames-${i}/`);
@@ -148,7 +148,7 @@ describe("in the control plane", () => {
   });
 });
 
-describe("on a data stream", () => {
+describe("S23 S24 on a data stream", () => {
   cases.forEach(([name, make], i) => {
     // The bytes are read by the same code: some of each sort.
     if (i % 3 !== 0) return;

@@ -114,7 +114,7 @@ refuses("a directory whose own row is a file", () => [
   manifest({ dir: 1, parent: 0, row: 0 }, [], {}, { name: ".", mode: REGULAR }),
 ]);
 
-describe("a listing with", () => {
+describe("S23 S24 a listing with", () => {
   for (const [name, make] of cases)
     test.concurrent(name, async () => {
       const path = `listing-${cases.findIndex(([other]) => other === name)}`;
@@ -128,7 +128,7 @@ describe("a listing with", () => {
     });
 });
 
-watched("nobody crashed", () => {
+watched("S23 S37 nobody crashed", () => {
   expect(daemon.process!.isAlive).toBe(true);
   expect(daemon.process!.stderr).not.toContain("internal error");
 });

@@ -84,7 +84,7 @@ async function offered(verb = 1): Promise<Caller> {
   return caller;
 }
 
-describe("a target that sends", () => {
+describe("S23 S24 a target that sends", () => {
   for (const [name, bodies, verb] of cases)
     withFiles.concurrent(name, async () => {
       const caller = await offered(verb === 3 ? 3 : 1);

@@ -17,7 +17,7 @@ const hello: Body = { case: "hello", value: { protocolMin: 1, protocolMax: 1, pr
 const otherCase = (name: string): string => (name === name.toUpperCase() ? name.toLowerCase() : name.toUpperCase());
 const open = (value: OpenFields): Body => ({ case: "open", value });
 
-describe("before the session is open", () => {
+describe("S23 S24 before the session is open", () => {
   const openings: [string, () => Body[], Refused][] = [
     ["open before hello", () => [open(into(daemon))], PROTOCOL],
     ["a second hello", () => [hello, hello], PROTOCOL],
@@ -38,33 +38,33 @@ describe("before the session is open", () => {
     ["a pull without facts", () => [hello, open({ daemonRole: Role.SOURCE, options: options() })], PROTOCOL],
     ["a push without arguments", () => [hello, open(into(daemon, "", { sourceFacts: {} }))], PROTOCOL],
     [
-      "a protocol of the future",
+      "B75 a protocol of the future",
       () => [{ case: "hello", value: { protocolMin: 7, protocolMax: 9, product: "future" } }],
       { reason: "version", exitCode: 2 },
     ],
     [
-      "an unknown module",
+      "B64 an unknown module",
       () => [hello, open(pushTo("conformance-nowhere"))],
       { reason: "no_such_module", exitCode: 3 },
     ],
     [
-      "a module by another case",
+      "B64 S11 a module by another case",
       () => [hello, open(pushTo(otherCase(daemon.modules.write)))],
       { reason: "no_such_module", exitCode: 3 },
     ],
     [
-      "a module with a path in its name",
+      "S11 a module with a path in its name",
       () => [hello, open(pushTo(`${daemon.modules.write}/x`))],
       { reason: "no_such_module", exitCode: 3 },
     ],
     ["the root where there is none", () => [hello, open(pushTo(""))], { reason: "no_such_module", exitCode: 3 }],
     [
-      "a push to a read-only module",
+      "B64 a push to a read-only module",
       () => [hello, open(pushTo(daemon.modules.read))],
       { reason: "read_only_module", exitCode: 3 },
     ],
     [
-      "a move from a read-only module",
+      "B64 a move from a read-only module",
       () => [hello, open(pullFrom(daemon.modules.read, "", { options: options({ verb: 3 }) }))],
       { reason: "read_only_module", exitCode: 3 },
     ],
@@ -81,7 +81,7 @@ describe("before the session is open", () => {
       { reason: "several_modules", exitCode: 1 },
     ],
     [
-      "17,000 sources",
+      "S25 17,000 sources",
       () => [
         hello,
         open(
@@ -93,7 +93,7 @@ describe("before the session is open", () => {
       PROTOCOL,
     ],
     [
-      "17,000 arguments",
+      "S25 17,000 arguments",
       () => {
         const argument = { entry: Buffer.from("a"), isDirectory: false };
         const facts = sourceFacts({ arguments: Array.from({ length: 17_000 }, () => argument) });
@@ -102,7 +102,7 @@ describe("before the session is open", () => {
       PROTOCOL,
     ],
     [
-      "a chain of 10,000",
+      "S25 a chain of 10,000",
       () => [
         hello,
         open(
@@ -114,7 +114,7 @@ describe("before the session is open", () => {
       PROTOCOL,
     ],
     ...["..", ".", "a/b", "a\0b", "x".repeat(256)].map((name): [string, () => Body[], Refused] => [
-      `an argument named ${JSON.stringify(name.slice(0, 8))}`,
+      `S11 an argument named ${JSON.stringify(name.slice(0, 8))}`,
       () => [
         hello,
         open(
@@ -165,7 +165,7 @@ describe("before the session is open", () => {
       PROTOCOL,
     ],
     [
-      "a rule of 100 KiB",
+      "S24 S27 a rule of 100 KiB",
       () => [
         hello,
         open(into(daemon, "", { options: options({ filter: { rules: [{ text: Buffer.alloc(102_400, "x") }] } }) })),
@@ -173,7 +173,7 @@ describe("before the session is open", () => {
       PROTOCOL,
     ],
     [
-      "100,000 rules",
+      "S24 S25 S27 100,000 rules",
       () => [
         hello,
         open(
@@ -195,7 +195,7 @@ describe("before the session is open", () => {
       { reason: "filter", exitCode: 1 },
     ],
     [
-      "a rule that names a file of the daemon",
+      "S14 S18 a rule that names a file of the daemon",
       () => [
         hello,
         open(into(daemon, "", { options: options({ filter: { rules: [{ text: Buffer.from(". /etc/passwd") }] } }) })),
@@ -203,12 +203,12 @@ describe("before the session is open", () => {
       { reason: "filter", exitCode: 1 },
     ],
     [
-      "a suffix that is a path",
+      "S11 S14 a suffix that is a path",
       () => [hello, open(into(daemon, "", { options: options({ write: { backupSuffix: Buffer.from("/../x") } }) }))],
       PROTOCOL,
     ],
     ...["../x", "/abs", "a//../../b", "a\0b", "x".repeat(5000)].map((path): [string, () => Body[], Refused] => [
-      `--files-from with ${JSON.stringify(path.slice(0, 12))}`,
+      `S11 --files-from with ${JSON.stringify(path.slice(0, 12))}`,
       () => [
         hello,
         open(
@@ -225,10 +225,10 @@ describe("before the session is open", () => {
     });
   }
 
-  test("silence ends at the handshake deadline", async () => {
+  test("B69 silence ends at the handshake deadline", async () => {
     await refusedAs(new Caller(daemon), daemon, { reason: "handshake_timeout", exitCode: 30 });
   });
-  test("heartbeats do not extend the handshake deadline", async () => {
+  test("B69 heartbeats do not extend the handshake deadline", async () => {
     const caller = new Caller(daemon).say(hello);
     const beating = setInterval(() => caller.say({ case: "heartbeat", value: {} }), 100);
     try {
@@ -239,7 +239,7 @@ describe("before the session is open", () => {
   });
 });
 
-describe("after the session is open", () => {
+describe("S23 after the session is open", () => {
   const words: [string, () => Body][] = [
     ["a second hello", () => hello],
     ["a second open", () => open(into(daemon))],

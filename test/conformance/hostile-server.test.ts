@@ -135,7 +135,7 @@ const attacks: Attack[] = [
   ),
   { name: '"." as a file', play: listing(manifest({ dir: 0 }, [], {}, { name: ".", mode: 0o100644 })), verb: MIRROR },
   {
-    name: "a link retyped as a directory with content",
+    name: "S21 S22 a link retyped as a directory with content",
     play: listing(
       root([{ name: "out", mode: LINK, link: "../outside" }]),
       manifest({ dir: 1, parent: 0, row: 0 }, [{ name: "evil" }]),
@@ -224,7 +224,7 @@ const attacks: Attack[] = [
     code: -1,
   },
   {
-    name: "a member of an archive that climbs",
+    name: "S21 S22 a member of an archive that climbs",
     play: async (session) => {
       await session.accept();
       session.say({ case: "manifest", value: root([{ name: "f", size: 4 }]) }, whole);
@@ -240,7 +240,7 @@ const attacks: Attack[] = [
     },
   },
   {
-    name: "a record that is a link to the outside",
+    name: "S21 S22 a record that is a link to the outside",
     play: async (session) => {
       await session.accept();
       session.say({ case: "manifest", value: root([{ name: "f", size: 4 }]) }, whole);
@@ -251,34 +251,34 @@ const attacks: Attack[] = [
     },
   },
   { name: "an accept without an id", play: async (s) => void (await s.accept({ sessionId: Buffer.alloc(3) })) },
-  { name: "another protocol", play: async (s) => void (await s.accept({ protocol: 2 })) },
+  { name: "B75 another protocol", play: async (s) => void (await s.accept({ protocol: 2 })) },
   {
-    name: "tokens of a wrong length",
+    name: "S24 tokens of a wrong length",
     play: async (s) => void (await s.accept({ dataPort: 9, tokens: [Buffer.alloc(99)] })),
   },
   {
-    name: "a data port beyond 65,535",
+    name: "S24 a data port beyond 65,535",
     play: async (s) => void (await s.accept({ dataPort: 70_000, tokens: [Buffer.alloc(32)] })),
   },
   {
-    name: "100,000 tokens",
+    name: "S24 S27 100,000 tokens",
     play: async (s) =>
       void (await s.accept({ dataPort: 9, tokens: Array.from({ length: 100_000 }, () => Buffer.alloc(32)) })),
   },
   { name: "no facts", play: async (s) => void (await s.accept({ sourceFacts: undefined as never })) },
   {
-    name: "a manifest before the accept",
+    name: "S23 a manifest before the accept",
     play: async (session) => {
       await session.greet();
       session.say({ case: "manifest", value: root([]) });
     },
   },
   {
-    name: "an accept before hello",
+    name: "S23 an accept before hello",
     play: async (s) => void s.say({ case: "accept", value: { sessionId: Buffer.alloc(16), protocol: 1 } }),
   },
   {
-    name: "a version of the future",
+    name: "B75 a version of the future",
     play: async (s) => void s.say({ case: "hello", value: { protocolMin: 9, protocolMax: 9 } }),
   },
   {
@@ -297,7 +297,7 @@ const attacks: Attack[] = [
     name: "events of a source",
     play: sends({ case: "deletions", value: { paths: [Buffer.from("/etc")] } }),
   },
-  { name: "a second accept", play: sends({ case: "accept", value: {} }) },
+  { name: "S23 a second accept", play: sends({ case: "accept", value: {} }) },
   {
     name: "a need of a source",
     play: sends({ case: "need", value: { need: 1, rows: [0], purpose: 1 } }),
@@ -307,7 +307,7 @@ const attacks: Attack[] = [
     play: sends({ case: "closed", value: { sourcesRemoved: 1n << 62n } }),
   },
   {
-    name: "the end in the middle",
+    name: "B63 the end in the middle",
     play: async (session) => {
       await session.accept();
       session.say({ case: "manifest", value: root([{ name: "f", size: 4 }]) });
@@ -323,15 +323,15 @@ const attacks: Attack[] = [
     },
   },
   {
-    name: "a message of 40 MiB",
+    name: "S24 S27 a message of 40 MiB",
     play: async (session) => {
       await session.accept();
       session.sayBytes(Buffer.alloc(40 << 20));
     },
   },
-  { name: "the end at once", play: async (s) => s.end(), code: 5 },
+  { name: "B63 the end at once", play: async (s) => s.end(), code: 5 },
   {
-    name: "silence",
+    name: "B63 S26 silence",
     play: async (session) => {
       await session.accept({ idleTimeoutMs: 500 });
       session.say({ case: "manifest", value: root([]) });
@@ -340,7 +340,7 @@ const attacks: Attack[] = [
   },
 ];
 
-describe("a pull from a daemon that sends", () => {
+describe("S21 a pull from a daemon that sends", () => {
   for (const { name, play, verb, source, code, mayMake } of attacks)
     test.concurrent(name, async () => {
       const directory = place();
@@ -357,7 +357,7 @@ describe("a pull from a daemon that sends", () => {
     });
 });
 
-test("a directory cannot be planted behind a link of the same run", async () => {
+test("S22 a directory cannot be planted behind a link of the same run", async () => {
   const directory = place();
   // A link first, then, under the same name, a directory whose content would go through it.
   await using daemon = await fakeDaemon(async (session) => {

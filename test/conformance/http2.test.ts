@@ -65,9 +65,9 @@ async function assault(...pieces: readonly Buffer[]): Promise<void> {
 const times = (count: number, of: (i: number) => Buffer): Buffer =>
   Buffer.concat(Array.from({ length: count }, (_, i) => of(i)));
 
-test("50,000 pings", () => assault(times(50_000, () => frame(PING, 0, 0, Buffer.alloc(8)))));
-test("50,000 settings", () => assault(times(50_000, () => frame(SETTINGS, 0, 0, Buffer.from([0, 4, 0, 1, 0, 0])))));
-test("10,000 streams that are reset at once", () =>
+test("S31 50,000 pings", () => assault(times(50_000, () => frame(PING, 0, 0, Buffer.alloc(8)))));
+test("S31 50,000 settings", () => assault(times(50_000, () => frame(SETTINGS, 0, 0, Buffer.from([0, 4, 0, 1, 0, 0])))));
+test("S31 10,000 streams that are reset at once", () =>
   assault(
     times(10_000, (i) =>
       Buffer.concat([
@@ -76,24 +76,30 @@ test("10,000 streams that are reset at once", () =>
       ]),
     ),
   ));
-test("8 MiB of headers in continuations", () =>
+test("S31 8 MiB of headers in continuations", () =>
   assault(
     frame(HEADERS, 0, 1, request),
     times(1000, () => frame(CONTINUATION, 0, 1, field("x", "y".repeat(8000)))),
   ));
-test("20,000 empty continuations", () =>
+test("S31 20,000 empty continuations", () =>
   assault(
     frame(HEADERS, 0, 1, request),
     times(20_000, () => frame(CONTINUATION, 0, 1)),
   ));
-test("a frame longer than was agreed", () => assault(frame(0, 0, 1, Buffer.alloc(2 << 20))));
-test("another protocol", async () => {
+test("S31 a frame longer than was agreed", () => assault(frame(0, 0, 1, Buffer.alloc(2 << 20))));
+test("S36 a PROXY header before the protocol", async () => {
+  const socket = await dialPort(daemon.host, daemon.port);
+  socket.write(Buffer.concat([Buffer.from("PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n"), PREFACE, frame(SETTINGS, 0, 0)]));
+  await closed(socket);
+  await healthy(daemon);
+});
+test("S31 another protocol", async () => {
   const socket = await dialPort(daemon.host, daemon.port);
   socket.write("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
   await healthy(daemon);
   socket.destroy();
 });
-test("500 calls that are cancelled", async () => {
+test("S31 500 calls that are cancelled", async () => {
   const session = connectHttp2(`http://${daemon.host}:${daemon.port}`);
   session.on("error", () => {});
   for (let i = 0; i < 500 && !session.destroyed; i++) {
@@ -109,11 +115,11 @@ test("500 calls that are cancelled", async () => {
   await healthy(daemon);
   session.destroy();
 });
-configured("a connection that says nothing is closed", async () => {
+configured("S31 a connection that says nothing is closed", async () => {
   const socket = await dialPort(daemon.host, daemon.port);
   await closed(socket);
 });
-test("another service and another content type", async () => {
+test("S31 another service and another content type", async () => {
   const session = connectHttp2(`http://${daemon.host}:${daemon.port}`);
   session.on("error", () => {});
   for (const [path, type] of [
@@ -130,7 +136,7 @@ test("another service and another content type", async () => {
 });
 
 test("the daemon goes on", () => healthy(daemon));
-watched("the daemon is as it was", async () => {
+watched("S31 the daemon is as it was", async () => {
   await eventually(() => daemon.process!.descriptors().length <= descriptors + 4, "descriptors go back", 30_000);
   expect(daemon.process!.isAlive).toBe(true);
   expect(daemon.process!.rssBytes() - rss).toBeLessThan(400 << 20);

@@ -139,7 +139,7 @@ const phases: [string, () => Promise<Caller>, typeof test?][] = [
 ];
 
 for (const [name, play, define = test] of phases)
-  define(`a caller that leaves ${name} leaves nothing behind`, async () => {
+  define(`B63 B68 a caller that leaves ${name} leaves nothing behind`, async () => {
     for (let round = 0; round < 3; round++) {
       const caller = await play();
       await Bun.sleep(20);
@@ -168,7 +168,7 @@ async function eventuallyOpens(): Promise<void> {
   }
 }
 
-configured("a module takes so many sessions, and says so", async () => {
+configured("B68 a module takes so many sessions, and says so", async () => {
   using caller = new Caller(daemon);
   await caller.open(pushOne("probe/"));
   await refusedAs(new Caller(daemon).say(hello, { case: "open", value: pushOne() }), daemon, {
@@ -177,12 +177,12 @@ configured("a module takes so many sessions, and says so", async () => {
   });
 });
 
-configured("a session in which nothing moves ends", async () => {
+configured("B63 S26 a session in which nothing moves ends", async () => {
   const caller = await pushing(daemon);
   await refusedAs(caller, daemon, { reason: "timeout", exitCode: 30 });
 });
 
-test("a connection that says nothing over HTTP/2 costs nothing", async () => {
+test("B68 S32 a connection that says nothing over HTTP/2 costs nothing", async () => {
   const sockets = Array.from({ length: 20 }, () => connect(daemon.port, daemon.host));
   for (const socket of sockets) socket.on("error", () => {});
   await Bun.sleep(100);
@@ -194,7 +194,7 @@ test("a connection that says nothing over HTTP/2 costs nothing", async () => {
 /** Of another daemon it is not known. */
 const rssBytes = (): number => daemon.process?.rssBytes() ?? 0;
 const beat: Body = { case: "heartbeat", value: {} };
-test("100,000 heartbeats", async () => {
+test("S25 100,000 heartbeats", async () => {
   const before = rssBytes();
   const caller = await pushing(daemon);
   await caller.flood(requestBytes(Array.from({ length: 1000 }, () => beat)), 100);
@@ -203,7 +203,7 @@ test("100,000 heartbeats", async () => {
   expect(rssBytes() - before).toBeLessThan(200 << 20);
 }, 30_000);
 
-test("20,000 requests of one message", async () => {
+test("S25 20,000 requests of one message", async () => {
   const before = rssBytes();
   const caller = await pushing(daemon);
   await caller.flood(requestBytes([beat]), 20_000);
@@ -212,13 +212,13 @@ test("20,000 requests of one message", async () => {
   expect(rssBytes() - before).toBeLessThan(200 << 20);
 }, 30_000);
 
-test("5,000 messages in one request", async () => {
+test("S25 5,000 messages in one request", async () => {
   const caller = await pushing(daemon);
   caller.say(...Array.from({ length: 5000 }, () => beat));
   await refusedAs(caller, daemon, PROTOCOL);
 });
 
-test("messages of a thousand kinds while the session is being opened", async () => {
+test("S23 S25 messages of a thousand kinds while the session is being opened", async () => {
   const caller = new Caller(daemon).say(hello, { case: "open", value: into(daemon, "early/") });
   await caller.flood(
     requestBytes(Array.from({ length: 1000 }, () => ({ case: "settled", value: { dirs: [1] } }) as const)),
@@ -227,7 +227,7 @@ test("messages of a thousand kinds while the session is being opened", async () 
   await refusedAs(caller, daemon, PROTOCOL);
 });
 
-test("directories beyond the window", async () => {
+test("S23 S32 directories beyond the window", async () => {
   const caller = await pushing(daemon, "window/");
   const rows = Array.from({ length: 1500 }, (_, i) => ({ name: `d${10_000 + i}`, mode: 0o040755 }));
   caller.say({ case: "manifest", value: manifest({ dir: 0 }, rows) });
@@ -242,25 +242,25 @@ test("directories beyond the window", async () => {
   await refusedAs(caller, daemon, PROTOCOL);
 });
 
-test("a million numbers of directories at once", async () => {
+test("S24 S27 a million numbers of directories at once", async () => {
   const { caller } = await pulling(daemon);
   caller.say({ case: "settled", value: { dirs: Array.from({ length: 1_000_000 }, (_, i) => i + 100) } });
   await refusedAs(caller, daemon, PROTOCOL);
 });
 
-test("a request of 40 MiB", async () => {
+test("S24 S27 a request of 40 MiB", async () => {
   const caller = await pushing(daemon);
   caller.sayBytes(Buffer.alloc(40 << 20, 0x7a));
   await refusedAs(caller, daemon, PROTOCOL);
 });
 
-test("bytes that are no message", async () => {
+test("S23 S31 bytes that are no message", async () => {
   const caller = await pushing(daemon);
   caller.sayBytes(Buffer.from([0x0a, 0xff, 0xff, 0xff, 0xff, 0x0f, 1, 2, 3]));
   await refusedAs(caller, daemon, PROTOCOL);
 });
 
-test("a field and a message that nobody knows are ignored", async () => {
+test("S31 a field and a message that nobody knows are ignored", async () => {
   const caller = await pushing(daemon, "unknown/");
   // SessionRequest { field 99; messages { field 77 } }
   caller.sayBytes(Buffer.from([0x9a, 0x06, 1, 65, 0x0a, 4, 0xea, 0x04, 1, 65]));
@@ -269,7 +269,7 @@ test("a field and a message that nobody knows are ignored", async () => {
   caller.close();
 });
 
-test("counts beyond 2^53, and negative ones", async () => {
+test("S24 S31 counts beyond 2^53, and negative ones", async () => {
   for (const entries of [1n << 53n, (1n << 64n) - 1n]) {
     const caller = await pushing(daemon);
     caller.say(
@@ -280,7 +280,7 @@ test("counts beyond 2^53, and negative ones", async () => {
   }
 });
 
-configured("a caller that does not read holds no memory for ever", async () => {
+configured("S32 a caller that does not read holds no memory for ever", async () => {
   const { caller } = await pulling(daemon, outOf(daemon, "source/"));
   caller.pause();
   caller.say({ case: "need", value: { need: 1, dir: 0, rows: [0], purpose: 1 } });
@@ -292,7 +292,7 @@ configured("a caller that does not read holds no memory for ever", async () => {
   await expectNoLeak();
 });
 
-watched("nobody crashed, nothing leaked", async () => {
+watched("S25 S37 nobody crashed, nothing leaked", async () => {
   await healthy(daemon);
   await expectNoLeak();
   expect(daemon.process!.stderr).not.toContain("internal error");

@@ -80,31 +80,31 @@ const hello: Body = { case: "hello", value: { protocolMin: 1, protocolMax: 1 } }
 const ask = (value: OpenFields): Caller => new Caller(daemon).say(hello, { case: "open", value });
 const selecting = (reason: string): Refused => ({ reason, exitCode: 3 });
 
-describe("a module", () => {
+describe("B64 B67 a module", () => {
   const refused: [string, () => OpenFields, string][] = [
-    ["that is write-only lists nothing", () => pullFrom("drop"), "write_only_module"],
+    ["B64 that is write-only lists nothing", () => pullFrom("drop"), "write_only_module"],
     [
-      "that is write-only checks nothing",
+      "B64 that is write-only checks nothing",
       () => pushTo("drop", "", { options: options({ verb: 4 }) }),
       "write_only_module",
     ],
     [
-      "that is write-only compares nothing in a dry run",
+      "B64 that is write-only compares nothing in a dry run",
       () => pushTo("drop", "", { options: options({ dryRun: true }) }),
       "write_only_module",
     ],
-    ["that denies this address is not there", () => pullFrom("denied"), "no_such_module"],
-    ["that allows others is not there", () => pullFrom("others"), "no_such_module"],
-    ["that allows nobody is not there", () => pullFrom("nobody"), "no_such_module"],
-    ["whose path is missing says so", () => pullFrom("missing"), "module_unavailable"],
-    ["that is read-only takes no copy", () => pushTo(daemon.modules.read), "read_only_module"],
+    ["B67 that denies this address is not there", () => pullFrom("denied"), "no_such_module"],
+    ["B67 that allows others is not there", () => pullFrom("others"), "no_such_module"],
+    ["B67 that allows nobody is not there", () => pullFrom("nobody"), "no_such_module"],
+    ["B71 whose path is missing says so", () => pullFrom("missing"), "module_unavailable"],
+    ["B64 S18 that is read-only takes no copy", () => pushTo(daemon.modules.read), "read_only_module"],
     [
-      "that is read-only takes no mirror",
+      "B64 S18 that is read-only takes no mirror",
       () => pushTo(daemon.modules.read, "", { options: options({ verb: 2 }) }),
       "read_only_module",
     ],
     [
-      "that is read-only takes no move",
+      "B64 S18 that is read-only takes no move",
       () => pushTo(daemon.modules.read, "", { options: options({ verb: 3 }) }),
       "read_only_module",
     ],
@@ -115,11 +115,11 @@ describe("a module", () => {
       async () => void (await refusedAs(ask(open()), daemon, selecting(reason))),
     );
 
-  configured("that hides its name is served under it", async () => {
+  configured("B64 that hides its name is served under it", async () => {
     using caller = new Caller(daemon);
     expect((await caller.open(pullFrom("hidden"))).protocol).toBe(1);
   });
-  configured("that is denied says nothing of what it is", async () => {
+  configured("B67 that is denied says nothing of what it is", async () => {
     const message = await refusedAs(ask(pullFrom("denied")), daemon, selecting("no_such_module"));
     const other = await refusedAs(ask(pullFrom("unknown")), daemon, selecting("no_such_module"));
     expect(message.replace("denied", "X")).toBe(other.replace("unknown", "X"));
@@ -142,7 +142,7 @@ const elsewhere: string[] = [
   "real/.//../..",
 ];
 
-describe("a path that leads elsewhere is refused", () => {
+describe("S11 a path that leads elsewhere is refused", () => {
   for (const path of elsewhere) {
     const shown = JSON.stringify(path.slice(0, 24));
     test.concurrent(`as a source: ${shown}`, async () =>
@@ -157,20 +157,20 @@ describe("a path that leads elsewhere is refused", () => {
     ]),
   );
   for (const [field, path] of auxiliary)
-    withFiles.concurrent(`as ${field}: ${path}`, async () => {
+    withFiles.concurrent(`S14 as ${field}: ${path}`, async () => {
       const write =
         field === "temp_dir"
           ? { tempDir: Buffer.from(path) }
           : { backupSuffix: Buffer.from("~"), backupDir: Buffer.from(path) };
       await refusedAs(ask(into(daemon, "odd/", { options: options({ write }) })), daemon, selecting("target_unusable"));
     });
-  withFiles("nothing was made outside", () => {
+  withFiles("S11 S14 nothing was made outside", () => {
     expect(readdirSync(outside)).toEqual(["secret"]);
     expect(readFileSync(join(outside, "secret"), "latin1")).toBe("secret\n");
   });
 });
 
-describe("a path is one path, however it is written", () => {
+describe("S11 a path is one path, however it is written", () => {
   for (const path of ["real/", "./real/", "real//", "real/.", "./real/./", "real/././/"])
     withFiles(JSON.stringify(path), async () => {
       using caller = new Caller(daemon);
@@ -182,7 +182,7 @@ describe("a path is one path, however it is written", () => {
   });
 });
 
-describe("a link in a module", () => {
+describe("S12 a link in a module", () => {
   for (const path of ["out/", "out/secret", "absolute/", "absolute/secret", "in/secret/", "sibling/inner"])
     withFiles(`is not followed by a source: ${path}`, async () => {
       await refusedAs(ask(outOf(daemon, `odd/${path}`)), daemon, selecting("source_missing"));
@@ -279,7 +279,7 @@ async function upload(path: string, rows: readonly Row[]): Promise<void> {
   await caller.ended();
 }
 
-describe("what is uploaded", () => {
+describe("S19 what is uploaded", () => {
   withFiles("loses its setuid and setgid bits", async () => {
     await upload("setid/", [{ name: "s", mode: 0o106755, size: 1 }]);
     expect(lstatSync(at("setid/s")).mode & 0o7777).toBe(0o755);
@@ -293,7 +293,7 @@ describe("what is uploaded", () => {
     ]);
     expect(readdirSync(at("special"))).toEqual([]);
   });
-  withFiles("is a link that leads nowhere for the daemon", async () => {
+  withFiles("S17 is a link that leads nowhere for the daemon", async () => {
     await upload("links/", [
       { name: "abs", mode: 0o120777, link: "/etc/passwd" },
       { name: "up", mode: 0o120777, link: relative(at("links"), outside) },
@@ -305,7 +305,7 @@ describe("what is uploaded", () => {
   });
 });
 
-withFiles("a directory without permissions refuses, and the daemon goes on", async () => {
+withFiles("S37 a directory without permissions refuses, and the daemon goes on", async () => {
   mkdirSync(at("closed"));
   chmodSync(at("closed"), 0);
   using caller = new Caller(daemon);
@@ -314,7 +314,7 @@ withFiles("a directory without permissions refuses, and the daemon goes on", asy
   chmodSync(at("closed"), 0o755);
 });
 
-watched("the log names what was refused, once each", () => {
+watched("B64 the log names what was refused, once each", () => {
   const reasons = new Set(daemon.process!.log("refused").map(({ reason }) => reason));
   for (const reason of [
     "write_only_module",

@@ -31,13 +31,13 @@ const floods: [string, Uint8Array, number][] = [
   ["2,000 requests of nothing", toBinary(SessionRequestSchema, create(SessionRequestSchema)), 2000],
 ];
 for (const [name, bytes, times] of floods)
-  test(`${name} at once end the session`, async () => {
+  test(`S25 ${name} at once end the session`, async () => {
     const caller = await pushing(daemon);
     await caller.flood(bytes, times);
     await refusedAs(caller, daemon, PROTOCOL);
   });
 
-test("500 heartbeats at once are none, as they come when a line stood still", async () => {
+test("S25 500 heartbeats at once are none, as they come when a line stood still", async () => {
   using caller = await pushing(daemon, "late/");
   caller.say(...Array.from({ length: 500 }, () => beat));
   caller.say({ case: "manifest", value: manifest({ dir: 0 }, []) }, { case: "scanned", value: { complete: true } });
@@ -45,15 +45,15 @@ test("500 heartbeats at once are none, as they come when a line stood still", as
 });
 
 const STALLED = { reason: "timeout", exitCode: 30 };
-configured("a source that only says that it is there is not waited for for ever", async () => {
+configured("S26 a source that only says that it is there is not waited for for ever", async () => {
   const caller = await pushing(daemon);
   await beating(caller, () => refusedAs(caller, daemon, STALLED));
 });
-configured("nor is a target", async () => {
+configured("S26 nor is a target", async () => {
   const { caller } = await pulling(daemon);
   await beating(caller, () => refusedAs(caller, daemon, STALLED));
 });
-configured("one that goes on now and then has its time", async () => {
+configured("S26 one that goes on now and then has its time", async () => {
   using caller = await pushing(daemon, "slow/");
   const startedMs = performance.now();
   await beating(caller, async () => {

@@ -7,7 +7,7 @@ import { tempDir } from "../support/temp.ts";
 const scratch = tempDir();
 afterAll(() => scratch[Symbol.dispose]());
 
-test("everything that is wrong is told at once, with file and key", async () => {
+test("B71 everything that is wrong is told at once, with file and key", async () => {
   const file = scratch.join("bad.toml");
   writeFileSync(
     file,
@@ -27,7 +27,7 @@ test("everything that is wrong is told at once, with file and key", async () => 
   expect([exitCode, stdout]).toEqual([1, ""]);
 });
 
-test("without anything to serve it does not start, and never serves where it stands", async () => {
+test("B71 without anything to serve it does not start, and never serves where it stands", async () => {
   mkdirSync(scratch.join("empty"));
   const named = await fastsync(["daemon", "--config-dir", scratch.join("empty")], { cwd: scratch.path });
   expect(named.stderr).toContain(`${scratch.join("empty")}/config.toml: there is no such file`);

@@ -190,7 +190,7 @@ describe("what is read", () => {
   ])("--port %s, --data-port %s: data on %s", (port, dataPort, expected) => {
     expect(usable(MODULE, { port, dataPort }).dataPort as unknown).toBe(expected);
   });
-  test("conf.d in the order of its names, hidden and other files aside", () => {
+  test("B71 conf.d in the order of its names, hidden and other files aside", () => {
     const module = (name: string): string => `[[module]]\nname = "${name}"\npath = "/${name}"\n`;
     const config = usable(
       module("z"),
@@ -280,7 +280,7 @@ const CASES: readonly (readonly [title: string, main: string, ...problems: strin
   ["what a terminal would obey", `${MODULE}"a\\u001b[2J" = 1`, 'FILE: module "m".a\\033[2J: unknown key'],
 ];
 
-describe("what is refused", () => {
+describe("B71 what is refused", () => {
   test.each(CASES)("%s", (_, main, ...expected) => {
     const { problems } = load(main);
     expect(problems).toEqual(expected.map((text) => expect.stringContaining(text)));
@@ -319,7 +319,7 @@ describe("what is refused", () => {
       `${directory}/conf.d/x.toml: there is no such file`,
     ]);
   });
-  test("a file that others may write, that is not UTF-8, or far too large", () => {
+  test("B66 B71 a file that others may write, that is not UTF-8, or far too large", () => {
     const directory = directoryOf(MODULE);
     const file = join(directory, "config.toml");
     const problems = (): unknown => {

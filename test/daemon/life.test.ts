@@ -47,7 +47,7 @@ describe("start", () => {
     expect(await daemon.exited).toBe(0);
     expect(daemon.text()).not.toContain('"warning"');
   });
-  test("a module that is not there is a warning, and the others are served", async () => {
+  test("B71 a module that is not there is a warning, and the others are served", async () => {
     const more = '[[module]]\nname = "gone"\npath = "/no/such/place"\n';
     await using daemon = startDaemon(["--config", configFile("", more)]);
     expect(await daemon.next("started")).toMatchObject({ modules: [`m${count - 1}`, "gone"] });
@@ -107,7 +107,7 @@ describe("reload", () => {
     daemon.kill("SIGTERM");
     expect(await daemon.exited).toBe(0);
   });
-  test("a bad one keeps the old, and says why", async () => {
+  test("B71 a bad one keeps the old, and says why", async () => {
     const file = configFile();
     const number = count - 1;
     await using daemon = startDaemon(["--config", file]);

@@ -1,9 +1,8 @@
 /** docs/coverage.md names tests that exist: every file it names is there and holds the titles named with it. */
 import { describe, expect, test } from "bun:test";
-import { existsSync, readFileSync } from "node:fs";
-import { resolve } from "node:path";
+import { existsSync } from "node:fs";
+import { ROOT, tableRows, textOf } from "./documents.ts";
 
-const ROOT = resolve(import.meta.dir, "../..");
 const STATUSES = ["tested", "untested", "open", "later"];
 
 interface Row {
@@ -17,28 +16,16 @@ interface Claim {
   readonly titles: readonly string[];
 }
 
-const rows = tableRows(readFileSync(`${ROOT}/docs/coverage.md`, "utf8"));
+const rows = tableRows(textOf("docs/coverage.md"), /^[FOBS]\d/).map(
+  ([ids = "", , status = "", ...where]): Row => ({ ids, status, where: where.join(" | ") }),
+);
 const claims = rows.flatMap(({ where }) => claimsOf(where));
-
-function tableRows(text: string): Row[] {
-  return text
-    .split("\n")
-    .filter((line) => /^\| [FOBS]\d/.test(line))
-    .map((line) => {
-      const [ids = "", , status = "", ...where] = line.slice(2, -2).split(" | ");
-      return { ids, status, where: where.join(" | ") };
-    });
-}
 
 /** Files in backticks, each with the quoted titles that follow it: `path`: "title", "title". */
 function claimsOf(where: string): Claim[] {
   return [...where.matchAll(/`((?:test|src|ffi|bench|scripts)\/[^`]*)`(?:: ("[^"]*"(?:, "[^"]*")*))?/g)].map(
     ([, path, titles]) => ({ path: path!, titles: [...(titles ?? "").matchAll(/"([^"]*)"/g)].map(([, one]) => one!) }),
   );
-}
-
-function textOf(path: string): string {
-  return readFileSync(`${ROOT}/${path}`, "utf8");
 }
 
 describe("docs/coverage.md", () => {

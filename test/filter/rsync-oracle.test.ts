@@ -160,7 +160,7 @@ async function compare(cases: readonly Case[]): Promise<Verdict> {
 describe.skipIf(rsyncMissing !== undefined)(
   `as rsync${rsyncMissing === undefined ? "" : ` (skipped: ${rsyncMissing})`}`,
   () => {
-    test("random rules select and delete the same", async () => {
+    test("B36 B37 B39 rsync agrees: random rules select and delete the same", async () => {
       const cases = Array.from({ length: CASES }, (_, i) => makeCase(FIRST_SEED + i));
       const { disagreements, telling } = await compare(cases);
       expect(disagreements).toEqual([]);
@@ -168,7 +168,7 @@ describe.skipIf(rsyncMissing !== undefined)(
       expect(telling).toBeGreaterThan(CASES * 0.4);
     }, 600_000);
 
-    test("random lists of files select the same and miss the same", async () => {
+    test("B38 rsync agrees: random lists of files select the same and miss the same", async () => {
       const cases = Array.from({ length: Math.ceil(CASES / 2) }, (_, i) => makeListCase(1_000_000 + FIRST_SEED + i));
       const { disagreements, telling } = await compare(cases);
       expect(disagreements).toEqual([]);

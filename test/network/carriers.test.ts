@@ -118,7 +118,7 @@ describe("which way", () => {
   });
 });
 
-describe("a connection that breaks", () => {
+describe("B63 a connection that breaks", () => {
   // Early, in the middle of small files, in the middle of the large one: odd numbers, inside of frames.
   const points = [1, 70_003, 9 * MIB + 7];
 
@@ -187,7 +187,7 @@ describe("a connection that breaks", () => {
   });
 });
 
-describe("a peer that falls silent", () => {
+describe("B63 S26 a peer that falls silent", () => {
   test.each(BOTH)("ends the run with 30 within the idle timeout: %s", async (direction) => {
     await using run = await between(direction, 'idle_timeout = "1s"');
     const running = fastsync(["copy", ...run.places, "--bwlimit", "4M"]);

@@ -52,7 +52,7 @@ describe("many sessions", () => {
     return { directory, served };
   };
 
-  test("64 at a time, some of each direction; the daemon gives back what they took", async () => {
+  test("B68 S32 64 at a time, some of each direction; the daemon gives back what they took", async () => {
     const { directory, served } = prepared();
     await using daemon = await startDaemon({ path: served });
     expect((await fastsync(["copy", `${tree}/`, daemon.place("warm/")])).exitCode).toBe(0);
@@ -87,7 +87,7 @@ describe("many sessions", () => {
     );
   }, 180_000);
 
-  test("as many as max_sessions come in however many knock, and the others are told to come again", async () => {
+  test("B68 S32 as many as max_sessions come in however many knock, and the others are told to come again", async () => {
     const { directory, served } = prepared();
     await using daemon = await startDaemon({ path: served, daemon: "max_sessions = 4" });
     const ended = await manyRuns(directory, daemon, 12);
@@ -100,7 +100,7 @@ describe("many sessions", () => {
     }
   });
 
-  test("callers that are killed leave their places to others", async () => {
+  test("B63 B68 callers that are killed leave their places to others", async () => {
     const target = empty();
     await using daemon = await startDaemon({ path: target, daemon: "max_sessions = 2" });
     const slow = (at: number) => startFastsync(["copy", `${tree}/`, daemon.place(`${at}/`), "--bwlimit", "200K"]);
@@ -142,24 +142,27 @@ describe("the daemon's end", () => {
     expect(await daemon.exited).toBe(0);
   });
 
-  test.each(["push", "pull"] as const)("a second SIGTERM cuts it, and the caller is told: %s", async (direction) => {
-    const target = empty();
-    await using daemon = await startDaemon({ path: direction === "push" ? target : tree });
-    const places = direction === "push" ? [`${tree}/`, daemon.place()] : [daemon.place(), `${target}/`];
-    const running = startFastsync(["copy", ...places, "--bwlimit", "200K", "--json"]);
-    await daemon.logged("session_start");
-    daemon.signal("SIGTERM");
-    await daemon.logged("stopping");
-    // What comes within moments of the first counts as one with it.
-    await Bun.sleep(500);
-    daemon.signal("SIGTERM");
-    const result = await running.result;
-    expect(shown(result)).toStartWith("exit 12");
-    expect(result.stdout).toContain("the daemon was stopped during the run");
-    expect(await daemon.logged("stopped")).toMatchObject({ reason: "second SIGTERM", sessions_cut: 1 });
-    expect(await daemon.exited).toBe(20);
-    expect(readdirSync(target)).not.toContain("large");
-  });
+  test.each(["push", "pull"] as const)(
+    "B63 a second SIGTERM cuts it, and the caller is told: %s",
+    async (direction) => {
+      const target = empty();
+      await using daemon = await startDaemon({ path: direction === "push" ? target : tree });
+      const places = direction === "push" ? [`${tree}/`, daemon.place()] : [daemon.place(), `${target}/`];
+      const running = startFastsync(["copy", ...places, "--bwlimit", "200K", "--json"]);
+      await daemon.logged("session_start");
+      daemon.signal("SIGTERM");
+      await daemon.logged("stopping");
+      // What comes within moments of the first counts as one with it.
+      await Bun.sleep(500);
+      daemon.signal("SIGTERM");
+      const result = await running.result;
+      expect(shown(result)).toStartWith("exit 12");
+      expect(result.stdout).toContain("the daemon was stopped during the run");
+      expect(await daemon.logged("stopped")).toMatchObject({ reason: "second SIGTERM", sessions_cut: 1 });
+      expect(await daemon.exited).toBe(20);
+      expect(readdirSync(target)).not.toContain("large");
+    },
+  );
 
   test("with --retry a run goes on at the daemon that follows", async () => {
     const target = empty();
@@ -223,7 +226,7 @@ describe("addresses", () => {
   });
 });
 
-describe("peers that differ", () => {
+describe("B75 peers that differ", () => {
   const source = [process.execPath, resolve(ROOT, "src/main.ts")];
   const binary = [resolve(ROOT, "dist/fastsync")];
   const noBinary = existsSync(binary[0]!) ? undefined : "there is no dist/fastsync: npm run build makes it";

@@ -245,7 +245,7 @@ describe.skipIf(missing !== undefined)(`three hosts${missing === undefined ? "" 
     expect(readdirSync(run.target)).not.toContain("large");
   });
 
-  describe("the gate", () => {
+  describe("S38 the gate", () => {
     const refusedReason = async (place: string, delegation: string | undefined): Promise<string> => {
       const target = emptyTarget();
       await using to = await on(hosts.target, { path: target, ...(delegation === undefined ? {} : { delegation }) });

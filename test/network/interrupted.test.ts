@@ -29,7 +29,7 @@ const CUTS: readonly Cut[] = ["caller stopped", "caller killed", "daemon killed"
 const CONNECTION_LOST = 12;
 const INTERRUPTED = 20;
 
-describe.skipIf(missing !== undefined)(`cut sessions${missing === undefined ? "" : ` (${missing})`}`, () => {
+describe.skipIf(missing !== undefined)(`B63 B49 cut sessions${missing === undefined ? "" : ` (${missing})`}`, () => {
   const cases = (["push", "pull"] as const).flatMap((placement) =>
     CUTS.flatMap((cut) => MOMENTS.map((seed) => [placement, cut, seed] as const)),
   );

@@ -11,7 +11,7 @@ const text = files.map((name) => readFileSync(join(FOLDER, name), "utf8")).join(
 /** Titles with the first words of their rows put in. */
 const rows = [...text.matchAll(/^ {4}\["([a-z]+)"/gm)].map(([, word]) => word!);
 
-test.each(LEFT_OUT.map(({ name }) => name))("%s", (name) => {
+test.each(LEFT_OUT.map(({ name }) => name))("left out: %s", (name) => {
   const found = text.includes(name) || rows.some((word) => text.includes(name.replace(word, "%s")));
   expect(found).toBe(true);
 });
