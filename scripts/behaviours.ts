@@ -4,6 +4,7 @@
  *
  *   npm run behaviours                  run every test that names a row, in every placement, and write the table
  *   npm run behaviours -- --into DIR    keep the reports in DIR; what has a report there is not run again
+ *   npm run behaviours -- --lanes N     run N files at a time (default: 2, on one processor 1)
  *   npm run behaviours -- --from DIR    run nothing: write the table from the reports in DIR
  */
 
@@ -20,13 +21,15 @@ import { judge, summaryLines, tableLines } from "./behaviours/table.ts";
 import { root } from "./build/root.ts";
 import { useScratch } from "./test/scratch.ts";
 
-const { values } = parseArgs({ options: { into: { type: "string" }, from: { type: "string" } } });
+const { values } = parseArgs({
+  options: { into: { type: "string" }, from: { type: "string" }, lanes: { type: "string" } },
+});
 const kept = values.from ?? values.into;
 const directory = kept ?? mkdtempSync(join(tmpdir(), "fastsync-behaviours-"));
 
 if (values.from === undefined) {
   await useScratch();
-  await runFiles(rowFiles(), directory, Math.min(2, availableParallelism()), console.log);
+  await runFiles(rowFiles(), directory, Number(values.lanes ?? Math.min(2, availableParallelism())), console.log);
 }
 
 const runsAs = process.getuid?.() === 0 ? "root" : "ordinary user";

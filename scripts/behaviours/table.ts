@@ -76,8 +76,8 @@ function judgeCell(row: Row, column: Column, found: readonly Evidence[]): Cell {
     if (failed > 0) return "fails";
     if (passed > 0) return row.open === undefined ? "holds" : "in part";
     if (!isAsked(row, column)) return "–";
-    if (row.open !== undefined) return "not there yet";
-    return skipped > 0 ? "skipped" : "not run";
+    if (skipped > 0) return "skipped";
+    return row.open === undefined ? "not run" : "not there yet";
   })();
   return { verdict, passed, skipped };
 }

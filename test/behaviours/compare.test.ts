@@ -215,6 +215,4 @@ describe.skipIf(behavioursMissing !== undefined)(because("comparing", behaviours
     await mirror(source, target, ["--update", "--inplace"], { exitCode: 1 });
     assertSameTrees(before, target);
   });
-
-  test.todo("B16 digests and compression by name: there are no such flags on local runs");
 });

@@ -84,7 +84,7 @@ export const ROWS: readonly Row[] = [
   must("B29", EVERYWHERE, "extended attributes of every namespace; extraneous ones go"),
   must("B30", EVERYWHERE, "access and default ACLs of each entry; inherited ones where they are not kept"),
   must("B31", EVERYWHERE, "NFSv4 ACLs of ZFS as they are", {
-    open: "written after the mode (ffi/attrs_linux.c), and never run: it takes ZFS on both sides",
+    open: "shown with a library that stands for ZFS, never on ZFS itself",
     noReference: "it does not carry them",
   }),
   must("B32", EVERYWHERE, "holes stay holes, and the content is the same with and without"),
