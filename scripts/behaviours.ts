@@ -16,7 +16,7 @@ import { parseArgs } from "node:util";
 import { rowFiles } from "../test/behaviours/row-tests.ts";
 import { rsyncVersion } from "../test/support/oracle.ts";
 import { evidenceOf } from "./behaviours/evidence.ts";
-import { readReports, runFiles } from "./behaviours/run-files.ts";
+import { readReports, repeated, runFiles } from "./behaviours/run-files.ts";
 import { judge, summaryLines, tableLines } from "./behaviours/table.ts";
 import { root } from "./build/root.ts";
 import { useScratch } from "./test/scratch.ts";
@@ -35,6 +35,7 @@ if (values.from === undefined) {
 const runsAs = process.getuid?.() === 0 ? "root" : "ordinary user";
 const reports = readReports(directory);
 const results = judge(reports.flatMap(({ run, outcomes }) => evidenceOf(outcomes, run, runsAs)));
+const again = repeated(directory);
 const tests = reports.reduce((total, { outcomes }) => total + outcomes.length, 0);
 writeFileSync(join(root, "docs/behaviours.md"), documentText());
 if (kept === undefined) rmSync(directory, { recursive: true });
@@ -50,6 +51,7 @@ of the same trees, compared by the same differ.
 
 fastsync ${own} at ${commit}, rsync ${rsyncVersion() ?? "not installed"}, Linux ${release()} (${version()}), Bun
 ${Bun.version}, as ${runsAs}, ${new Date().toISOString().slice(0, 10)}; ${tests} tests in ${reports.length} reports.
+Files that failed while others ran beside them were run once more, alone, and count as they ended then: ${again}.
 
 ${summaryLines(results).join("\n")}
 

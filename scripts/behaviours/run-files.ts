@@ -24,7 +24,13 @@ function reportOf(directory: string, { file, run }: Task): string {
   return join(directory, run, `${file.path.replaceAll("/", "_")}.xml`);
 }
 
-/** Runs what has no report in `directory` yet, `lanes` files at a time. */
+/** What the report of a first attempt is called when there was a second. */
+const FIRST = ".first";
+
+/**
+ * Runs what has no report in `directory` yet, `lanes` files at a time. What fails beside others is run once more,
+ * alone: the second attempt counts, and `repeated` tells how many there were.
+ */
 export async function runFiles(
   files: readonly RowFile[],
   directory: string,
@@ -43,6 +49,18 @@ export async function runFiles(
     }
   };
   await Promise.all(Array.from({ length: lanes }, next));
+  for (const task of tasks) {
+    const report = reportOf(directory, task);
+    if (existsSync(report + FIRST) || readJunit(readFileSync(report, "utf8")).every(({ state }) => state !== "failed"))
+      continue;
+    renameSync(report, report + FIRST);
+    say(`${task.run} ${task.file.path} again, alone: ${await runFile(task, directory)}`);
+  }
+}
+
+/** How many files were run a second time. */
+export function repeated(directory: string): number {
+  return readdirSync(directory, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(FIRST)).length;
 }
 
 async function runFile(task: Task, directory: string): Promise<string> {
