@@ -39,6 +39,8 @@ export const LIMITS = {
   /** A range of a split file: a few hundred of them in a big file, and milliseconds each. */
   rangeBytes: 32 * MIB,
   minRangeBytes: 8 * MIB,
+  /** Beyond so many ranges of a file they become longer instead: one of terabytes is mostly holes. */
+  rangesMost: 16_384,
   /** Shards of small files: first target, and its promotions as small files add up. */
   shardBytes: 8 * MIB,
   shardFiles: 2048,

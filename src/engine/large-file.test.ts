@@ -15,7 +15,7 @@ import {
   type RangeResult,
   ROW_EXISTS,
 } from "../fs/backend.ts";
-import { copyLargeFile, failedItem, splitRanges } from "./large-file.ts";
+import { copyLargeFile, failedItem, lengthOfMost, splitRanges } from "./large-file.ts";
 
 const MIB = 1 << 20;
 const READ_WRITE = METHODS.indexOf("read_write");
@@ -27,11 +27,12 @@ describe("splitRanges", () => {
     const size = fc.oneof(fc.nat(3 * LIMITS.minRangeBytes), fc.integer({ min: 0, max: 2 ** 40 }));
     fc.assert(
       fc.property(size, fc.integer({ min: 0, max: 64 }), (bytes, workers) => {
-        const ranges = splitRanges(bytes, workers);
+        const ranges = [...splitRanges(bytes, workers)];
+        const longest = bytes <= LIMITS.rangeBytes * LIMITS.rangesMost ? LIMITS.rangeBytes : 2 * LIMITS.rangeBytes;
+        expect(ranges.length).toBeLessThanOrEqual(LIMITS.rangesMost);
         let at = 0;
         for (const { offset, length } of ranges) {
-          if (offset !== at || length <= 0 || length > LIMITS.rangeBytes)
-            throw new Error(`${offset} ${length} at ${at}`);
+          if (offset !== at || length <= 0 || length > longest) throw new Error(`${offset} ${length} at ${at}`);
           at += length;
         }
         expect(at).toBe(bytes);
@@ -54,8 +55,15 @@ describe("splitRanges", () => {
     ["never longer than 32 MiB", 96 * MIB, 1, [32, 32, 32].map((length) => length * MIB)],
     ["the last has what is left", 64 * MIB + 1, 2, [17 * MIB, 17 * MIB, 17 * MIB, 13 * MIB + 1]],
   ])("%s", (_, size, workers, lengths) => {
-    expect(splitRanges(size, workers).map(({ length }) => length)).toEqual(lengths);
+    expect([...splitRanges(size, workers)].map(({ length }) => length)).toEqual(lengths);
   });
+});
+
+test("however large a file is, its ranges are few, and none is made before its turn", () => {
+  const size = Number.MAX_SAFE_INTEGER;
+  const ranges = splitRanges(size, 2);
+  expect(ranges.next().value!.length).toBe(lengthOfMost(size));
+  expect(Math.ceil(size / lengthOfMost(size))).toBeLessThanOrEqual(LIMITS.rangesMost);
 });
 
 interface Script {
@@ -157,7 +165,7 @@ describe("copyLargeFile", () => {
   test("copies every range once, as many at a time as there are workers, and publishes", async () => {
     const { results, log, ranges, landed, most } = await run();
     expect(log).toEqual(["begin", "commit"]);
-    expect(ranges.map(({ offset, length }) => ({ offset, length }))).toEqual(splitRanges(SIZE, 2));
+    expect(ranges.map(({ offset, length }) => ({ offset, length }))).toEqual([...splitRanges(SIZE, 2)]);
     expect(most()).toBe(2);
     expect(landed).toBe(SIZE);
     expect([results.status(0), results.bytes(0), results.method(0)]).toEqual([0, SIZE, READ_WRITE]);

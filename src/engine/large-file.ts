@@ -72,14 +72,13 @@ async function copyOnce(
   if (file.cloned)
     return withTransfer(file, await backend.largeCommit(file, request), 0, METHODS.indexOf("clone"), file.refused);
   const ranges = splitRanges(file.size, backend.workers);
-  let next = 0;
   let bytes = 0;
   let method = 0;
   let refused = file.refused;
   let failure: { status: number; stage: number } | undefined;
   const lane = async (): Promise<void> => {
     while (failure === undefined && !signal.aborted) {
-      const range = ranges[next++];
+      const range = ranges.next().value;
       if (range === undefined) return;
       const result = await backend.largeRange(
         file,
@@ -95,7 +94,7 @@ async function copyOnce(
       if (result.status !== 0) failure ??= { status: result.status, stage: result.stage };
     }
   };
-  await Promise.all(Array.from({ length: Math.max(1, Math.min(backend.workers, ranges.length)) }, lane));
+  await Promise.all(Array.from({ length: Math.max(1, backend.workers) }, lane));
   if (signal.aborted) failure ??= { status: -E.CANCELED, stage: 4 };
   if (failure !== undefined) {
     // A part on a full disk would keep it full.
@@ -106,14 +105,24 @@ async function copyOnce(
   return withTransfer(file, await backend.largeCommit(file, request), bytes, method, refused);
 }
 
+export interface Range {
+  readonly offset: number;
+  readonly length: number;
+}
+
+const MIB = 1 << 20;
+
 /** Even ranges, a multiple of 1 MiB long, at least two per worker where the file is long enough for that. */
-export function splitRanges(size: number, workers: number): { offset: number; length: number }[] {
-  const even = Math.ceil(size / Math.max(1, workers * 2) / (1 << 20)) * (1 << 20);
-  const length = Math.min(LIMITS.rangeBytes, Math.max(LIMITS.minRangeBytes, even));
-  const ranges: { offset: number; length: number }[] = [];
-  for (let offset = 0; offset < size; offset += length)
-    ranges.push({ offset, length: Math.min(length, size - offset) });
-  return ranges;
+export function* splitRanges(size: number, workers: number): Generator<Range, undefined> {
+  const even = Math.ceil(size / Math.max(1, workers * 2) / MIB) * MIB;
+  const usual = Math.min(LIMITS.rangeBytes, Math.max(LIMITS.minRangeBytes, even));
+  const length = Math.max(usual, lengthOfMost(size));
+  for (let offset = 0; offset < size; offset += length) yield { offset, length: Math.min(length, size - offset) };
+}
+
+/** How long each range is when there are as many as there may be. */
+export function lengthOfMost(size: number): number {
+  return Math.ceil(size / LIMITS.rangesMost / MIB) * MIB;
 }
 
 /** The commit's result with what the ranges moved. */

@@ -22,7 +22,7 @@ import {
   type RangeResult,
   STAGES,
 } from "../fs/backend.ts";
-import { asRetried, failedItem, withTransfer } from "./large-file.ts";
+import { asRetried, failedItem, lengthOfMost, type Range, withTransfer } from "./large-file.ts";
 
 export interface LargeNeeds {
   /** Number of the next need. */
@@ -66,12 +66,11 @@ async function receiveOnce(
   const file = await backend.largeBegin(whole);
   if (file.status !== 0) return failedItem(file.status, file.stage, file.refused);
   const ranges = rangesOf(file);
-  let next = 0;
   let bytes = 0;
   let failure: Failed | undefined;
   const lane = async (): Promise<void> => {
     while (failure === undefined && !signal.aborted) {
-      const range = ranges[next++];
+      const range = ranges.next().value;
       if (range === undefined) return;
       const result = await receiveRange(backend, file, range, request, needs);
       bytes += result.bytes;
@@ -79,7 +78,7 @@ async function receiveOnce(
       if (result.status !== 0) failure ??= { status: result.status, stage: result.stage };
     }
   };
-  await Promise.all(Array.from({ length: Math.min(LIMITS.stripeLanes, ranges.length) }, lane));
+  await Promise.all(Array.from({ length: LIMITS.stripeLanes }, lane));
   const askCommit = (of: LargeFile): Promise<ItemResults> => {
     const need = needs.next();
     const committed = backend.receiveCommit(need, of, whole);
@@ -109,7 +108,7 @@ async function receiveOnce(
 async function receiveRange(
   backend: Backend,
   file: LargeFile,
-  { offset, length }: { offset: number; length: number },
+  { offset, length }: Range,
   request: Request,
   needs: LargeNeeds,
 ): Promise<RangeResult> {
@@ -127,13 +126,12 @@ async function receiveRange(
 }
 
 /** No range lies on both sides of the basis' end. */
-function rangesOf(file: LargeFile): { offset: number; length: number }[] {
-  const ranges: { offset: number; length: number }[] = [];
-  for (let offset = 0; offset < file.size; ) {
-    const end = offset < file.basisBytes ? Math.min(file.basisBytes, file.size) : file.size;
-    const length = Math.min(LIMITS.stripeRangeBytes, end - offset);
-    ranges.push({ offset, length });
+function* rangesOf({ size, basisBytes }: LargeFile): Generator<Range, undefined> {
+  const most = Math.min(LIMITS.rangeMostBytes, Math.max(LIMITS.stripeRangeBytes, lengthOfMost(size)));
+  for (let offset = 0; offset < size; ) {
+    const end = offset < basisBytes ? Math.min(basisBytes, size) : size;
+    const length = Math.min(most, end - offset);
+    yield { offset, length };
     offset += length;
   }
-  return ranges;
 }
