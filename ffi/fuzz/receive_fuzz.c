@@ -15,7 +15,7 @@ enum { IDLE_MS = 5000 };
 
 static client c;
 static int outside, target;
-static uint32_t batch, rows[RECEIVE_NEEDS], results[RECEIVE_NEEDS], in_place, descriptors;
+static uint32_t sound_batch, batch, rows[RECEIVE_NEEDS], results[RECEIVE_NEEDS], in_place, descriptors;
 static const char *const names[RECEIVE_ROWS] = {"a", "b", "c", "d"};
 
 static void prepare(void) {
@@ -34,9 +34,10 @@ static void prepare(void) {
   HOLDS(ftruncate(sparse, (off_t)sizes[3]) == 0);
   close(sparse);
   fsy_cqe walked = walk(&c, source, ".", 0);
-  batch = walked.block;
-  close(batch_of(&c, batch)->dirfd);
-  batch_of(&c, batch)->dirfd = FSY_NO_FD;
+  sound_batch = walked.block;
+  close(batch_of(&c, sound_batch)->dirfd);
+  batch_of(&c, sound_batch)->dirfd = FSY_NO_FD;
+  batch = fsy_alloc(c.ring, batch_of(&c, sound_batch)->total_bytes);
   close(source);
   in_place = fsy_alloc(c.ring, sizeof(fsy_options));
   descriptors = fsy_alloc(c.ring, 2 * sizeof(int32_t));
@@ -108,6 +109,8 @@ void fuzz_receive(const uint8_t *data, size_t bytes) {
   uint8_t *input = take_exact(&in, in.left, &bytes);
   repair(input, bytes);
   lay_out(empty);
+  /* a COMMIT may renew its row */
+  memcpy(at(&c, batch), at(&c, sound_batch), batch_of(&c, sound_batch)->total_bytes);
   options(&c)->flags = (FLAGS & ~((flags & 8) ? FSY_OPT_XATTRS | FSY_OPT_ACLS : 0u)) | ((flags & 2) ? FSY_OPT_VERIFY : 0);
   *(fsy_options *)at(&c, in_place) = *options(&c);
   ((fsy_options *)at(&c, in_place))->flags |= FSY_OPT_INPLACE;
