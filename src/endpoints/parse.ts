@@ -230,9 +230,16 @@ function unreadable(word: Uint8Array): EndpointError {
 
 /** The place as an operator could have written it, for messages. */
 export function formatEndpoint({ host, port, module, path, contents }: DaemonEndpoint): Uint8Array {
-  const head = `${bracketed(host)}:${port === DEFAULT_PORT ? "" : `${port}:`}/${module ?? ""}`;
+  // `ftp://PATH` would be a URL: with its port a host of that name is one.
+  const isShort = port === DEFAULT_PORT && (module !== undefined || !isScheme(host));
+  const head = `${bracketed(host)}:${isShort ? "" : `${port}:`}/${module ?? ""}`;
   const slash = path.length > 0 || contents || module === undefined ? "/" : "";
   return new Uint8Array(Buffer.concat([bytesOf(head + slash), path]));
+}
+
+function isScheme(host: string): boolean {
+  const word = host.toLowerCase();
+  return word === "fastsync" || word === "file" || Object.hasOwn(SCHEMES, word);
 }
 
 function bracketed(host: string): string {

@@ -1,6 +1,6 @@
 /** Which test files prove rows, and what a run of them proves: read from their text, without running anything. */
 import { readFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 
 const ROOT = resolve(import.meta.dir, "../..");
 
@@ -52,8 +52,17 @@ export function rowFiles(): RowFile[] {
   return [...new Bun.Glob("{test,src,scripts}/**/*.test.ts").scanSync(ROOT)]
     .filter((path) => !ABOUT_THE_TABLE.test(path))
     .sort()
-    .map((path) => rowFile(path, readFileSync(join(ROOT, path), "utf8")))
+    .map((path) => rowFile(path, textWithCases(path)))
     .filter(({ rows }) => rows.size > 0);
+}
+
+/** A test file, and what it takes its cases and their titles from. */
+function textWithCases(path: string): string {
+  const text = readFileSync(join(ROOT, path), "utf8");
+  const cases = [...text.matchAll(/from "(\.\/[a-z-]*cases\.ts)"/g)].map(([, name]) =>
+    join(ROOT, dirname(path), name!),
+  );
+  return [text, ...cases.map((file) => readFileSync(file, "utf8"))].join("\n");
 }
 
 export function rowFile(path: string, text: string): RowFile {
