@@ -22,8 +22,8 @@ import { quickDir } from "./moments.ts";
 
 export const SECRET = "the secret of the outside";
 
-/** How long a race runs. */
-export const RACE_MS = Number(process.env["FASTSYNC_RACE_MS"] ?? 1000);
+/** How long a race runs in each place, as each user. */
+export const RACE_MS = Number(process.env["FASTSYNC_RACE_MS"] ?? 900);
 
 export interface RacePlaces {
   readonly dir: TempDir;

@@ -5,8 +5,7 @@
  *
  *     for each mutation, two at a time: apply its edits, build, run its one test, hold the outcome to what it must be
  *
- * A mutation that no longer fits the sources is a failure by name: it guards nothing. FASTSYNC_CANARIES=all adds those
- * that are left out of the usual run for their number.
+ * A mutation that no longer fits the sources is a failure by name: it guards nothing.
  */
 import { afterAll, describe, setDefaultTimeout, test } from "bun:test";
 import { bunCounts } from "../../scripts/test/counts.ts";

@@ -275,13 +275,15 @@ export function simulate(simulation: Simulation): SimulationResult {
   const removals = new Map<ModelNode, number>();
   const released = new Set<ModelNode>();
 
-  /** Directories whose own row came among the receipts. */
-  const durable = new Set<ModelNode>();
+  const withReceipt = new Set<ModelNode>();
 
-  /** As the runner does: a directory of a move goes when it is durable and released, its removals have ended and it is empty. */
+  /**
+   * As the runner does: a directory of a move goes when its own receipt has come, it is released, its removals have ended
+   * and it is empty.
+   */
   function removeIfEmpty(node: ModelNode): void {
     const place = parents.get(node);
-    if (simulation.verb !== "move" || !durable.has(node) || !released.has(node) || (removals.get(node) ?? 0) > 0)
+    if (simulation.verb !== "move" || !withReceipt.has(node) || !released.has(node) || (removals.get(node) ?? 0) > 0)
       return;
     if (node.children.size > 0 || place === undefined) return;
     place.parent.children.delete(place.name);
@@ -369,7 +371,7 @@ export function simulate(simulation: Simulation): SimulationResult {
           const node = effect.directory.handle;
           for (const row of effect.rows) {
             if (row === effect.directory.listing.self) {
-              durable.add(node);
+              withReceipt.add(node);
               continue;
             }
             effect.directory.handle.children.delete(decoder.decode(effect.directory.listing.name(row)));

@@ -123,10 +123,10 @@ export const RACES_NATIVE: readonly Mutation[] = [
     ),
   ]),
   race("targetFiles", LOCAL, "metadata is mended through a link", [
-    ...edit(
+    ...byPath(
       "ffi/copy_file.c",
       "openat(j->target_dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);\n    if (target.fd < 0)",
-      "openat(j->target_dir, name, O_PATH | O_CLOEXEC);\n    if (target.fd < 0)",
+      "openat(j->target_dir, late(j->target_dir, name), O_PATH | O_CLOEXEC);\n    if (target.fd < 0)",
     ),
   ]),
   race("hashed", PUSH, "the target's digests follow links", [

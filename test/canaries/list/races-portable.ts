@@ -63,7 +63,7 @@ export const RACES_PORTABLE: readonly Mutation[] = [
     ),
   ]),
   race("targetFiles", LOCAL, "metadata is mended through a link", [
-    ...edit(`${AT}/hold-entry.ts`, "fs.openSync(path, O_PATH | O_NOFOLLOW)", "fs.openSync(path, O_PATH)"),
+    ...byPath(`${AT}/hold-entry.ts`, "fs.openSync(path, O_PATH | O_NOFOLLOW)", "fs.openSync(late(path), O_PATH)"),
   ]),
   race("hashed", LOCAL, "the target's digests follow links", [
     ...edit("src/session/target-runner.ts", "{ ...settings.settings, follow: false }", "{ ...settings.settings }"),
