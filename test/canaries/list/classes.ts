@@ -26,9 +26,9 @@ const comparing: readonly Mutation[] = [
   {
     title: "trees: a name that begins with a dot is dropped",
     edits: edit(
-      "ffi/walk_linux.c",
-      "if (d->d_name[0] == '.' && (length == 1 || (length == 2 && d->d_name[1] == '.'))) continue;",
-      "if (d->d_name[0] == '.') continue;",
+      "ffi/dents.c",
+      "if (length > 0 && name[0] == '.' && (length == 1 || (length == 2 && name[1] == '.'))) continue;",
+      "if (name[0] == '.') continue;",
     ),
     check: behaviour("trees-variety", "on ext4 B01 a mirror is equal in everything"),
     says: "missing",
@@ -60,7 +60,7 @@ const writing: readonly Mutation[] = [
     title: "atomicity: the old file goes before the new one comes",
     edits: edit(
       "ffi/publish.c",
-      "if (renameat(from_dir, from, to_dir, to) == 0) return 0;",
+      "if (FSY_TRY(rename, renameat(from_dir, from, to_dir, to)) == 0) return 0;",
       "(void)unlinkat(to_dir, to, 0);\n  usleep(2000);\n  if (renameat(from_dir, from, to_dir, to) == 0) return 0;",
     ),
     check: behaviour("atomicity", "B48 small: a reader sees whole versions only"),

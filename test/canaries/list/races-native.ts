@@ -33,13 +33,13 @@ const LINK_BY_PATH = byPath(
 );
 const RENAME_BY_PATH = byPath(
   "ffi/publish.c",
-  "if (renameat(from_dir, from, to_dir, to) == 0) return 0;",
+  "if (FSY_TRY(rename, renameat(from_dir, from, to_dir, to)) == 0) return 0;",
   "if (renameat(from_dir, from, AT_FDCWD, naive(to_dir, to)) == 0) return 0;",
 );
 const UNLINK_BY_PATH = byPath(
   "ffi/delete.c",
-  "if (unlinkat(j->target_dir, name, directory ? AT_REMOVEDIR : 0) < 0)",
-  "if (unlinkat(AT_FDCWD, naive(j->target_dir, name), directory ? AT_REMOVEDIR : 0) < 0)",
+  ": FSY_TRY(unlink, unlinkat(j->target_dir, name, 0));",
+  ": unlink(naive(j->target_dir, name));",
 );
 const LINK_BY_NAME = byPath(
   "ffi/copy_file.c",
@@ -63,13 +63,17 @@ export const RACES_NATIVE: readonly Mutation[] = [
   race("sourceFiles", PULL, "a file is opened through a link", READ_FOLLOWS),
 
   race("made", LOCAL, "a directory is made by its path", [
-    ...byPath("ffi/walk_linux.c", "if (mkdirat(base, path, 0700) == 0)", "if (mkdir(naive(base, path), 0700) == 0)"),
+    ...byPath(
+      "ffi/walk_linux.c",
+      "if (FSY_TRY(mkdir, mkdirat(base, path, 0700)) == 0)",
+      "if (mkdir(naive(base, path), 0700) == 0)",
+    ),
   ]),
   race("made", LOCAL, "a named temporary is made by its path", [
     ...byPath(
       "ffi/publish.c",
-      "temp->fd = openat(j->temp_dir, temp->name, O_RDWR",
-      "temp->fd = open(naive(j->temp_dir, temp->name), O_RDWR",
+      "temp->fd = FSY_TRY(create, openat(j->temp_dir, temp->name, flags, 0600));",
+      "temp->fd = open(naive(j->temp_dir, temp->name), flags, 0600);",
     ),
     { file: "ffi/publish.c", find: "if (!(known & FSY_PAIR_NO_TMPFILE)) {", replace: "if (known == UINT32_MAX) {" },
   ]),
@@ -78,7 +82,7 @@ export const RACES_NATIVE: readonly Mutation[] = [
   race("made", LOCAL, "a symbolic link is made by its path", [
     ...byPath(
       "ffi/copy_file.c",
-      "if (symlinkat(entry->link, j->target_dir, name) == 0)",
+      "if (FSY_TRY(symlink, symlinkat(entry->link, j->target_dir, name)) == 0)",
       "if (symlink(entry->link, naive(j->target_dir, name)) == 0)",
     ),
   ]),
@@ -88,7 +92,7 @@ export const RACES_NATIVE: readonly Mutation[] = [
   race("made", LOCAL, "a hard link is made by its path", [
     ...byPath(
       "ffi/link.c",
-      "if (linkat(leader_dir, leader, j->target_dir, name, 0) == 0) return 0;",
+      "if (FSY_TRY(link, linkat(leader_dir, leader, j->target_dir, name, 0)) == 0) return 0;",
       "if (linkat(leader_dir, leader, AT_FDCWD, naive(j->target_dir, name), 0) == 0) return 0;",
     ),
   ]),
@@ -98,8 +102,8 @@ export const RACES_NATIVE: readonly Mutation[] = [
   race("replaced", LOCAL, "metadata is mended by path", [
     ...byPath(
       "ffi/copy_file.c",
-      "openat(j->target_dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);\n    if (target.fd < 0)",
-      "open(naive(j->target_dir, name), O_PATH | O_NOFOLLOW | O_CLOEXEC);\n    if (target.fd < 0)",
+      "FSY_TRY(repair, openat(j->target_dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC));",
+      "open(naive(j->target_dir, name), O_PATH | O_NOFOLLOW | O_CLOEXEC);",
     ),
   ]),
   race("replaced", LOCAL_USER, "a directory's mode is set by its path", [
@@ -125,8 +129,8 @@ export const RACES_NATIVE: readonly Mutation[] = [
   race("targetFiles", LOCAL, "metadata is mended through a link", [
     ...byPath(
       "ffi/copy_file.c",
-      "openat(j->target_dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);\n    if (target.fd < 0)",
-      "openat(j->target_dir, late(j->target_dir, name), O_PATH | O_CLOEXEC);\n    if (target.fd < 0)",
+      "FSY_TRY(repair, openat(j->target_dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC));",
+      "openat(j->target_dir, late(j->target_dir, name), O_PATH | O_CLOEXEC);",
     ),
   ]),
   race("hashed", PUSH, "the target's digests follow links", [
@@ -149,8 +153,8 @@ export const RACES_NATIVE: readonly Mutation[] = [
       ),
       ...byPath(
         "ffi/copy_file.c",
-        "openat(j->target_dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);\n    if (target.fd < 0)",
-        "openat(j->target_dir, late(j->target_dir, name), O_PATH | O_NOFOLLOW | O_CLOEXEC);\n    if (target.fd < 0)",
+        "FSY_TRY(repair, openat(j->target_dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC));",
+        "openat(j->target_dir, late(j->target_dir, name), O_PATH | O_NOFOLLOW | O_CLOEXEC);",
       ),
     ],
     "a directory changed",
@@ -161,22 +165,22 @@ export const RACES_NATIVE: readonly Mutation[] = [
   race("inPlace", LOCAL, "a file is written by its path", [
     ...byPath(
       "ffi/landing.c",
-      "to->fd = openat(j->target_dir, name, flags);\n  if",
-      "to->fd = open(naive(j->target_dir, name), flags);\n  if",
+      "to->fd = FSY_TRY(open_in_place, openat(j->target_dir, name, flags));",
+      "to->fd = open(naive(j->target_dir, name), flags);",
     ),
   ]),
   race("inPlace", PUSH, "a file is written by its path", [
     ...byPath(
       "ffi/landing.c",
-      "to->fd = openat(j->target_dir, name, flags);\n  if",
-      "to->fd = open(naive(j->target_dir, name), flags);\n  if",
+      "to->fd = FSY_TRY(open_in_place, openat(j->target_dir, name, flags));",
+      "to->fd = open(naive(j->target_dir, name), flags);",
     ),
   ]),
   race("targetFiles", LOCAL, "a file is written through a link", [
     ...byPath(
       "ffi/landing.c",
-      "to->fd = openat(j->target_dir, name, flags);\n  if",
-      "to->fd = openat(j->target_dir, late(j->target_dir, name), flags & ~O_NOFOLLOW);\n  if",
+      "to->fd = FSY_TRY(open_in_place, openat(j->target_dir, name, flags));",
+      "to->fd = openat(j->target_dir, late(j->target_dir, name), flags & ~O_NOFOLLOW);",
     ),
   ]),
   race("denied", LOCAL_USER, "a directory is opened up through a link", [
@@ -204,12 +208,16 @@ export const RACES_NATIVE: readonly Mutation[] = [
   race("backup", PUSH, "a backup is made by its path", [
     ...byPath(
       "ffi/publish.c",
-      "linkat(j->target_dir, name, j->backup_dir, backup, 0) < 0",
+      "FSY_TRY(backup_link, linkat(j->target_dir, name, j->backup_dir, backup, 0)) < 0",
       "linkat(j->target_dir, name, AT_FDCWD, naive(j->backup_dir, backup), 0) < 0",
     ),
   ]),
   race("large", LOCAL, "a part is opened through a link", [
-    ...edit("ffi/large.c", "name, O_RDWR | O_CREAT | O_NOFOLLOW |", "name, O_RDWR | O_CREAT |"),
+    ...edit(
+      "ffi/large.c",
+      "flags = O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK",
+      "flags = O_RDWR | O_CREAT | O_NONBLOCK",
+    ),
   ]),
   race("large", LOCAL_USER, "an older version is read through a link", [
     ...byPath(
