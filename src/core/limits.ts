@@ -68,6 +68,8 @@ export const LIMITS = {
   directoryRows: 1 << 24,
   /** Extraneous subtrees are walked by this many requests at a time. */
   extraneousWalks: 16,
+  /** Requests for hard links in flight: enough for all workers. */
+  linksInFlight: 256,
   /** A move makes this many directories durable at a time before it unlinks their sources. */
   moveFlushDirectories: 256,
   moveFlushEntries: 200_000,

@@ -74,6 +74,8 @@ export interface TargetContext {
 
 type CopyEffect = Extract<TargetEffect, { kind: "copy" }>;
 
+type LinkEffect = Extract<TargetEffect, { kind: "link" }>;
+
 /** Started copies that may stand in the queue before it is shortened. */
 const COPIES_FORGOTTEN = 256;
 const SELF_NAME = Uint8Array.of(0x2e);
@@ -87,6 +89,10 @@ export class TargetRunner {
   private nextCopy = 0;
   private copying = 0;
   private readonly copySlots: number;
+  /** Links that wait for their turn, from `nextLink` on. */
+  private waitingLinks: LinkEffect[] = [];
+  private nextLink = 0;
+  private linking = 0;
   private readonly extraneous: ExtraneousWalker;
   private readonly withoutAttributes: PreparedSettings;
   /** For what is read in the target: links are followed in the source alone. */
@@ -209,12 +215,8 @@ export class TargetRunner {
         this.afterwards(this.stamp(effect.dir), (results) => ({ kind: "stamped", dir: effect.dir, results }));
         return;
       case "link":
-        this.afterwards(this.makeLink(effect.dir, effect.row, effect.leader), (status) => ({
-          kind: "linked",
-          dir: effect.dir,
-          row: effect.row,
-          status,
-        }));
+        this.waitingLinks.push(effect);
+        this.startLinks();
         return;
       case "digest":
         this.afterwards(this.digest(effect.dir, effect.rows), (digests) => ({
@@ -391,6 +393,7 @@ export class TargetRunner {
   }
 
   private async makeLink(dir: TargetDir, row: number, leader: Uint8Array): Promise<number> {
+    if (this.context.signal.aborted || this.state.stopped) return -E.CANCELED;
     await this.lift(dir);
     const exists = dir.difference!.targetRows[row]! >= 0;
     return this.context.backend.link(this.context.root, leader, dir.handle, dir.source.name(row), exists);
@@ -472,6 +475,22 @@ export class TargetRunner {
       this.waitingCopies = this.waitingCopies.slice(this.nextCopy);
       this.nextCopy = 0;
     }
+  }
+
+  /** One leader may release a hundred thousand names at once. */
+  private startLinks(): void {
+    while (this.linking < LIMITS.linksInFlight && this.nextLink < this.waitingLinks.length) {
+      const { dir, row, leader } = this.waitingLinks[this.nextLink++]!;
+      this.linking++;
+      this.afterwards(this.makeLink(dir, row, leader), (status) => {
+        this.linking--;
+        this.startLinks();
+        return { kind: "linked", dir, row, status };
+      });
+    }
+    if (this.nextLink < this.waitingLinks.length) return;
+    this.waitingLinks = [];
+    this.nextLink = 0;
   }
 
   private copy(effect: CopyEffect): Promise<ItemResults> {
