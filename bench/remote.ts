@@ -57,21 +57,22 @@ export function fastsyncOver(
   { host, daemon }: Ends,
   direction: Direction,
   flags: readonly string[] = [],
-  extras: Extras = {},
+  extras: Extras & { readonly verb?: "mirror" | "check" } = {},
 ): Case {
+  const { verb = "mirror", ...more } = extras;
   const far = (path: string) => `${host}:${daemon.port}:/tree/${path.slice(mount.length + 1)}/`;
   const places = direction === "push" ? [`${source}/`, far(target)] : [far(source), `${target}/`];
   const json = flags.includes("--json") ? `${mount}/stdout.json` : undefined;
   return {
     name: ["fastsync", ...flags].join(" "),
     role: "subject",
-    command: [...subjectCommand(), "mirror", "--yes", ...flags, ...places],
+    command: [...subjectCommand(), verb, ...(verb === "check" ? [] : ["--yes"]), ...flags, ...places],
     verify: "full",
     trees: { source, target },
     missing: subjectMissing(),
     ...(json === undefined ? { silent: true } : { stdout: json }),
-    observe: () => observeDaemon(daemon, host, flags.includes("--force-grpc"), json),
-    ...extras,
+    observe: () => observeDaemon(daemon, host, flags.includes("--force-grpc"), verb === "check", json),
+    ...more,
   };
 }
 
@@ -130,8 +131,8 @@ function observeRsyncd(pid: number) {
   };
 }
 
-/** Throws when content did not go where it should. */
-function observeDaemon(daemon: Daemon, host: string, inControl: boolean, json: string | undefined) {
+/** Throws when content did not go where it should. `isIdle`: there is none. */
+function observeDaemon(daemon: Daemon, host: string, inControl: boolean, isIdle: boolean, json: string | undefined) {
   const connections = connectionsWith(host, daemon.dataPort);
   const sessions = daemon.sessionEnds().length;
   const { cpuMs } = processUse(daemon.pid);
@@ -142,7 +143,7 @@ function observeDaemon(daemon: Daemon, host: string, inControl: boolean, json: s
     const end = daemon.sessionEnds().at(-1)!;
     if (end.exitReason !== "ok") throw new Error(`the daemon's end of the session: ${end.exitReason}`);
     const streams = [...connectionsWith(host, daemon.dataPort)].filter((one) => !connections.has(one)).length;
-    if (streams === 0 && !inControl) throw new Error("there was no data connection");
+    if (streams === 0 && !inControl && !isIdle) throw new Error("there was no data connection");
     if (streams > 0 && inControl) throw new Error(`there were ${streams} data connections`);
     const use = processUse(daemon.pid);
     return {

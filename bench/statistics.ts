@@ -23,6 +23,12 @@ export function wallMs(cell: Cell | undefined): number | undefined {
   return median(cell.costs.map((cost) => cost.wallMs));
 }
 
+/** Of both ends, which says more than wall time where others use the machine; undefined where no run counts. */
+export function cpuMs(cell: Cell | undefined): number | undefined {
+  if (wallMs(cell) === undefined) return undefined;
+  return median(cell!.costs.map(({ userMs, sysMs, figures }) => userMs + sysMs + (figures?.otherCpuMs ?? 0)));
+}
+
 /** The highest of all runs, in bytes. */
 export function peakRssBytes(cell: Cell | undefined): number | undefined {
   if (cell === undefined || cell.costs.length === 0) return undefined;
@@ -88,8 +94,8 @@ export function judge(table: Table, bar: Bar): Verdict {
       return verdict(text, own / from <= bar.max, (own / from).toFixed(2));
     }
     case "linear": {
-      const text = `${bar.subject}: time per entry at most ${bar.max.toFixed(2)} of ${bar.from}`;
-      const [own, from] = [wallMs(subject), wallMs(find(bar.from))];
+      const text = `${bar.subject}: processor time per entry at most ${bar.max.toFixed(2)} of ${bar.from}`;
+      const [own, from] = [cpuMs(subject), cpuMs(find(bar.from))];
       if (own === undefined || from === undefined) return unmeasured(text);
       const ratio = own / (from * bar.times);
       return verdict(text, ratio <= bar.max, ratio.toFixed(2));

@@ -80,7 +80,7 @@ export type Bar =
       readonly max: number;
       readonly end?: "other";
     }
-  /** `subject` has `times` the entries of `from`, and takes at most `max` times as long for each. */
+  /** `subject` has `times` the entries of `from`, and takes at most `max` times the processor time for each. */
   | {
       readonly kind: "linear";
       readonly subject: string;

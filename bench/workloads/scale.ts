@@ -173,6 +173,7 @@ function fastsyncLocal(place: Place, part: string): Case[] {
 function fastsyncPush(place: Place, ends: Ends, part: string): Case[] {
   const push = (verb: keyof typeof VERBS, prepare: () => void): Case =>
     fastsyncOver(place, ends, "push", [], {
+      verb: verb === "check" ? "check" : "mirror",
       name: nameOf("push", verb, part),
       before: async () => {
         prepare();
@@ -181,16 +182,7 @@ function fastsyncPush(place: Place, ends: Ends, part: string): Case[] {
     });
   const [first, noop] = [push("first", () => removeTree(place.target)), push("noop", () => {})];
   if (part !== "") return [first, noop];
-  const check = push("check", () => {});
-  return [
-    first,
-    noop,
-    push("deletion", () => addExtraneous(place)),
-    {
-      ...check,
-      command: check.command.map((word) => (word === "mirror" ? "check" : word)).filter((word) => word !== "--yes"),
-    },
-  ];
+  return [first, noop, push("deletion", () => addExtraneous(place)), push("check", () => {})];
 }
 
 function rsyncLocal(place: Place, part: string): Case[] {
