@@ -24,6 +24,7 @@ import { type Manifest, ManifestSchema } from "../../src/wire/gen/fastsync/v1/se
 import { decodeListing, encodeListing } from "../../src/wire/manifest.ts";
 import { ProtocolViolation } from "../../src/wire/protocol-violation.ts";
 import { compareRules } from "../support/compare-rules.ts";
+import { setTimes } from "../support/libc.ts";
 import { tempDir } from "../support/temp.ts";
 import { WALK } from "./harness.ts";
 
@@ -277,8 +278,9 @@ describe("kinds", () => {
     writeFileSync(join(dir.path, ".fastsync.0123456789abcdef.tmp"), "");
     Bun.spawnSync(["mkfifo", join(dir.path, "fifo")]);
     Bun.spawnSync(["ln", join(dir.path, "file"), join(dir.path, "other")]);
+    setTimes(join(dir.path, "file"), -1n);
     const mixed = await walked();
-    for (const kind of [Kind.directory, Kind.symlink, Kind.special, Kind.linked, Kind.ours])
+    for (const kind of [Kind.directory, Kind.symlink, Kind.special, Kind.linked, Kind.ours, Kind.farTimes])
       expect([kind, mixed(kind)]).toEqual([kind, true]);
     for (const kind of [Kind.failed, Kind.skipped, Kind.owners]) expect([kind, mixed(kind)]).toEqual([kind, false]);
   });

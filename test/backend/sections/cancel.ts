@@ -93,6 +93,19 @@ export function cancelSection(h: Harness): void {
     expect([half.sameFilesystem, half.xattrs]).toEqual([false, 1]);
   });
 
+  h.test("tells how times are kept, and leaves nothing of the trial", async () => {
+    const past = new Date(1_500_000_000_000);
+    fs.utimesSync(h.at("target"), past, past);
+    const { handle } = await h.hold("target");
+    const times = await h.backend.probeTimes(handle);
+    expect(times?.stepNs).toBe(h.backend.capabilities.timeGranularityNs);
+    expect(times!.earliestSec).toBeLessThanOrEqual(-(2 ** 31));
+    expect(times!.latestSec).toBeGreaterThanOrEqual(2 ** 31 - 1);
+    expect(fs.readdirSync(h.at("target"))).toEqual([]);
+    expect(fs.statSync(h.at("target")).mtimeMs).toBe(past.getTime());
+    expect(await h.backend.probeTimes(99_999)).toBeUndefined();
+  });
+
   h.test("syncs a directory and its filesystem", async () => {
     const { handle } = await h.hold("target");
     expect(await h.backend.sync(handle, false)).toBe(0);
