@@ -21,8 +21,11 @@ static const char *const names[] = {FSY_FAULT_POINTS(FSY_POINT_NAME)};
 static atomic_uint passes[FSY_POINT_COUNT];
 static _Thread_local bool cut; /* the call that follows moves less */
 
-void fsy_fault_reset(void) {
+static _Atomic(const char *) given; /* NULL: FSY_FAULT is asked */
+
+void fsy_fault_plan(const char *plan) {
   for (size_t i = 0; i < FSY_POINT_COUNT; i++) atomic_store(&passes[i], 0);
+  atomic_store(&given, plan);
 }
 
 static void trace(const char *name) {
@@ -57,7 +60,9 @@ int fsy_fault(fsy_point point) {
   cut = false;
   trace(name);
   unsigned long pass = atomic_fetch_add(&passes[point], 1) + 1;
-  for (const char *plan = getenv("FSY_FAULT"); (plan = plan_of(plan, name, strlen(name)));) {
+  const char *plan = atomic_load(&given);
+  if (!plan) plan = getenv("FSY_FAULT");
+  while ((plan = plan_of(plan, name, strlen(name)))) {
     char *rest;
     unsigned long nth = strtoul(plan, &rest, 10);
     bool on = *rest == '+';

@@ -93,7 +93,8 @@ typedef enum { FSY_FAULT_POINTS(FSY_POINT) FSY_POINT_COUNT } fsy_point;
 int fsy_fault(fsy_point point); /* 0 or an errno */
 /* What the call that follows the pass may move: less than `bytes` when the plan says so, but something. */
 size_t fsy_fault_short(fsy_point point, size_t bytes);
-void fsy_fault_reset(void); /* a new plan counts from 1 */
+/* In the place of FSY_FAULT, which no thread may read while it is set; counts from 1. `plan` stays where it is. */
+void fsy_fault_plan(const char *plan);
 #define FSY_FAULT(point) fsy_fault(FSY_POINT_##point)
 #define FSY_SHORT(point, bytes) fsy_fault_short(FSY_POINT_##point, bytes)
 #else

@@ -1,13 +1,10 @@
 /* What the tests need from inside the ring. */
 #include "../wire.h"
 
-#include <stdlib.h>
 
 void fault(const char *plan);
 void fault(const char *plan) {
-  fsy_fault_reset();
-  if (plan) setenv("FSY_FAULT", plan, 1);
-  else unsetenv("FSY_FAULT");
+  fsy_fault_plan(plan ? plan : "");
 }
 
 void test_forget_openat2(fsy_ring *ring);
