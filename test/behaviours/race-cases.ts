@@ -21,7 +21,7 @@ const STRANGER = 4711;
 /** Several chances in each run. */
 const FLIPPED = ["flips0", "flips1", "flips2", "flips3", "flips4", "flips5"] as const;
 const SAME = ["same0", "same1", "same2", "same3", "same4", "same5"] as const;
-export const FLIPPED_FILES = ["file0", "file3", "file7", "attributes", "hard-a", "fifo"] as const;
+export const FLIPPED_FILES = ["file0", "file3", "file7", "attributes", "acl", "hard-a", "fifo"] as const;
 const ENTRIES = 8;
 
 export function below(root: string, names: readonly string[]): string[] {

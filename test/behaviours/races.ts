@@ -154,7 +154,8 @@ export async function race(race: Race, { placement, user }: RaceCell, ms: number
  */
 function putBack(name: string, other: string, impostor: Impostor): void {
   const [isAtName, isAtOther] = [impostor.is(name), impostor.is(other)];
-  if (isAtName && isAtOther) throw new Error("two impostors: the race has lost its subject");
+  /* A rename of what had a temporary name may have met an impostor, and given it this name. */
+  if (isAtName && isAtOther) rmSync(name, { recursive: true, force: true });
   if (isAtOther) return;
   const aside = `${other}.aside`;
   if (isAtName) renameSync(name, aside);

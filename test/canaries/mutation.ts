@@ -40,10 +40,10 @@ export interface Mutation {
 const NAIVE_C = `
 #include <stdio.h>
 __attribute__((unused)) static const char *late(int directory, const char *name) {
-  static atomic_int patience = 1000; /* of the process, in half milliseconds */
+  static atomic_int patience = 2000; /* of the process, in half milliseconds */
   struct stat before, now;
   if (fstatat(directory, name, &before, AT_SYMLINK_NOFOLLOW) < 0) return name;
-  for (int i = 0; i < 50; i++) {
+  for (int i = 0; i < 100; i++) {
     usleep(500);
     if (fstatat(directory, name, &now, AT_SYMLINK_NOFOLLOW) == 0 && now.st_ino != before.st_ino) break;
     if (atomic_fetch_sub(&patience, 1) <= 0) break;
@@ -67,12 +67,12 @@ __attribute__((unused)) static const char *naive(int directory, const char *name
 
 /** The same for a path below /proc/self/fd. */
 const NAIVE_TS = `
-var patience = 1000;
+var patience = 2000;
 function late(path: Uint8Array): Buffer {
   const at = Buffer.from(path);
   const inode = () => fs.lstatSync(at, { throwIfNoEntry: false })?.ino;
   const before = inode();
-  for (let i = 0; i < 50 && (i === 0 || (inode() === before && patience-- > 0)); i++) Bun.sleepSync(0.5);
+  for (let i = 0; i < 100 && (i === 0 || (inode() === before && patience-- > 0)); i++) Bun.sleepSync(0.5);
   return at;
 }
 function naive(path: Uint8Array): Buffer {
