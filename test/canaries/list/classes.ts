@@ -61,7 +61,7 @@ const writing: readonly Mutation[] = [
     edits: edit(
       "ffi/publish.c",
       "if (FSY_TRY(rename, renameat(from_dir, from, to_dir, to)) == 0) return 0;",
-      "(void)unlinkat(to_dir, to, 0);\n  usleep(2000);\n  if (renameat(from_dir, from, to_dir, to) == 0) return 0;",
+      "(void)unlinkat(to_dir, to, 0);\n  usleep(20000);\n  if (renameat(from_dir, from, to_dir, to) == 0) return 0;",
     ),
     check: behaviour("atomicity", "B48 small: a reader sees whole versions only"),
     says: "missing",
