@@ -1,6 +1,6 @@
 /** Trees, names and places beside rsync. */
 import { expect, test } from "bun:test";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, utimesSync, writeFileSync } from "node:fs";
 import { buildDeepTree } from "../support/deep-tree.ts";
 import { assertSameTrees } from "../support/diff.ts";
 import { fastsyncCommand } from "../support/program.ts";
@@ -133,6 +133,8 @@ besideRsync(
       using dir = scratch();
       mkdirSync(dir.join("-source"));
       writeFileSync(dir.join("-source/--delete"), "x");
+      // To rsync a time of the same second is the right one.
+      utimesSync(dir.join("-source"), 1_600_000_000, 1_600_000_000);
       await run("ours", ["copy", "--", "-source/", "--ours"], 0, { cwd: dir.path });
       await run("theirs", ["-a", "--", "-source/", "--theirs"], 0, { cwd: dir.path });
       assertSameTrees(dir.join("--theirs"), dir.join("--ours"));
