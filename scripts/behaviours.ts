@@ -6,6 +6,7 @@
  *   npm run behaviours -- --into DIR    keep the reports in DIR; what has a report there is not run again
  *   npm run behaviours -- --lanes N     run N files at a time (default: 2, on one processor 1)
  *   npm run behaviours -- --from DIR    run nothing: write the table from the reports in DIR
+ *   ... --commit TEXT                   of which commits the reports are, where that is not the one that is checked out
  */
 
 import { spawnSync } from "node:child_process";
@@ -22,7 +23,12 @@ import { root } from "./build/root.ts";
 import { useScratch } from "./test/scratch.ts";
 
 const { values } = parseArgs({
-  options: { into: { type: "string" }, from: { type: "string" }, lanes: { type: "string" } },
+  options: {
+    into: { type: "string" },
+    from: { type: "string" },
+    lanes: { type: "string" },
+    commit: { type: "string" },
+  },
 });
 const kept = values.from ?? values.into;
 const directory = kept ?? mkdtempSync(join(tmpdir(), "fastsync-behaviours-"));
@@ -43,7 +49,8 @@ console.log(summaryLines(results).join("\n"));
 
 function documentText(): string {
   const { version: own } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { version: string };
-  const commit = spawnSync("git", ["rev-parse", "--short=10", "HEAD"], { cwd: root, encoding: "utf8" }).stdout.trim();
+  const head = spawnSync("git", ["rev-parse", "--short=10", "HEAD"], { cwd: root, encoding: "utf8" }).stdout.trim();
+  const commit = values.commit ?? head;
   return `# Behaviours
 
 Written by \`npm run behaviours\`; not to be edited. What is promised, whether it was seen to hold, and what rsync makes
