@@ -23,13 +23,15 @@ interface Incoming {
 /** Codes of gRPC for what cannot be decoded, or is too long to be. */
 const INVALID_ARGUMENT = 3;
 const RESOURCE_EXHAUSTED = 8;
+/** A compression that was never agreed on. */
+const UNIMPLEMENTED = 12;
 const INTERNAL = 13;
 
 /** What arrived is no message of the protocol, as opposed to a connection that broke. */
 function isMalformed(error: unknown): boolean {
   if (error instanceof ProtocolViolation) return true;
   const code = error instanceof Error && "code" in error ? error.code : undefined;
-  return code === INVALID_ARGUMENT || code === RESOURCE_EXHAUSTED || code === INTERNAL;
+  return [INVALID_ARGUMENT, RESOURCE_EXHAUSTED, UNIMPLEMENTED, INTERNAL].includes(code as number);
 }
 
 export class ControlStream {
