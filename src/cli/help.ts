@@ -1,6 +1,6 @@
 /** Help texts, made from the table of verbs and the table of flags. */
 import { type Flag, flagsOf, GROUPS } from "./flags.ts";
-import { VERB_NAMES, VERBS, type VerbInfo, type VerbName } from "./verbs.ts";
+import { VERB_GROUPS, VERB_NAMES, VERBS, type VerbInfo, type VerbName } from "./verbs.ts";
 
 const WIDTH = 80;
 const FLAG_COLUMN = 28;
@@ -11,15 +11,16 @@ export function overviewHelp(): string {
     "fastsync copies, mirrors and moves file trees: complete, atomic and fast.",
     "",
     "Usage: fastsync VERB [flags] SOURCE... TARGET",
-    "",
-    ...VERB_NAMES.flatMap((verb) => entry(`  ${verb}`, VERBS[verb].summary, VERB_COLUMN)),
+    ...usedGroups().flatMap((group) => [
+      "",
+      group,
+      ...verbsOf(group).flatMap((verb) => entry(`  ${verb}`, VERBS[verb].summary, VERB_COLUMN)),
+    ]),
     "",
     "Examples",
     "  fastsync mirror photos/ /mnt/backup/photos/      make the backup equal",
     "  fastsync mirror -n photos/ /mnt/backup/photos/   only show what would happen",
-    "  fastsync mirror photos/ nas:/media/photos/       to the module media of a daemon",
-    "  fastsync copy *.iso /mnt/usb/                    copy some files",
-    "  fastsync move --verify camera/ archive/          remove what arrived safely",
+    "  fastsync mirror photos/ nas:/media/photos/       to the module media of nas",
     "  fastsync check --checksum photos/ /mnt/backup/photos/",
     "",
     "fastsync help VERB lists the flags of a verb.",
@@ -27,16 +28,26 @@ export function overviewHelp(): string {
   ].join("\n");
 }
 
-/** What `fastsync` alone prints. */
+/** What `fastsync` alone prints: names only, so that it fits a small terminal whatever is added. */
 export function shortUsage(): string {
   return [
     "Usage: fastsync VERB [flags] SOURCE... TARGET",
     "",
-    ...VERB_NAMES.flatMap((verb) => entry(`  ${verb}`, VERBS[verb].summary, VERB_COLUMN)),
+    ...usedGroups().flatMap((group) => entry(`  ${group}`, verbsOf(group).join(", "), VERB_COLUMN)),
     "",
-    "fastsync help VERB lists the flags of a verb.",
+    "fastsync help says what each of them does, fastsync help VERB lists its flags.",
     "",
   ].join("\n");
+}
+
+type Group = (typeof VERB_GROUPS)[number];
+
+function verbsOf(group: Group): VerbName[] {
+  return VERB_NAMES.filter((verb) => VERBS[verb].group === group);
+}
+
+function usedGroups(): Group[] {
+  return VERB_GROUPS.filter((group) => verbsOf(group).length > 0);
 }
 
 export function verbHelp(verb: VerbName): string {

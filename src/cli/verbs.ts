@@ -1,6 +1,11 @@
 /** The verbs, and what stands after them. */
 
+/** The headings of the overview, in its order. */
+export const VERB_GROUPS = ["Transfer", "Look at", "Serve", "Settings"] as const;
+
 export interface VerbInfo {
+  readonly group: (typeof VERB_GROUPS)[number];
+  /** At most 64 characters: a line of the overview. */
   readonly summary: string;
   readonly usage: string;
   readonly minPlaces: number;
@@ -17,6 +22,7 @@ const PLACES_NOTE =
 
 export const VERBS = {
   copy: {
+    group: "Transfer",
     summary: "copy files and trees; deletes nothing",
     usage: "fastsync copy [flags] SOURCE... TARGET",
     minPlaces: 2,
@@ -28,7 +34,8 @@ export const VERBS = {
     ],
   },
   mirror: {
-    summary: "make the target equal to the source; deletes what the source does not have",
+    group: "Transfer",
+    summary: "make the target equal to the source, deletions included",
     usage: "fastsync mirror [flags] SOURCE TARGET",
     minPlaces: 2,
     maxPlaces: 2,
@@ -39,6 +46,7 @@ export const VERBS = {
     ],
   },
   move: {
+    group: "Transfer",
     summary: "copy, then remove each source that arrived safely",
     usage: "fastsync move [flags] SOURCE... TARGET",
     minPlaces: 2,
@@ -50,6 +58,7 @@ export const VERBS = {
     ],
   },
   check: {
+    group: "Transfer",
     summary: "compare two trees and list what differs; exit 1 when they differ",
     usage: "fastsync check [flags] SOURCE TARGET",
     minPlaces: 2,
@@ -61,6 +70,7 @@ export const VERBS = {
     ],
   },
   daemon: {
+    group: "Serve",
     summary: "serve directories to other machines",
     usage: "fastsync daemon [flags]",
     minPlaces: 0,
@@ -71,7 +81,8 @@ export const VERBS = {
     ],
   },
   capabilities: {
-    summary: "show how files will be copied on this machine, and between two places",
+    group: "Settings",
+    summary: "show how files will be copied here, or between two places",
     usage: "fastsync capabilities [--json] [SOURCE TARGET]",
     minPlaces: 0,
     maxPlaces: 2,
@@ -80,6 +91,7 @@ export const VERBS = {
     ],
   },
   config: {
+    group: "Settings",
     summary: "show what the configuration says and where, or check it",
     usage: "fastsync config [show|check] [flags]",
     minPlaces: 0,
@@ -89,6 +101,7 @@ export const VERBS = {
     ],
   },
   version: {
+    group: "Settings",
     summary: "show the version",
     usage: "fastsync version [--json]",
     minPlaces: 0,
@@ -96,6 +109,7 @@ export const VERBS = {
     notes: [],
   },
   help: {
+    group: "Settings",
     summary: "show this help, or that of a verb",
     usage: "fastsync help [VERB]",
     minPlaces: 0,

@@ -8,7 +8,7 @@ import { overviewHelp, shortUsage, verbHelp } from "../../src/cli/help.ts";
 import { ParsedArgs, parseCommandLine } from "../../src/cli/parse-args.ts";
 import { argumentOf } from "../../src/cli/raw-args.ts";
 import { type Resolved, resolveOptions, type Surroundings } from "../../src/cli/resolve-options.ts";
-import { isVerb, VERB_NAMES, type VerbName } from "../../src/cli/verbs.ts";
+import { isVerb, VERB_NAMES, VERBS, type VerbName } from "../../src/cli/verbs.ts";
 import type { RunOptions } from "../../src/core/options.ts";
 import { run } from "./processes.ts";
 
@@ -72,6 +72,12 @@ describe("help", () => {
       expect(listed, `--${flag.name}`).toBe(flag.verbs.includes(verb));
     }
     for (const line of text.split("\n").slice(1)) expect(line.length).toBeLessThanOrEqual(80);
+  });
+  test("of all verbs has a line for each, and the short one fits a small terminal", () => {
+    const overview = overviewHelp().split("\n");
+    for (const verb of VERB_NAMES) expect(overview).toContain(`  ${verb.padEnd(14)}${VERBS[verb].summary}`);
+    for (const line of [...overview, ...shortUsage().split("\n")]) expect(line.length).toBeLessThanOrEqual(80);
+    expect(shortUsage().split("\n").length).toBeLessThanOrEqual(24);
   });
   test.each(["overview", "short", ...VERB_NAMES])("%s is as agreed", (topic) => {
     const text = topic === "overview" ? overviewHelp() : topic === "short" ? shortUsage() : verbHelp(topic as VerbName);
