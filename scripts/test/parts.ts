@@ -25,7 +25,7 @@ const sameWithEither = [
   ...["config", "config-errors", "faces", "resolve", "systemd-unit"].map((name) => `test/daemon/${name}.test.ts`),
   // Pure functions against git, rsync, models, documents and generated code.
   ...["test/filter/**", "test/session/**", "test/proto/**"],
-  ...["behaviours", "coverage", "limits"].map((name) => `test/docs/${name}.test.ts`),
+  ...["behaviours", "commands", "coverage", "limits"].map((name) => `test/docs/${name}.test.ts`),
   // They choose the backend that fails, the portable one among them.
   "test/faults/**",
   // One run beside rsync; that both backends do the same is what the behaviours are about.

@@ -51,6 +51,7 @@ const BY_LONG: Readonly<Record<string, string>> = {
   "itemize-changes": "is called --itemize",
   interactive: "is not here; mirror asks on a terminal before it deletes",
   silent: "is called --quiet",
+  info: "is called --progress; --verbose tells more",
   "no-clobber": "is called --ignore-existing",
   dereference: "is called --copy-links",
 };
