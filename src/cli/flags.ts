@@ -255,6 +255,12 @@ const TABLE = [
     group: "Selecting",
     help: "leave out symbolic links that are absolute or lead out of the tree",
   },
+  {
+    name: "prune-empty-dirs",
+    verbs: TREE,
+    group: "Selecting",
+    help: "leave out directories that have nothing but directories in them and below",
+  },
 
   // Deleting
   {

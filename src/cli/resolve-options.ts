@@ -78,6 +78,7 @@ export async function resolveOptions(args: ParsedArgs, around: Surroundings = sy
     oneFileSystem: args.has("one-file-system"),
     copyLinks: args.has("copy-links"),
     safeLinks: args.has("safe-links"),
+    pruneEmptyDirs: args.has("prune-empty-dirs"),
     strictAttrs: !args.has("no-strict-attrs"),
     retry: {
       attempts: parsed(args, "retry", (text) => parseCount(text, "retry", 0, 1_000_000)) ?? 0,

@@ -16,6 +16,7 @@ const SKIP_WORDS: Readonly<Record<SkipReason, string | readonly [one: string, ma
   special: ["special file", "special files"],
   device: ["device (needs root)", "devices (need root)"],
   unsafe_link: ["unsafe link", "unsafe links"],
+  empty_directory: ["empty directory", "empty directories"],
   temporary: "temporary",
   target_inside_source: "the target itself",
   earlier_source: "named by an earlier source",

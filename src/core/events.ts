@@ -166,6 +166,7 @@ export const SKIP_REASONS = [
   "special",
   "device",
   "unsafe_link",
+  "empty_directory",
   "temporary",
   "target_inside_source",
   "earlier_source",

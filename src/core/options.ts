@@ -76,6 +76,8 @@ export interface RunOptions {
   readonly oneFileSystem: boolean;
   readonly copyLinks: boolean;
   readonly safeLinks: boolean;
+  /** Leave out directories that have nothing but directories in them and below. */
+  readonly pruneEmptyDirs: boolean;
   /** Attributes that cannot be applied make the run partial (exit 23). */
   readonly strictAttrs: boolean;
   /** How often a run that failed in a way that may pass is tried again, and the pause before. */

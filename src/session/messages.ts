@@ -6,6 +6,7 @@
  *       hello        ------------------------>
  *                    <------------------------  hello
  *       directory*   ------------------------>            listing of one directory; parents before children
+ *       pruned*      ------------------------>            rows of it that will not come as directories
  *                    <------------------------  need*     rows whose content, attributes or digests are wanted
  *       content*     ------------------------>            one answer per need
  *                    <------------------------  settled   no needs remain among the directory's own entries
@@ -59,6 +60,8 @@ export type SourceMessage =
       /** Rows left out by a reason that the summary counts. */
       readonly skipped: SkipCounts;
     }
+  /** Rows of a directory that are directories, and come to nothing: with --prune-empty-dirs they are not offered. */
+  | { readonly kind: "pruned"; readonly dir: DirId; readonly rows: Uint32Array; readonly skipped: SkipCounts }
   | { readonly kind: "content"; readonly need: NeedId; readonly content: Content }
   | { readonly kind: "digests"; readonly need: NeedId; readonly digests: readonly (Uint8Array | undefined)[] }
   | { readonly kind: "failure"; readonly failure: Failure; readonly hidesEntries: boolean }

@@ -41,7 +41,14 @@ class Inbox<In> {
 }
 
 type Case = NonNullable<SessionMessage["body"]["case"]>;
-const SOURCE_SAYS: ReadonlySet<Case> = new Set(["manifest", "digests", "sourceFailure", "scanned", "closed"] as const);
+const SOURCE_SAYS: ReadonlySet<Case> = new Set([
+  "manifest",
+  "pruned",
+  "digests",
+  "sourceFailure",
+  "scanned",
+  "closed",
+] as const);
 const TARGET_SAYS: ReadonlySet<Case> = new Set([
   "need",
   "settled",

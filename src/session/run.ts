@@ -13,6 +13,7 @@ import { openBackend } from "../fs/open-backend.ts";
 import { EarlyDial } from "../link/dial.ts";
 import type { DaemonPlace, LocalPlace, Place, Run, RunRequest } from "./api.ts";
 import { askedOnce, beginAgain, EarlierAttempts, mayPass, waitForNext } from "./attempts.ts";
+import { guardMethods } from "./guard-methods.ts";
 import { guardOwners } from "./guard-owners.ts";
 import { runLocally } from "./local-run.ts";
 import { guardOverlap, type Places, placementOf, resolvePlaces } from "./places.ts";
@@ -78,6 +79,7 @@ async function runToEnd(
     counters.bytesLanded = backend.bytesDone();
   }, LANDED_INTERVAL_MS);
   try {
+    guardMethods(options, backend);
     const earlier = new EarlierAttempts();
     for (let attempt = 0; ; attempt++) {
       // What the first attempt made is there for the others.

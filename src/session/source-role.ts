@@ -6,6 +6,8 @@
  *     scanned: send its listing; push its subdirectories in reverse order
  *     settled: room for another scan
  *     released: close it
+ *     (--prune-empty-dirs: a directory of nothing but directories is held back until something is found below it; when
+ *     nothing is, the target hears that its row came to nothing)
  *     stack empty and nothing being scanned: say "scanned", with whether every listing was whole
  */
 import type { ContentRange } from "../core/content-range.ts";
@@ -21,6 +23,7 @@ import {
   type SourceMessage,
   type TargetMessage,
 } from "./messages.ts";
+import { type HeldDirectory, hasToStand, hold, offerAncestors, prune } from "./source-pruning.ts";
 
 /** What a scan found: made by the runner, kept by the state until the directory is released. */
 export interface ScannedDirectory<Handle> {
@@ -35,7 +38,7 @@ export interface ScannedDirectory<Handle> {
   readonly hidden: boolean;
 }
 
-interface OpenDirectory<Handle> {
+export interface OpenDirectory<Handle> {
   readonly id: DirId;
   readonly parent: DirId;
   scanned: ScannedDirectory<Handle>;
@@ -92,6 +95,10 @@ export interface SourceState<Handle> {
   /** Entries of the directories that are open. */
   openEntries: number;
   readonly removesSources: boolean;
+  /** Directories without a file in them or below are not offered. */
+  readonly prunesEmpty: boolean;
+  /** With `prunesEmpty`: scanned, and not offered as long as nothing but directories is known of them. */
+  readonly held: Map<DirId, HeldDirectory<Handle>>;
   /** How much may be offered and not yet settled. */
   readonly window: OfferWindow;
   /** The most directories that are offered and not settled: `window.first` in the beginning, then its `directories`. */
@@ -102,16 +109,18 @@ export interface SourceState<Handle> {
   isStopped: boolean;
 }
 
+export interface ScannedEvent<Handle> {
+  readonly kind: "scanned";
+  readonly id: DirId;
+  readonly parent: DirId;
+  readonly parentRow: number;
+  readonly directory: ScannedDirectory<Handle>;
+}
+
 export type SourceEvent<Handle> =
   | { readonly kind: "start" }
   | { readonly kind: "message"; readonly message: TargetMessage }
-  | {
-      readonly kind: "scanned";
-      readonly id: DirId;
-      readonly parent: DirId;
-      readonly parentRow: number;
-      readonly directory: ScannedDirectory<Handle>;
-    }
+  | ScannedEvent<Handle>
   /** `message`: what is left to say; the payload of another process was sent already. */
   | { readonly kind: "answered"; readonly need: NeedId; readonly message?: SourceMessage }
   | { readonly kind: "removed"; readonly count: number }
@@ -149,7 +158,11 @@ export type SourceEffect<Handle> =
   | { readonly kind: "finish" }
   | { readonly kind: "protocol-error"; readonly reason: string };
 
-export function sourceState<Handle>(options: { removesSources: boolean; window?: OfferWindow }): SourceState<Handle> {
+export function sourceState<Handle>(options: {
+  removesSources: boolean;
+  prunesEmpty?: boolean;
+  window?: OfferWindow;
+}): SourceState<Handle> {
   const window = options.window ?? LOCAL_WINDOW;
   return {
     phase: "hello",
@@ -167,6 +180,8 @@ export function sourceState<Handle>(options: { removesSources: boolean; window?:
     unansweredRows: 0,
     openEntries: 0,
     removesSources: options.removesSources,
+    prunesEmpty: options.prunesEmpty ?? false,
+    held: new Map(),
     window,
     directoriesMost: window.first ?? window.directories,
     removing: 0,
@@ -210,6 +225,7 @@ export function stepSource<Handle>(state: SourceState<Handle>, event: SourceEven
       state.isStopped = true;
       state.stack.length = 0;
       state.complete = false;
+      state.held.clear();
       break;
   }
   pump(state, effects);
@@ -325,34 +341,48 @@ function beginPass<Handle>(state: SourceState<Handle>): void {
 
 function onScanned<Handle>(
   state: SourceState<Handle>,
-  event: Extract<SourceEvent<Handle>, { kind: "scanned" }>,
+  event: ScannedEvent<Handle>,
   effects: SourceEffect<Handle>[],
 ): void {
   const { directory, id } = event;
   const { listing } = directory;
   state.scanning--;
   if (listing.status !== 0 || directory.hidden) state.complete = false;
+  // Its parent was held back when the stop came: the target does not know it.
+  if (state.isStopped && event.parent >= 0 && !state.open.has(event.parent))
+    return void effects.push({ kind: "release", id, directory });
   // A source that is given as an entry stands in the listing of its parent: it does not fill itself.
   if (directory.owned) state.entries += listing.count;
-  state.open.set(id, { id, parent: event.parent, scanned: directory, settled: false, receipts: 0 });
+  if (state.prunesEmpty && !state.isStopped) {
+    if (!hasToStand(event)) {
+      if (listing.count === 0) return prune(state, event, effects);
+      hold(state, event);
+      return pushSubdirectories(state, id, listing);
+    }
+    offerAncestors(state, event.parent, effects);
+  }
+  offer(state, event, effects);
+  if (!state.isStopped) pushSubdirectories(state, id, listing);
+}
+
+/** Tells the target of a directory, and takes its needs from then on. */
+export function offer<Handle>(
+  state: SourceState<Handle>,
+  { id, parent, parentRow, directory }: Omit<ScannedEvent<Handle>, "kind">,
+  effects: SourceEffect<Handle>[],
+): void {
+  const { listing, entered, owned, mergeFiles, skipped } = directory;
+  state.open.set(id, { id, parent, scanned: directory, settled: false, receipts: 0 });
   state.openEntries += listing.count + 1;
   state.unsettledDirectories++;
   state.unsettledEntries += listing.count;
   effects.push({
     kind: "send",
-    message: {
-      kind: "directory",
-      id,
-      parent: event.parent,
-      parentRow: event.parentRow,
-      listing,
-      entered: directory.entered,
-      owned: directory.owned,
-      mergeFiles: directory.mergeFiles,
-      skipped: directory.skipped,
-    },
+    message: { kind: "directory", id, parent, parentRow, listing, entered, owned, mergeFiles, skipped },
   });
-  if (state.isStopped) return;
+}
+
+function pushSubdirectories<Handle>(state: SourceState<Handle>, id: DirId, listing: EntryBatch): void {
   for (let row = listing.mayHave(Kind.directory) ? listing.count - 1 : -1; row >= 0; row--) {
     if (isSubdirectory(listing, row)) state.stack.push({ id: state.nextId++, parent: id, parentRow: row });
   }
@@ -376,13 +406,13 @@ function pump<Handle>(state: SourceState<Handle>, effects: SourceEffect<Handle>[
           state.unsettledEntries < state.window.entries))
     ) {
       const next = state.stack.pop()!;
-      const parent = state.open.get(next.parent);
+      const parent = state.open.get(next.parent)?.scanned ?? state.held.get(next.parent)?.directory;
       state.scanning++;
       effects.push({
         kind: "scan",
         id: next.id,
         parentId: next.parent,
-        parent: parent?.scanned,
+        parent,
         parentRow: next.parentRow,
       });
     }

@@ -106,6 +106,7 @@ export class SourceRunner {
     this.link = link;
     this.state = sourceState<SourceDirectory>({
       removesSources: context.options.verb === "move",
+      prunesEmpty: context.options.pruneEmptyDirs,
       ...(context.payload === "streams" ? { window: context.isNear ? NEAR_WINDOW : FAR_WINDOW } : {}),
     });
     this.done = new Promise((resolve, reject) => {

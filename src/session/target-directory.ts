@@ -10,6 +10,7 @@ import { equalBytes } from "../core/paths.ts";
 import { isPartName, isTemporaryName } from "../core/temporary-names.ts";
 import type { Collected, ExtraneousRecord } from "../engine/extraneous.ts";
 import { Decision } from "../filter/filter.ts";
+import type { SourceMessage } from "./messages.ts";
 import { isSubdirectory } from "./source-role.ts";
 import { guessSpellings } from "./spellings.ts";
 import { hasForeignNames, joinHardLinks } from "./target-links.ts";
@@ -58,6 +59,7 @@ export function enterDirectory(
     discarded: false,
     pending: 0,
     offered: undefined,
+    pruned: [],
     children: 0,
     settled: false,
     selfDifference: 0,
@@ -73,6 +75,9 @@ export function enterDirectory(
   };
   state.dirs.set(dir.id, dir);
   countDirectory(state, dir, message);
+  const pruned = state.waitingPruned.get(dir.id);
+  state.waitingPruned.delete(dir.id);
+  if (pruned !== undefined && !takePruned(state, dir, pruned, effects)) return;
   if (parent === undefined) {
     dir.pending++;
     effects.push({ kind: "open", dir, create: !touchesNothing(state), removeFirst: -1 });
@@ -115,6 +120,58 @@ function takesChild(parent: TargetDir, row: number): boolean {
   return true;
 }
 
+/** Rows of a directory come to nothing: for the target they do not exist in the source. */
+export function onPruned(
+  state: TargetState,
+  { dir: id, rows, skipped }: Extract<SourceMessage, { kind: "pruned" }>,
+  effects: TargetEffect[],
+): void {
+  if (state.phase !== "receiving" || state.scanned !== undefined || !state.options.pruneEmptyDirs)
+    return protocolError(state, effects, "rows were pruned out of turn");
+  if (state.pass === 1) for (const [reason, count] of skipEntries(skipped)) countSkipped(state, reason, count);
+  const dir = state.dirs.get(id);
+  if (dir === undefined) {
+    if (!state.waitingIds.has(id)) return protocolError(state, effects, `rows were pruned in ${id}, which is not open`);
+    const before = state.waitingPruned.get(id) ?? [];
+    // Of how many rows the directory is, is looked at when it is its turn.
+    if (before.length + rows.length > LIMITS.directoryRows)
+      return protocolError(state, effects, `too many rows were pruned in ${id}`);
+    before.push(...rows);
+    state.waitingPruned.set(id, before);
+    return;
+  }
+  if (!takePruned(state, dir, rows, effects)) return;
+  if (dir.discarded) dir.children -= rows.length;
+  else if (dir.difference !== undefined) leaveOut(state, dir, rows, effects);
+  else return;
+  finishIfIdle(state, dir, effects);
+}
+
+function takePruned(state: TargetState, dir: TargetDir, rows: Iterable<number>, effects: TargetEffect[]): boolean {
+  for (const row of rows) {
+    if (!takesChild(dir, row)) {
+      protocolError(state, effects, `row ${row} of directory ${dir.id} was pruned, and is none or was offered`);
+      return false;
+    }
+    if (!dir.discarded && dir.difference === undefined) dir.pruned.push(row);
+  }
+  return true;
+}
+
+/** What the target has under these names is extraneous. */
+function leaveOut(state: TargetState, dir: TargetDir, rows: Iterable<number>, effects: TargetEffect[]): void {
+  const { targetRows } = dir.difference!;
+  const extraneous: number[] = [];
+  let count = 0;
+  for (const row of rows) {
+    count++;
+    if (targetRows[row]! >= 0) extraneous.push(targetRows[row]!);
+  }
+  dir.children -= count;
+  if (state.pass === 1) countSkipped(state, "empty_directory", count);
+  if (dir.target !== undefined) noteExtraneous(state, dir, dir.target, extraneous, effects);
+}
+
 function countDirectory(state: TargetState, dir: TargetDir, message: DirectoryMessage): void {
   if (state.pass > 1) return;
   const { counters } = state;
@@ -133,6 +190,7 @@ function discard(state: TargetState, dir: TargetDir, effects: TargetEffect[]): v
   dir.discarded = true;
   for (let row = 0; row < rowsWith(dir.source, Kind.directory); row++)
     if (isSubdirectory(dir.source, row)) dir.children++;
+  dir.children -= dir.pruned.length;
   dir.pending++; // held: the last child that waited would finish it, and then it would be finished again
   admitWaiting(state, dir, effects);
   dir.pending--;
@@ -207,7 +265,15 @@ function directoryReady(
   }
   compareSelf(state, dir, target, effects);
   askForRows(state, dir, effects);
-  if (target !== undefined) noteExtraneous(state, dir, target, effects);
+  if (target !== undefined) {
+    const { extraneous } = difference;
+    // A directory where a file belongs has to go like an extraneous one.
+    if (state.conflicts > 0)
+      for (let row = 0; row < difference.states.length; row++)
+        if (difference.states[row] === RowState.conflict) extraneous.push(difference.targetRows[row]!);
+    noteExtraneous(state, dir, target, extraneous, effects);
+  }
+  leaveOut(state, dir, dir.pruned, effects);
   admitWaiting(state, dir, effects);
   dir.pending--;
   finishIfIdle(state, dir, effects);
@@ -303,12 +369,13 @@ function askForRows(state: TargetState, dir: TargetDir, effects: TargetEffect[])
 }
 
 /** Names that only the target has: swept, protected, or noted for the deletion at the end. */
-function noteExtraneous(state: TargetState, dir: TargetDir, target: EntryBatch, effects: TargetEffect[]): void {
-  const { extraneous, states, targetRows } = dir.difference!;
-  // A directory where a file belongs has to go like an extraneous one.
-  if (state.conflicts > 0)
-    for (let row = 0; row < states.length; row++)
-      if (states[row] === RowState.conflict) extraneous.push(targetRows[row]!);
+function noteExtraneous(
+  state: TargetState,
+  dir: TargetDir,
+  target: EntryBatch,
+  extraneous: readonly number[],
+  effects: TargetEffect[],
+): void {
   if (extraneous.length === 0) return;
   const sweep: number[] = [];
   const directories: number[] = [];

@@ -12,7 +12,7 @@
 import { FileType } from "../core/entry-batch.ts";
 import { LIMITS } from "../core/limits.ts";
 import { PROTOCOL_VERSION, type SourceMessage } from "./messages.ts";
-import { enterDirectory, onCollected, onOpened, onRespelled } from "./target-directory.ts";
+import { enterDirectory, onCollected, onOpened, onPruned, onRespelled } from "./target-directory.ts";
 import { beginEnding, onConfirmed, onDeleted, onSynced } from "./target-ending.ts";
 import { completeDirectory, finishIfIdle } from "./target-release.ts";
 import { protocolError, recordFailure } from "./target-report.ts";
@@ -148,6 +148,8 @@ function onMessage(state: TargetState, message: SourceMessage, effects: TargetEf
       state.waitingIds.add(message.id);
       return;
     }
+    case "pruned":
+      return onPruned(state, message, effects);
     case "content":
       return onContent(state, message.need, message.content, effects);
     case "digests":

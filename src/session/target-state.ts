@@ -39,6 +39,8 @@ export interface TargetDir {
   pending: number;
   /** Rows that arrived as directories of their own, one byte each; undefined: none yet. */
   offered: Uint8Array | undefined;
+  /** Rows that are directories and will not arrive: with --prune-empty-dirs nothing is in them. */
+  pruned: number[];
   /** Subdirectories that have not been released. */
   children: number;
   settled: boolean;
@@ -118,6 +120,8 @@ export interface TargetState {
   readonly waiting: Map<DirId, DirectoryMessage[]>;
   /** The ids of those. */
   readonly waitingIds: Set<DirId>;
+  /** Rows that come to nothing, of those. */
+  readonly waitingPruned: Map<DirId, number[]>;
   readonly needs: Map<NeedId, Need>;
   nextNeed: NeedId;
   readonly links: Map<string, HardLinkGroup>;
@@ -248,6 +252,7 @@ export function targetState(options: {
     dirs: new Map(),
     waiting: new Map(),
     waitingIds: new Set(),
+    waitingPruned: new Map(),
     needs: new Map(),
     nextNeed: 1,
     links: new Map(),

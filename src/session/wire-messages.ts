@@ -65,6 +65,13 @@ export function encodeSource(message: SourceMessage, encoding: SourceEncoding): 
       first.mergeFiles = message.mergeFiles.map(({ name, text }) => create(MergeFileSchema, { name, text }));
       return parts.map((value) => say({ case: "manifest", value }));
     }
+    case "pruned":
+      return [
+        say({
+          case: "pruned",
+          value: { dir: message.dir, rows: Array.from(message.rows), skipped: { ...message.skipped } },
+        }),
+      ];
     case "digests":
       return [
         say({
@@ -120,6 +127,15 @@ export class SourceReader {
     switch (body.case) {
       case "manifest":
         return this.readManifest(body.value);
+      case "pruned":
+        if (body.value.rows.length > LIMITS.needRows)
+          throw new ProtocolViolation(`${body.value.rows.length} rows pruned at a time`);
+        return {
+          kind: "pruned",
+          dir: body.value.dir,
+          rows: Uint32Array.from(body.value.rows),
+          skipped: knownReasons(body.value.skipped),
+        };
       case "digests":
         return {
           kind: "digests",

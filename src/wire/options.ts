@@ -1,8 +1,10 @@
 /** The options of a run as a message, and back with every bound checked. */
-import { create } from "@bufbuild/protobuf";
+import { create, type Message } from "@bufbuild/protobuf";
+import { ExitCode } from "../core/exit-codes.ts";
 import type { FilterSpec } from "../core/filter-spec.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { DeleteOptions, RunOptions, Verb, WriteOptions } from "../core/options.ts";
+import { RunError } from "../core/run-error.ts";
 import {
   Fsync,
   type RunOptions as RunOptionsMessage,
@@ -87,6 +89,7 @@ export function encodeOptions(options: RunOptions): RunOptionsMessage {
     oneFileSystem: options.oneFileSystem,
     copyLinks: options.copyLinks,
     safeLinks: options.safeLinks,
+    pruneEmptyDirs: options.pruneEmptyDirs,
     strictAttrs: options.strictAttrs,
   });
 }
@@ -98,11 +101,19 @@ function optional<T extends object>(fields: T): { [K in keyof T]: Exclude<T[K], 
   };
 }
 
-/** Throws ProtocolViolation. */
+/** Throws ProtocolViolation; RunError for an option of another version, which would be obeyed by one side only. */
 export function decodeOptions(message: RunOptionsMessage): RunOptions {
   const { compare, preserve, write, filter } = message;
   if (!compare || !preserve || !write || !filter || !message.delete)
     throw new ProtocolViolation("options without one of their parts");
+  const parts: readonly Message[] = [message, compare, preserve, message.delete, write, filter, ...filter.rules];
+  if (parts.some(({ $unknown }) => $unknown !== undefined && $unknown.length > 0)) {
+    throw new RunError(
+      ExitCode.protocol,
+      "version",
+      "an option was asked for that this side does not know; it needs the newer fastsync",
+    );
+  }
   return {
     verb: fromMessage(VERBS, message.verb, "verb"),
     dryRun: message.dryRun,
@@ -154,6 +165,7 @@ export function decodeOptions(message: RunOptionsMessage): RunOptions {
     oneFileSystem: message.oneFileSystem,
     copyLinks: message.copyLinks,
     safeLinks: message.safeLinks,
+    pruneEmptyDirs: message.pruneEmptyDirs,
     strictAttrs: message.strictAttrs,
     retry: { attempts: 0, waitMs: 0 },
   };

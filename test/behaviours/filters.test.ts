@@ -264,4 +264,48 @@ describe.skipIf(behavioursMissing !== undefined)(because("filters", behavioursMi
     expect(namesIn(target)).toEqual(["deep/er/middle", "middle", "small"]);
     expect(await Bun.file(join(target, "small")).text()).toBe("older, and by its size no match");
   });
+
+  test("B40 --prune-empty-dirs leaves out directories without a file at any depth, and mirrors that", async () => {
+    using dir = tempDir();
+    const { source, target } = pair(dir);
+    const plant = (root: string) =>
+      new TreeBuilder(root)
+        .dir("empty")
+        .dir("hollow/one/two/three")
+        .dir("hollow/four")
+        .file("filled/deep/er/file", "x")
+        .dir("filled/hollow/er")
+        .dir("filtered/logs")
+        .file("filtered/logs/a.log", "log")
+        .file("a", "a");
+    plant(source).symlink("linked/link", "nowhere");
+    const flags = ["--prune-empty-dirs", "--exclude=*.log"];
+    const stays = ["a", "filled/", "filled/deep/", "filled/deep/er/", "filled/deep/er/file", "linked/", "linked/link"];
+
+    const first = await mirror(source, target, flags);
+    expect(namesIn(target, true)).toEqual(stays);
+    expect(first.summary["skipped"]).toEqual({ excluded: 1, empty_directory: 4 });
+    const again = await mirror(source, target, flags);
+    expect(again.summary["directories_created"]).toBe(0);
+
+    // What is there by an earlier run goes, but for what the filters protect.
+    plant(target);
+    const third = await mirror(source, target, flags);
+    expect(namesIn(target, true)).toEqual(
+      [...stays, "filtered/", "filtered/logs/", "filtered/logs/a.log"].sort((a, b) => (a < b ? -1 : 1)),
+    );
+    expect(third.summary["files_deleted"]).toBe(8);
+
+    await mirror(source, target, ["--exclude=*.log"]);
+    expect(namesIn(target, true)).toContain("hollow/one/two/three/");
+  });
+
+  test("B40 --prune-empty-dirs keeps what is not known to be empty", async () => {
+    using dir = tempDir();
+    const { source, target } = pair(dir);
+    new TreeBuilder(source).file("large/file", Buffer.alloc(5000)).dir("empty/er").file("a", "a");
+    new TreeBuilder(target).file("large/file", "an older one, which its size leaves alone");
+    await mirror(source, target, ["--prune-empty-dirs", "--max-size=1K"]);
+    expect(namesIn(target, true)).toEqual(["a", "large/", "large/file"]);
+  });
 });

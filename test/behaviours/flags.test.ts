@@ -129,6 +129,17 @@ describe.skipIf(ladderMissing !== undefined)(
       expect((await fastsync(["check", "-c", `${ram.path}/`, target])).exitCode).toBe(0);
     });
 
+    test("a method that only the library has is refused without it, and nothing is touched", async () => {
+      using dir = tempDir();
+      writeFileSync(dir.join("a"), "a");
+      const words = ["copy", "--copy-method", "sendfile,mmap", dir.join("a"), dir.join("t/")];
+      const { exitCode, summary } = await fastsyncJson(words, { env: { FASTSYNC_NATIVE: "off" } });
+      expect([exitCode, summary["exit_reason"]]).toEqual([1, "copy_method"]);
+      expect(summary["message"]).toContain("sendfile,mmap needs the native library");
+      expect(summary["message"]).toContain("FASTSYNC_NATIVE=off");
+      expect(readdirSync(dir.path)).toEqual(["a"]);
+    });
+
     test("clone alone fails where it cannot work, names the file, and leaves nothing", async () => {
       await using ram = await mountFilesystem("tmpfs", "64M");
       using dir = tempDir();

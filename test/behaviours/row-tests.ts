@@ -25,8 +25,10 @@ export interface RowFile {
 /** Daemons, and what daemons and their callers are made of. */
 const ABOUT_DAEMONS =
   /^(test\/(network|conformance|daemon|fuzz)|src\/(daemon|session|link|wire))\/|^test\/behaviours\/security-copy-links/;
-/** What the portable twin may do otherwise than the library. */
-const WITH_BOTH = /^test\/(behaviours|edges|faults|canaries)\//;
+/** What the portable twin may do otherwise than the library; what chooses its backends itself is run once. */
+const WITH_BOTH = /^test\/(behaviours|edges)\//;
+/** They choose the portable twin. */
+const OF_THE_TWIN = /^test\/faults\/portable/;
 /** They name rows to try the table itself. */
 const ABOUT_THE_TABLE = /^(scripts\/behaviours|test\/docs)\//;
 
@@ -35,6 +37,7 @@ const LITERAL = /["'`]([BS]\d\d(?:[ :,]+[BS]\d\d)*)(?=["'`]|[ :,])([^"'`\n]*)/g;
 
 export function columnOf(path: string, run: Run): Column {
   if (ABOUT_DAEMONS.test(path)) return "daemon";
+  if (OF_THE_TWIN.test(path)) return "portable";
   return run === "native" ? "local" : run;
 }
 

@@ -100,7 +100,7 @@ export const ROWS: readonly Row[] = [
   }),
   must("B38", EVERYWHERE, "--files-from takes what is listed, and nothing above the source"),
   should("B39", EVERYWHERE, "per-directory rules count for their directory and below; mistakes are named by line"),
-  must("B40", EVERYWHERE, "--min-size, --max-size and --prune-empty-dirs", { open: "there is no --prune-empty-dirs" }),
+  must("B40", EVERYWHERE, "--min-size, --max-size and --prune-empty-dirs"),
 
   must("B41", EVERYWHERE, "extraneous entries and subtrees go; a dry run lists the very same"),
   must("B42", EVERYWHERE, "more deletions than --max-delete: none is made, exit 25"),

@@ -139,6 +139,7 @@ const REACH: Readonly<Record<string, readonly [line: string, get: Get, set: unkn
   "one-file-system": ["copy -x A B", option((o) => o.oneFileSystem), true, false],
   "copy-links": ["copy -L A B", option((o) => o.copyLinks), true, false],
   "safe-links": ["copy --safe-links A B", option((o) => o.safeLinks), true, false],
+  "prune-empty-dirs": ["copy --prune-empty-dirs A B", option((o) => o.pruneEmptyDirs), true, false],
   "delete-excluded": ["mirror --delete-excluded A B", option((o) => o.delete.excluded), true, false],
   "max-delete": [
     "mirror --max-delete 5% A B",

@@ -1,6 +1,7 @@
 /** A caller that opens a session in ways that the protocol does not have. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import type { Verb } from "../../src/wire/gen/fastsync/v1/options_pb.ts";
+import { create } from "@bufbuild/protobuf";
+import { RunOptionsSchema, type Verb } from "../../src/wire/gen/fastsync/v1/options_pb.ts";
 import { Role } from "../../src/wire/gen/fastsync/v1/session_pb.ts";
 import { type Body, Caller, type OpenFields, pullFrom, pushTo } from "./peer/caller.ts";
 import { type Daemon, daemonUnderTest } from "./peer/daemon.ts";
@@ -40,6 +41,15 @@ describe("S23 S24 before the session is open", () => {
     [
       "B75 a protocol of the future",
       () => [{ case: "hello", value: { protocolMin: 7, protocolMax: 9, product: "future" } }],
+      { reason: "version", exitCode: 2 },
+    ],
+    [
+      "B75 an option of the future",
+      () => {
+        const asked = create(RunOptionsSchema, options());
+        asked.$unknown = [{ no: 1000, wireType: 0, data: Uint8Array.of(1) }];
+        return [hello, open({ ...into(daemon), options: asked })];
+      },
       { reason: "version", exitCode: 2 },
     ],
     [

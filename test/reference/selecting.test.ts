@@ -72,6 +72,20 @@ besideRsync(
     },
     {
       rows: "B40",
+      title: "--prune-empty-dirs",
+      source: (tree) =>
+        void tree
+          .dir("empty/er")
+          .file("full/er/file", "x")
+          .dir("full/empty")
+          .file("logs/deep/a.log", "log")
+          .symlink("linked/link", "nowhere"),
+      target: (tree) => void tree.dir("empty/er").dir("full/empty/too").file("logs/deep/a.log", "log"),
+      ours: ["--prune-empty-dirs", "--exclude=*.log"],
+      theirs: ["--prune-empty-dirs", "--exclude=*.log"],
+    },
+    {
+      rows: "B40",
       title: "--min-size and --max-size",
       source: (tree) =>
         void tree.file("d/small", "x").file("d/medium", "x".repeat(2000)).file("large", "x".repeat(5000)),

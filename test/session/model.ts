@@ -85,6 +85,16 @@ export function randomTree(random: () => number, depth: number): ModelNode {
   return directory;
 }
 
+/** The tree without directories that have nothing but directories in them and below; the root stays. */
+export function withoutEmpty(node: ModelNode): ModelNode {
+  const children = [...node.children].map(([name, child]): [string, ModelNode] => [
+    name,
+    child.kind === "directory" ? withoutEmpty(child) : child,
+  ]);
+  const kept = children.filter(([, child]) => child.kind !== "directory" || child.children.size > 0);
+  return { ...node, children: new Map(kept) };
+}
+
 export function describeTree(node: ModelNode, path = "", withTimes = true): string[] {
   const line = `${path}|${node.kind}|${node.content}|${withTimes ? node.mtime : ""}`;
   const lines = [line];
@@ -145,6 +155,7 @@ export interface Simulation {
   /** Steps after which both roles are told to stop. */
   readonly stopAfter?: number;
   readonly deletionLimit?: number;
+  readonly pruneEmptyDirs?: boolean;
   /** Default: by seed, even ones in frames that answer a need, as between two processes. */
   readonly payload?: "handles" | "streams";
   /** Hears every message when it is delivered. */
@@ -215,6 +226,7 @@ export function optionsFor(verb: Verb, dryRun: boolean, limit: number | undefine
     oneFileSystem: false,
     copyLinks: false,
     safeLinks: false,
+    pruneEmptyDirs: false,
     strictAttrs: true,
     retry: { attempts: 0, waitMs: 0 },
   };
@@ -224,7 +236,10 @@ type Handle = ModelNode;
 
 export function simulate(simulation: Simulation): SimulationResult {
   const random = randomGenerator(simulation.seed);
-  const options = optionsFor(simulation.verb, simulation.dryRun ?? false, simulation.deletionLimit);
+  const options: RunOptions = {
+    ...optionsFor(simulation.verb, simulation.dryRun ?? false, simulation.deletionLimit),
+    pruneEmptyDirs: simulation.pruneEmptyDirs ?? false,
+  };
   const rules: CompareRules = {
     options: options.compare,
     preserve: options.preserve,
@@ -237,6 +252,7 @@ export function simulate(simulation: Simulation): SimulationResult {
   const payload = simulation.payload ?? (simulation.seed % 2 === 0 ? "streams" : "handles");
   const source: SourceState<Handle> = sourceState<Handle>({
     removesSources: simulation.verb === "move",
+    prunesEmpty: options.pruneEmptyDirs,
     ...(payload === "streams" ? { window: NEAR_WINDOW } : {}),
   });
   const target = targetState({

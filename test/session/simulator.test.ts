@@ -9,6 +9,7 @@ import {
   randomGenerator,
   randomTree,
   simulate,
+  withoutEmpty,
 } from "./model.ts";
 
 const RUNS = 400;
@@ -21,6 +22,18 @@ function hasConflict(source: ModelNode, target: ModelNode): boolean {
     if (child.kind === "directory" && other.kind === "directory" && hasConflict(child, other)) return true;
   }
   return false;
+}
+
+/** Mostly directories, many of them without anything in them. */
+function sparseTree(random: () => number, depth: number): ModelNode {
+  const directory = modelDirectory({}, Math.floor(random() * 1000));
+  const names = Math.floor(random() * 4);
+  for (let i = 0; i < names; i++) {
+    const name = String.fromCharCode(97 + Math.floor(random() * 5));
+    if (random() < 0.8 && depth > 0) directory.children.set(name, sparseTree(random, depth - 1));
+    else directory.children.set(name, modelFile(`version ${depth}`, depth));
+  }
+  return directory;
 }
 
 describe("both roles over a simulated link", () => {
@@ -79,6 +92,48 @@ describe("both roles over a simulated link", () => {
         directories: real.directoriesCreated,
         linked: real.linked,
       });
+    }
+  });
+
+  test("empty directories are pruned at any depth, and what the target has there is extraneous", () => {
+    for (let seed = 1; seed <= RUNS; seed++) {
+      const random = randomGenerator(seed * 23);
+      const source = sparseTree(random, 5);
+      const target = sparseTree(random, 5);
+      const wanted = describeTree(withoutEmpty(source));
+      const simulation = { source, target, verb: "mirror", pruneEmptyDirs: true } as const;
+      const dry = simulate({ ...simulation, dryRun: true, seed }).state.counters;
+      const result = simulate({ ...simulation, seed });
+      expect(result.finished).toBe(true);
+      expect(result.leftOpen).toBe(0);
+      expect(describeTree(target)).toEqual(wanted);
+      const { counters } = result.state;
+      if (!hasConflict(source, target))
+        expect([dry.created, dry.deleted, dry.directoriesCreated]).toEqual([
+          counters.created,
+          counters.deleted,
+          counters.directoriesCreated,
+        ]);
+      const again = simulate({ ...simulation, seed: seed + 1 }).state.counters;
+      expect(again.created + again.updated + again.repaired + again.deleted + again.directoriesCreated).toBe(0);
+    }
+  });
+
+  test("a stop or a cut while directories are held back leaves nothing open", () => {
+    for (let seed = 1; seed <= RUNS / 2; seed++) {
+      const random = randomGenerator(seed * 29);
+      const source = sparseTree(random, 5);
+      const target = sparseTree(random, 4);
+      const before = describeTree(target, "", false);
+      const simulation = { source, target, verb: "mirror", pruneEmptyDirs: true, seed } as const;
+      const stopped = simulate({ ...simulation, stopAfter: seed % 30 });
+      expect(stopped.finished).toBe(true);
+      if (stopped.state.scanned?.complete !== true)
+        for (const line of before.filter((entry) => entry.includes("|file|")))
+          expect(describeTree(target, "", false).map((entry) => entry.split("|")[0])).toContain(line.split("|")[0]);
+      simulate({ ...simulation, cutAfter: seed % 30 });
+      simulate(simulation);
+      expect(describeTree(target)).toEqual(describeTree(withoutEmpty(source)));
     }
   });
 

@@ -26,7 +26,8 @@ export const ROLES: readonly Role[] = [
 
 /** Longer than any of these runs takes on a busy machine. */
 const TIMEOUT_MS = 90_000;
-const CLEAN = { FSY_FAULT: undefined, FSY_FAULT_TRACE: undefined };
+/** What dies is the native library, and so is what goes on after it, whatever this process was told. */
+const CLEAN = { FASTSYNC_NATIVE: undefined, FSY_FAULT: undefined, FSY_FAULT_TRACE: undefined };
 
 export interface Faulted {
   /** Of the command that was started. */

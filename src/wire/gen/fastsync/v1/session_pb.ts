@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file fastsync/v1/session.proto.
  */
 export const file_fastsync_v1_session: GenFile = /*@__PURE__*/
-  fileDesc("ChlmYXN0c3luYy92MS9zZXNzaW9uLnByb3RvEgtmYXN0c3luYy52MSI/Cg5TZXNzaW9uUmVxdWVzdBItCghtZXNzYWdlcxgBIAMoCzIbLmZhc3RzeW5jLnYxLlNlc3Npb25NZXNzYWdlIkAKD1Nlc3Npb25SZXNwb25zZRItCghtZXNzYWdlcxgBIAMoCzIbLmZhc3RzeW5jLnYxLlNlc3Npb25NZXNzYWdlIogKCg5TZXNzaW9uTWVzc2FnZRIjCgVoZWxsbxgBIAEoCzISLmZhc3RzeW5jLnYxLkhlbGxvSAASIQoEb3BlbhgCIAEoCzIRLmZhc3RzeW5jLnYxLk9wZW5IABIlCgZhY2NlcHQYAyABKAsyEy5mYXN0c3luYy52MS5BY2NlcHRIABInCgdyZWZ1c2FsGAQgASgLMhQuZmFzdHN5bmMudjEuUmVmdXNhbEgAEisKCWhlYXJ0YmVhdBgFIAEoCzIWLmZhc3RzeW5jLnYxLkhlYXJ0YmVhdEgAEicKB2NhcnJpZXIYBiABKAsyFC5mYXN0c3luYy52MS5DYXJyaWVySAASJwoHcGF5bG9hZBgHIAEoCzIULmZhc3RzeW5jLnYxLlBheWxvYWRIABI0Cg5wYXlsb2FkX2NyZWRpdBgIIAEoCzIaLmZhc3RzeW5jLnYxLlBheWxvYWRDcmVkaXRIABI0Cg5zdHJlYW1fcmVxdWVzdBgJIAEoCzIaLmZhc3RzeW5jLnYxLlN0cmVhbVJlcXVlc3RIABIwCgxzdHJlYW1fZ3JhbnQYCiABKAsyGC5mYXN0c3luYy52MS5TdHJlYW1HcmFudEgAEiEKBHN0b3AYCyABKAsyES5mYXN0c3luYy52MS5TdG9wSAASKQoIbWFuaWZlc3QYFCABKAsyFS5mYXN0c3luYy52MS5NYW5pZmVzdEgAEicKB2RpZ2VzdHMYFSABKAsyFC5mYXN0c3luYy52MS5EaWdlc3RzSAASNAoOc291cmNlX2ZhaWx1cmUYFiABKAsyGi5mYXN0c3luYy52MS5Tb3VyY2VGYWlsdXJlSAASJwoHc2Nhbm5lZBgXIAEoCzIULmZhc3RzeW5jLnYxLlNjYW5uZWRIABIlCgZjbG9zZWQYGCABKAsyEy5mYXN0c3luYy52MS5DbG9zZWRIABIhCgRuZWVkGB4gASgLMhEuZmFzdHN5bmMudjEuTmVlZEgAEicKB3NldHRsZWQYHyABKAsyFC5mYXN0c3luYy52MS5TZXR0bGVkSAASKQoIcmVjZWlwdHMYICABKAsyFS5mYXN0c3luYy52MS5SZWNlaXB0c0gAEikKCHJlbGVhc2VkGCEgASgLMhUuZmFzdHN5bmMudjEuUmVsZWFzZWRIABIjCgVhZ2FpbhgiIAEoCzISLmZhc3RzeW5jLnYxLkFnYWluSAASKQoIZmluaXNoZWQYIyABKAsyFS5mYXN0c3luYy52MS5GaW5pc2hlZEgAEiMKBWl0ZW1zGCggASgLMhIuZmFzdHN5bmMudjEuSXRlbXNIABIrCglkZWxldGlvbnMYKSABKAsyFi5mYXN0c3luYy52MS5EZWxldGlvbnNIABInCgdmYWlsdXJlGCogASgLMhQuZmFzdHN5bmMudjEuRmFpbHVyZUgAEiUKBm5vdGljZRgrIAEoCzITLmZhc3RzeW5jLnYxLk5vdGljZUgAEikKCHByb2dyZXNzGCwgASgLMhUuZmFzdHN5bmMudjEuUHJvZ3Jlc3NIABInCgdjb25maXJtGC0gASgLMhQuZmFzdHN5bmMudjEuQ29uZmlybUgAEisKCWNvbmZpcm1lZBguIAEoCzIWLmZhc3RzeW5jLnYxLkNvbmZpcm1lZEgAEicKB3N1bW1hcnkYLyABKAsyFC5mYXN0c3luYy52MS5TdW1tYXJ5SABCBgoEYm9keSJnCgVIZWxsbxIUCgxwcm90b2NvbF9taW4YASABKA0SFAoMcHJvdG9jb2xfbWF4GAIgASgNEhAKCGZlYXR1cmVzGAMgAygJEg8KB3Byb2R1Y3QYBCABKAkSDwoHYm9vdF9pZBgFIAEoCSIlCgVQbGFjZRIOCgZtb2R1bGUYASABKAkSDAoEcGF0aBgCIAEoDCLvAgoET3BlbhImCgtkYWVtb25fcm9sZRgBIAEoDjIRLmZhc3RzeW5jLnYxLlJvbGUSIwoHc291cmNlcxgCIAMoCzISLmZhc3RzeW5jLnYxLlBsYWNlEiIKBnRhcmdldBgDIAEoCzISLmZhc3RzeW5jLnYxLlBsYWNlEigKB29wdGlvbnMYBCABKAsyFy5mYXN0c3luYy52MS5SdW5PcHRpb25zEi4KDHNvdXJjZV9mYWN0cxgFIAEoCzIYLmZhc3RzeW5jLnYxLlNvdXJjZUZhY3RzEi4KDHRhcmdldF9mYWN0cxgGIAEoCzIYLmZhc3RzeW5jLnYxLlRhcmdldEZhY3RzEhMKC3dhbnRzX2l0ZW1zGAcgASgIEhUKDXdhbnRzX3JlYXNvbnMYCCABKAgSEwoLbWF4X3N0cmVhbXMYCSABKA0SKwoKZGVsZWdhdGlvbhgKIAEoCzIXLmZhc3RzeW5jLnYxLkRlbGVnYXRpb24irgEKCkRlbGVnYXRpb24SDAoEaG9zdBgBIAEoCRIMCgRwb3J0GAIgASgNEiMKB3NvdXJjZXMYAyADKAsyEi5mYXN0c3luYy52MS5QbGFjZRIiCgZ0YXJnZXQYBCABKAsyEi5mYXN0c3luYy52MS5QbGFjZRIRCglpbl9zdHJlYW0YBSABKAgSDgoGZGV0YWNoGAYgASgIEhgKEGFjY2VwdF9kZWxldGlvbnMYByABKAgidQoOU291cmNlQXJndW1lbnQSDQoFZW50cnkYASABKAwSFAoMaXNfZGlyZWN0b3J5GAIgASgIEg8KB3dyaXR0ZW4YAyABKAwSLQoFY2hhaW4YBCADKAsyHi5mYXN0c3luYy52MS5EaXJlY3RvcnlJZGVudGl0eSItChFEaXJlY3RvcnlJZGVudGl0eRILCgNkZXYYASABKA0SCwoDaW5vGAIgASgGInQKC1NvdXJjZUZhY3RzEi4KCWFyZ3VtZW50cxgBIAMoCzIbLmZhc3RzeW5jLnYxLlNvdXJjZUFyZ3VtZW50EhsKE3RpbWVfZ3JhbnVsYXJpdHlfbnMYAiABKAQSEgoKcHJpdmlsZWdlZBgDIAEoCEoECAQQBSJnCgtUYXJnZXRGYWN0cxIVCg1tYWtlc19kZXZpY2VzGAEgASgIEhIKCnByaXZpbGVnZWQYAiABKAgSLQoFY2hhaW4YAyADKAsyHi5mYXN0c3luYy52MS5EaXJlY3RvcnlJZGVudGl0eSKXAgoGQWNjZXB0EhIKCnNlc3Npb25faWQYASABKAwSEAoIcHJvdG9jb2wYAiABKA0SLgoMc291cmNlX2ZhY3RzGAMgASgLMhguZmFzdHN5bmMudjEuU291cmNlRmFjdHMSLgoMdGFyZ2V0X2ZhY3RzGAQgASgLMhguZmFzdHN5bmMudjEuVGFyZ2V0RmFjdHMSKQoJcGxhY2VtZW50GAUgASgLMhYuZmFzdHN5bmMudjEuUGxhY2VtZW50EhEKCWRhdGFfcG9ydBgGIAEoDRIOCgZ0b2tlbnMYByADKAwSEwoLbWF4X3N0cmVhbXMYCCABKA0SCwoDam9iGAkgASgJEhcKD2lkbGVfdGltZW91dF9tcxgKIAEoDSJgCglQbGFjZW1lbnQSLAoHc291cmNlcxgBIAMoCzIbLmZhc3RzeW5jLnYxLlNvdXJjZUFyZ3VtZW50Eg4KBnRhcmdldBgCIAEoDBIVCg10YXJnZXRfZXhpc3RzGAMgASgIIj0KB1JlZnVzYWwSEQoJZXhpdF9jb2RlGAEgASgNEg4KBnJlYXNvbhgCIAEoCRIPCgdtZXNzYWdlGAMgASgJIgsKCUhlYXJ0YmVhdCIcCgdDYXJyaWVyEhEKCWluX3N0cmVhbRgBIAEoCCIkCgdQYXlsb2FkEgwKBGRhdGEYASABKAwSCwoDZW5kGAIgASgIIh4KDVBheWxvYWRDcmVkaXQSDQoFYnl0ZXMYASABKA0iLQoNU3RyZWFtUmVxdWVzdBINCgVjb3VudBgBIAEoDRINCgVmZXdlchgCIAEoDSIdCgtTdHJlYW1HcmFudBIOCgZ0b2tlbnMYASADKAwiBgoEU3RvcCKdBQoITWFuaWZlc3QSCwoDZGlyGAEgASgNEg4KBnBhcmVudBgCIAEoDRISCgpwYXJlbnRfcm93GAMgASgNEgwKBHJvd3MYBCABKA0SDAoEbW9yZRgFIAEoCBINCgVuYW1lcxgGIAEoDBIUCgxuYW1lX2xlbmd0aHMYByABKAwSDQoFbW9kZXMYCCABKAwSDQoFc2l6ZXMYCSABKAwSFQoNbXRpbWVfc2Vjb25kcxgKIAEoDBITCgttdGltZV9uYW5vcxgLIAEoDBIMCgR1aWRzGAwgASgMEgwKBGdpZHMYDSABKAwSDQoFcmRldnMYDiABKAwSDgoGbmxpbmtzGA8gASgMEg4KBmlub2RlcxgQIAEoDBIMCgRkZXZzGBEgASgMEhIKCmF0dHJpYnV0ZXMYEiABKAwSDQoFZmxhZ3MYEyABKAwSEAoIc3RhdHVzZXMYFCABKAwSFAoMbGlua19sZW5ndGhzGBUgASgMEg0KBWxpbmtzGBYgASgMEg4KBnN0YXR1cxgXIAEoERIXCg9maWxlc3lzdGVtX3R5cGUYGCABKA0SDwoHZW50ZXJlZBgZIAEoCBINCgVvd25lZBgaIAEoCBIrCgttZXJnZV9maWxlcxgbIAMoCzIWLmZhc3RzeW5jLnYxLk1lcmdlRmlsZRIzCgdza2lwcGVkGBwgAygLMiIuZmFzdHN5bmMudjEuTWFuaWZlc3QuU2tpcHBlZEVudHJ5EiIKBXVzZXJzGB0gAygLMhMuZmFzdHN5bmMudjEuSWROYW1lEiMKBmdyb3VwcxgeIAMoCzITLmZhc3RzeW5jLnYxLklkTmFtZRouCgxTa2lwcGVkRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgNOgI4ASIiCgZJZE5hbWUSCgoCaWQYASABKA0SDAoEbmFtZRgCIAEoDCInCglNZXJnZUZpbGUSDAoEbmFtZRgBIAEoDBIMCgR0ZXh0GAIgASgMIigKB0RpZ2VzdHMSDAoEbmVlZBgBIAEoDRIPCgdkaWdlc3RzGAIgAygMIk0KDVNvdXJjZUZhaWx1cmUSJQoHZmFpbHVyZRgBIAEoCzIULmZhc3RzeW5jLnYxLkZhaWx1cmUSFQoNaGlkZXNfZW50cmllcxgCIAEoCCJICgdTY2FubmVkEhAKCGNvbXBsZXRlGAEgASgIEg8KB2VudHJpZXMYAiABKAQSGgoSdW5tYXRjaGVkX3BhdHRlcm5zGAMgAygJIiEKBkNsb3NlZBIXCg9zb3VyY2VzX3JlbW92ZWQYASABKAQipgEKBE5lZWQSDAoEbmVlZBgBIAEoDRILCgNkaXIYAiABKA0SDAoEcm93cxgDIAMoDRIpCgdwdXJwb3NlGAQgASgOMhguZmFzdHN5bmMudjEuTmVlZFB1cnBvc2USDgoGb2Zmc2V0GAUgASgEEg4KBmxlbmd0aBgGIAEoBBITCgtibG9ja19ieXRlcxgHIAEoDRIVCg1ibG9ja19kaWdlc3RzGAggASgMIhcKB1NldHRsZWQSDAoEZGlycxgBIAMoDSIlCghSZWNlaXB0cxILCgNkaXIYASABKA0SDAoEcm93cxgCIAMoDSIYCghSZWxlYXNlZBIMCgRkaXJzGAEgAygNIgcKBUFnYWluIgoKCEZpbmlzaGVkIncKBUl0ZW1zEg4KBmFjdGlvbhgBIAEoCRIRCglkaXJlY3RvcnkYAiABKAwSDQoFbmFtZXMYAyADKAwSDQoFbW9kZXMYBCADKA0SDQoFc2l6ZXMYBSADKAQSDQoFbGlua3MYBiADKAwSDwoHcmVhc29ucxgHIAMoCSIvCglEZWxldGlvbnMSDQoFcGF0aHMYASADKAwSEwoLZGlyZWN0b3JpZXMYAiADKAgieQoHRmFpbHVyZRIMCgRjb2RlGAEgASgJEh8KBHNpZGUYAiABKA4yES5mYXN0c3luYy52MS5Sb2xlEgwKBHBhdGgYAyABKAwSEQoJb3BlcmF0aW9uGAQgASgJEg0KBWVycm5vGAUgASgNEg8KB21lc3NhZ2UYBiABKAkiOAoGTm90aWNlEg8KB3dhcm5pbmcYASABKAgSDAoEY29kZRgCIAEoCRIPCgdtZXNzYWdlGAMgASgJIpgBCghQcm9ncmVzcxINCgVwaGFzZRgBIAEoCRI1Cghjb3VudGVycxgCIAMoCzIjLmZhc3RzeW5jLnYxLlByb2dyZXNzLkNvdW50ZXJzRW50cnkSFQoNc2Nhbl9jb21wbGV0ZRgDIAEoCBovCg1Db3VudGVyc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoAToCOAEiQgoHQ29uZmlybRIPCgdlbnRyaWVzGAEgASgEEhYKDnRhcmdldF9lbnRyaWVzGAIgASgEEg4KBnNhbXBsZRgDIAMoDCIbCglDb25maXJtZWQSDgoGYW5zd2VyGAEgASgJIikKCk5hbWVkQ291bnQSDAoEbmFtZRgBIAEoCRINCgVjb3VudBgCIAEoBCI+Cg1SZWZ1c2VkTWV0aG9kEg4KBm1ldGhvZBgBIAEoCRIOCgZyZWFzb24YAiABKAkSDQoFZmlsZXMYAyABKAQiVwoQQXR0cmlidXRlV2FybmluZxIRCglhdHRyaWJ1dGUYASABKAkSDQoFZXJybm8YAiABKA0SDwoHZW50cmllcxgDIAEoBBIQCghleGFtcGxlcxgEIAMoDCKIBAoHU3VtbWFyeRIRCglleGl0X2NvZGUYASABKA0SEwoLZXhpdF9yZWFzb24YAiABKAkSDwoHbWVzc2FnZRgDIAEoCRInCghjb3VudGVycxgEIAEoCzIVLmZhc3RzeW5jLnYxLlByb2dyZXNzEhMKC2R1cmF0aW9uX21zGAUgASgBEigKB3NraXBwZWQYBiADKAsyFy5mYXN0c3luYy52MS5OYW1lZENvdW50EigKB21ldGhvZHMYByADKAsyFy5mYXN0c3luYy52MS5OYW1lZENvdW50EisKB3JlZnVzZWQYCCADKAsyGi5mYXN0c3luYy52MS5SZWZ1c2VkTWV0aG9kEiUKBHBsYW4YCSADKAsyFy5mYXN0c3luYy52MS5OYW1lZENvdW50EjkKEmF0dHJpYnV0ZV93YXJuaW5ncxgKIAMoCzIdLmZhc3RzeW5jLnYxLkF0dHJpYnV0ZVdhcm5pbmcSJgoIZmFpbHVyZXMYCyADKAsyFC5mYXN0c3luYy52MS5GYWlsdXJlEhoKEnVubWF0Y2hlZF9wYXR0ZXJucxgMIAMoCRIPCgdiYWNrZW5kGA0gASgJEg8KB3dvcmtlcnMYDiABKA0SDwoHZHJ5X3J1bhgPIAEoCBIsCgduZXR3b3JrGBAgASgLMhsuZmFzdHN5bmMudjEuTmV0d29ya1N1bW1hcnkidwoOTmV0d29ya1N1bW1hcnkSEQoJaW5fc3RyZWFtGAEgASgIEg8KB3N0cmVhbXMYAiABKA0SDQoFYnl0ZXMYAyABKAQSHQoQZmlyc3RfY29udGVudF9tcxgEIAEoAUgAiAEBQhMKEV9maXJzdF9jb250ZW50X21zKj4KBFJvbGUSFAoQUk9MRV9VTlNQRUNJRklFRBAAEg8KC1JPTEVfU09VUkNFEAESDwoLUk9MRV9UQVJHRVQQAiqsAQoLTmVlZFB1cnBvc2USHAoYTkVFRF9QVVJQT1NFX1VOU1BFQ0lGSUVEEAASGAoUTkVFRF9QVVJQT1NFX0NPTlRFTlQQARIbChdORUVEX1BVUlBPU0VfQVRUUklCVVRFUxACEhcKE05FRURfUFVSUE9TRV9ESUdFU1QQAxIWChJORUVEX1BVUlBPU0VfUkFOR0UQBBIXChNORUVEX1BVUlBPU0VfQ09NTUlUEAUyWwoPVHJhbnNmZXJTZXJ2aWNlEkgKB1Nlc3Npb24SGy5mYXN0c3luYy52MS5TZXNzaW9uUmVxdWVzdBocLmZhc3RzeW5jLnYxLlNlc3Npb25SZXNwb25zZSgBMAFiBnByb3RvMw", [file_fastsync_v1_options]);
+  fileDesc("ChlmYXN0c3luYy92MS9zZXNzaW9uLnByb3RvEgtmYXN0c3luYy52MSI/Cg5TZXNzaW9uUmVxdWVzdBItCghtZXNzYWdlcxgBIAMoCzIbLmZhc3RzeW5jLnYxLlNlc3Npb25NZXNzYWdlIkAKD1Nlc3Npb25SZXNwb25zZRItCghtZXNzYWdlcxgBIAMoCzIbLmZhc3RzeW5jLnYxLlNlc3Npb25NZXNzYWdlIq8KCg5TZXNzaW9uTWVzc2FnZRIjCgVoZWxsbxgBIAEoCzISLmZhc3RzeW5jLnYxLkhlbGxvSAASIQoEb3BlbhgCIAEoCzIRLmZhc3RzeW5jLnYxLk9wZW5IABIlCgZhY2NlcHQYAyABKAsyEy5mYXN0c3luYy52MS5BY2NlcHRIABInCgdyZWZ1c2FsGAQgASgLMhQuZmFzdHN5bmMudjEuUmVmdXNhbEgAEisKCWhlYXJ0YmVhdBgFIAEoCzIWLmZhc3RzeW5jLnYxLkhlYXJ0YmVhdEgAEicKB2NhcnJpZXIYBiABKAsyFC5mYXN0c3luYy52MS5DYXJyaWVySAASJwoHcGF5bG9hZBgHIAEoCzIULmZhc3RzeW5jLnYxLlBheWxvYWRIABI0Cg5wYXlsb2FkX2NyZWRpdBgIIAEoCzIaLmZhc3RzeW5jLnYxLlBheWxvYWRDcmVkaXRIABI0Cg5zdHJlYW1fcmVxdWVzdBgJIAEoCzIaLmZhc3RzeW5jLnYxLlN0cmVhbVJlcXVlc3RIABIwCgxzdHJlYW1fZ3JhbnQYCiABKAsyGC5mYXN0c3luYy52MS5TdHJlYW1HcmFudEgAEiEKBHN0b3AYCyABKAsyES5mYXN0c3luYy52MS5TdG9wSAASKQoIbWFuaWZlc3QYFCABKAsyFS5mYXN0c3luYy52MS5NYW5pZmVzdEgAEicKB2RpZ2VzdHMYFSABKAsyFC5mYXN0c3luYy52MS5EaWdlc3RzSAASNAoOc291cmNlX2ZhaWx1cmUYFiABKAsyGi5mYXN0c3luYy52MS5Tb3VyY2VGYWlsdXJlSAASJwoHc2Nhbm5lZBgXIAEoCzIULmZhc3RzeW5jLnYxLlNjYW5uZWRIABIlCgZjbG9zZWQYGCABKAsyEy5mYXN0c3luYy52MS5DbG9zZWRIABIlCgZwcnVuZWQYGSABKAsyEy5mYXN0c3luYy52MS5QcnVuZWRIABIhCgRuZWVkGB4gASgLMhEuZmFzdHN5bmMudjEuTmVlZEgAEicKB3NldHRsZWQYHyABKAsyFC5mYXN0c3luYy52MS5TZXR0bGVkSAASKQoIcmVjZWlwdHMYICABKAsyFS5mYXN0c3luYy52MS5SZWNlaXB0c0gAEikKCHJlbGVhc2VkGCEgASgLMhUuZmFzdHN5bmMudjEuUmVsZWFzZWRIABIjCgVhZ2FpbhgiIAEoCzISLmZhc3RzeW5jLnYxLkFnYWluSAASKQoIZmluaXNoZWQYIyABKAsyFS5mYXN0c3luYy52MS5GaW5pc2hlZEgAEiMKBWl0ZW1zGCggASgLMhIuZmFzdHN5bmMudjEuSXRlbXNIABIrCglkZWxldGlvbnMYKSABKAsyFi5mYXN0c3luYy52MS5EZWxldGlvbnNIABInCgdmYWlsdXJlGCogASgLMhQuZmFzdHN5bmMudjEuRmFpbHVyZUgAEiUKBm5vdGljZRgrIAEoCzITLmZhc3RzeW5jLnYxLk5vdGljZUgAEikKCHByb2dyZXNzGCwgASgLMhUuZmFzdHN5bmMudjEuUHJvZ3Jlc3NIABInCgdjb25maXJtGC0gASgLMhQuZmFzdHN5bmMudjEuQ29uZmlybUgAEisKCWNvbmZpcm1lZBguIAEoCzIWLmZhc3RzeW5jLnYxLkNvbmZpcm1lZEgAEicKB3N1bW1hcnkYLyABKAsyFC5mYXN0c3luYy52MS5TdW1tYXJ5SABCBgoEYm9keSJnCgVIZWxsbxIUCgxwcm90b2NvbF9taW4YASABKA0SFAoMcHJvdG9jb2xfbWF4GAIgASgNEhAKCGZlYXR1cmVzGAMgAygJEg8KB3Byb2R1Y3QYBCABKAkSDwoHYm9vdF9pZBgFIAEoCSIlCgVQbGFjZRIOCgZtb2R1bGUYASABKAkSDAoEcGF0aBgCIAEoDCLvAgoET3BlbhImCgtkYWVtb25fcm9sZRgBIAEoDjIRLmZhc3RzeW5jLnYxLlJvbGUSIwoHc291cmNlcxgCIAMoCzISLmZhc3RzeW5jLnYxLlBsYWNlEiIKBnRhcmdldBgDIAEoCzISLmZhc3RzeW5jLnYxLlBsYWNlEigKB29wdGlvbnMYBCABKAsyFy5mYXN0c3luYy52MS5SdW5PcHRpb25zEi4KDHNvdXJjZV9mYWN0cxgFIAEoCzIYLmZhc3RzeW5jLnYxLlNvdXJjZUZhY3RzEi4KDHRhcmdldF9mYWN0cxgGIAEoCzIYLmZhc3RzeW5jLnYxLlRhcmdldEZhY3RzEhMKC3dhbnRzX2l0ZW1zGAcgASgIEhUKDXdhbnRzX3JlYXNvbnMYCCABKAgSEwoLbWF4X3N0cmVhbXMYCSABKA0SKwoKZGVsZWdhdGlvbhgKIAEoCzIXLmZhc3RzeW5jLnYxLkRlbGVnYXRpb24irgEKCkRlbGVnYXRpb24SDAoEaG9zdBgBIAEoCRIMCgRwb3J0GAIgASgNEiMKB3NvdXJjZXMYAyADKAsyEi5mYXN0c3luYy52MS5QbGFjZRIiCgZ0YXJnZXQYBCABKAsyEi5mYXN0c3luYy52MS5QbGFjZRIRCglpbl9zdHJlYW0YBSABKAgSDgoGZGV0YWNoGAYgASgIEhgKEGFjY2VwdF9kZWxldGlvbnMYByABKAgidQoOU291cmNlQXJndW1lbnQSDQoFZW50cnkYASABKAwSFAoMaXNfZGlyZWN0b3J5GAIgASgIEg8KB3dyaXR0ZW4YAyABKAwSLQoFY2hhaW4YBCADKAsyHi5mYXN0c3luYy52MS5EaXJlY3RvcnlJZGVudGl0eSItChFEaXJlY3RvcnlJZGVudGl0eRILCgNkZXYYASABKA0SCwoDaW5vGAIgASgGInQKC1NvdXJjZUZhY3RzEi4KCWFyZ3VtZW50cxgBIAMoCzIbLmZhc3RzeW5jLnYxLlNvdXJjZUFyZ3VtZW50EhsKE3RpbWVfZ3JhbnVsYXJpdHlfbnMYAiABKAQSEgoKcHJpdmlsZWdlZBgDIAEoCEoECAQQBSJnCgtUYXJnZXRGYWN0cxIVCg1tYWtlc19kZXZpY2VzGAEgASgIEhIKCnByaXZpbGVnZWQYAiABKAgSLQoFY2hhaW4YAyADKAsyHi5mYXN0c3luYy52MS5EaXJlY3RvcnlJZGVudGl0eSKXAgoGQWNjZXB0EhIKCnNlc3Npb25faWQYASABKAwSEAoIcHJvdG9jb2wYAiABKA0SLgoMc291cmNlX2ZhY3RzGAMgASgLMhguZmFzdHN5bmMudjEuU291cmNlRmFjdHMSLgoMdGFyZ2V0X2ZhY3RzGAQgASgLMhguZmFzdHN5bmMudjEuVGFyZ2V0RmFjdHMSKQoJcGxhY2VtZW50GAUgASgLMhYuZmFzdHN5bmMudjEuUGxhY2VtZW50EhEKCWRhdGFfcG9ydBgGIAEoDRIOCgZ0b2tlbnMYByADKAwSEwoLbWF4X3N0cmVhbXMYCCABKA0SCwoDam9iGAkgASgJEhcKD2lkbGVfdGltZW91dF9tcxgKIAEoDSJgCglQbGFjZW1lbnQSLAoHc291cmNlcxgBIAMoCzIbLmZhc3RzeW5jLnYxLlNvdXJjZUFyZ3VtZW50Eg4KBnRhcmdldBgCIAEoDBIVCg10YXJnZXRfZXhpc3RzGAMgASgIIj0KB1JlZnVzYWwSEQoJZXhpdF9jb2RlGAEgASgNEg4KBnJlYXNvbhgCIAEoCRIPCgdtZXNzYWdlGAMgASgJIgsKCUhlYXJ0YmVhdCIcCgdDYXJyaWVyEhEKCWluX3N0cmVhbRgBIAEoCCIkCgdQYXlsb2FkEgwKBGRhdGEYASABKAwSCwoDZW5kGAIgASgIIh4KDVBheWxvYWRDcmVkaXQSDQoFYnl0ZXMYASABKA0iLQoNU3RyZWFtUmVxdWVzdBINCgVjb3VudBgBIAEoDRINCgVmZXdlchgCIAEoDSIdCgtTdHJlYW1HcmFudBIOCgZ0b2tlbnMYASADKAwiBgoEU3RvcCKdBQoITWFuaWZlc3QSCwoDZGlyGAEgASgNEg4KBnBhcmVudBgCIAEoDRISCgpwYXJlbnRfcm93GAMgASgNEgwKBHJvd3MYBCABKA0SDAoEbW9yZRgFIAEoCBINCgVuYW1lcxgGIAEoDBIUCgxuYW1lX2xlbmd0aHMYByABKAwSDQoFbW9kZXMYCCABKAwSDQoFc2l6ZXMYCSABKAwSFQoNbXRpbWVfc2Vjb25kcxgKIAEoDBITCgttdGltZV9uYW5vcxgLIAEoDBIMCgR1aWRzGAwgASgMEgwKBGdpZHMYDSABKAwSDQoFcmRldnMYDiABKAwSDgoGbmxpbmtzGA8gASgMEg4KBmlub2RlcxgQIAEoDBIMCgRkZXZzGBEgASgMEhIKCmF0dHJpYnV0ZXMYEiABKAwSDQoFZmxhZ3MYEyABKAwSEAoIc3RhdHVzZXMYFCABKAwSFAoMbGlua19sZW5ndGhzGBUgASgMEg0KBWxpbmtzGBYgASgMEg4KBnN0YXR1cxgXIAEoERIXCg9maWxlc3lzdGVtX3R5cGUYGCABKA0SDwoHZW50ZXJlZBgZIAEoCBINCgVvd25lZBgaIAEoCBIrCgttZXJnZV9maWxlcxgbIAMoCzIWLmZhc3RzeW5jLnYxLk1lcmdlRmlsZRIzCgdza2lwcGVkGBwgAygLMiIuZmFzdHN5bmMudjEuTWFuaWZlc3QuU2tpcHBlZEVudHJ5EiIKBXVzZXJzGB0gAygLMhMuZmFzdHN5bmMudjEuSWROYW1lEiMKBmdyb3VwcxgeIAMoCzITLmZhc3RzeW5jLnYxLklkTmFtZRouCgxTa2lwcGVkRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgNOgI4ASIiCgZJZE5hbWUSCgoCaWQYASABKA0SDAoEbmFtZRgCIAEoDCInCglNZXJnZUZpbGUSDAoEbmFtZRgBIAEoDBIMCgR0ZXh0GAIgASgMIigKB0RpZ2VzdHMSDAoEbmVlZBgBIAEoDRIPCgdkaWdlc3RzGAIgAygMIk0KDVNvdXJjZUZhaWx1cmUSJQoHZmFpbHVyZRgBIAEoCzIULmZhc3RzeW5jLnYxLkZhaWx1cmUSFQoNaGlkZXNfZW50cmllcxgCIAEoCCKGAQoGUHJ1bmVkEgsKA2RpchgBIAEoDRIMCgRyb3dzGAIgAygNEjEKB3NraXBwZWQYAyADKAsyIC5mYXN0c3luYy52MS5QcnVuZWQuU2tpcHBlZEVudHJ5Gi4KDFNraXBwZWRFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKA06AjgBIkgKB1NjYW5uZWQSEAoIY29tcGxldGUYASABKAgSDwoHZW50cmllcxgCIAEoBBIaChJ1bm1hdGNoZWRfcGF0dGVybnMYAyADKAkiIQoGQ2xvc2VkEhcKD3NvdXJjZXNfcmVtb3ZlZBgBIAEoBCKmAQoETmVlZBIMCgRuZWVkGAEgASgNEgsKA2RpchgCIAEoDRIMCgRyb3dzGAMgAygNEikKB3B1cnBvc2UYBCABKA4yGC5mYXN0c3luYy52MS5OZWVkUHVycG9zZRIOCgZvZmZzZXQYBSABKAQSDgoGbGVuZ3RoGAYgASgEEhMKC2Jsb2NrX2J5dGVzGAcgASgNEhUKDWJsb2NrX2RpZ2VzdHMYCCABKAwiFwoHU2V0dGxlZBIMCgRkaXJzGAEgAygNIiUKCFJlY2VpcHRzEgsKA2RpchgBIAEoDRIMCgRyb3dzGAIgAygNIhgKCFJlbGVhc2VkEgwKBGRpcnMYASADKA0iBwoFQWdhaW4iCgoIRmluaXNoZWQidwoFSXRlbXMSDgoGYWN0aW9uGAEgASgJEhEKCWRpcmVjdG9yeRgCIAEoDBINCgVuYW1lcxgDIAMoDBINCgVtb2RlcxgEIAMoDRINCgVzaXplcxgFIAMoBBINCgVsaW5rcxgGIAMoDBIPCgdyZWFzb25zGAcgAygJIi8KCURlbGV0aW9ucxINCgVwYXRocxgBIAMoDBITCgtkaXJlY3RvcmllcxgCIAMoCCJ5CgdGYWlsdXJlEgwKBGNvZGUYASABKAkSHwoEc2lkZRgCIAEoDjIRLmZhc3RzeW5jLnYxLlJvbGUSDAoEcGF0aBgDIAEoDBIRCglvcGVyYXRpb24YBCABKAkSDQoFZXJybm8YBSABKA0SDwoHbWVzc2FnZRgGIAEoCSI4CgZOb3RpY2USDwoHd2FybmluZxgBIAEoCBIMCgRjb2RlGAIgASgJEg8KB21lc3NhZ2UYAyABKAkimAEKCFByb2dyZXNzEg0KBXBoYXNlGAEgASgJEjUKCGNvdW50ZXJzGAIgAygLMiMuZmFzdHN5bmMudjEuUHJvZ3Jlc3MuQ291bnRlcnNFbnRyeRIVCg1zY2FuX2NvbXBsZXRlGAMgASgIGi8KDUNvdW50ZXJzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgBOgI4ASJCCgdDb25maXJtEg8KB2VudHJpZXMYASABKAQSFgoOdGFyZ2V0X2VudHJpZXMYAiABKAQSDgoGc2FtcGxlGAMgAygMIhsKCUNvbmZpcm1lZBIOCgZhbnN3ZXIYASABKAkiKQoKTmFtZWRDb3VudBIMCgRuYW1lGAEgASgJEg0KBWNvdW50GAIgASgEIj4KDVJlZnVzZWRNZXRob2QSDgoGbWV0aG9kGAEgASgJEg4KBnJlYXNvbhgCIAEoCRINCgVmaWxlcxgDIAEoBCJXChBBdHRyaWJ1dGVXYXJuaW5nEhEKCWF0dHJpYnV0ZRgBIAEoCRINCgVlcnJubxgCIAEoDRIPCgdlbnRyaWVzGAMgASgEEhAKCGV4YW1wbGVzGAQgAygMIogECgdTdW1tYXJ5EhEKCWV4aXRfY29kZRgBIAEoDRITCgtleGl0X3JlYXNvbhgCIAEoCRIPCgdtZXNzYWdlGAMgASgJEicKCGNvdW50ZXJzGAQgASgLMhUuZmFzdHN5bmMudjEuUHJvZ3Jlc3MSEwoLZHVyYXRpb25fbXMYBSABKAESKAoHc2tpcHBlZBgGIAMoCzIXLmZhc3RzeW5jLnYxLk5hbWVkQ291bnQSKAoHbWV0aG9kcxgHIAMoCzIXLmZhc3RzeW5jLnYxLk5hbWVkQ291bnQSKwoHcmVmdXNlZBgIIAMoCzIaLmZhc3RzeW5jLnYxLlJlZnVzZWRNZXRob2QSJQoEcGxhbhgJIAMoCzIXLmZhc3RzeW5jLnYxLk5hbWVkQ291bnQSOQoSYXR0cmlidXRlX3dhcm5pbmdzGAogAygLMh0uZmFzdHN5bmMudjEuQXR0cmlidXRlV2FybmluZxImCghmYWlsdXJlcxgLIAMoCzIULmZhc3RzeW5jLnYxLkZhaWx1cmUSGgoSdW5tYXRjaGVkX3BhdHRlcm5zGAwgAygJEg8KB2JhY2tlbmQYDSABKAkSDwoHd29ya2VycxgOIAEoDRIPCgdkcnlfcnVuGA8gASgIEiwKB25ldHdvcmsYECABKAsyGy5mYXN0c3luYy52MS5OZXR3b3JrU3VtbWFyeSJ3Cg5OZXR3b3JrU3VtbWFyeRIRCglpbl9zdHJlYW0YASABKAgSDwoHc3RyZWFtcxgCIAEoDRINCgVieXRlcxgDIAEoBBIdChBmaXJzdF9jb250ZW50X21zGAQgASgBSACIAQFCEwoRX2ZpcnN0X2NvbnRlbnRfbXMqPgoEUm9sZRIUChBST0xFX1VOU1BFQ0lGSUVEEAASDwoLUk9MRV9TT1VSQ0UQARIPCgtST0xFX1RBUkdFVBACKqwBCgtOZWVkUHVycG9zZRIcChhORUVEX1BVUlBPU0VfVU5TUEVDSUZJRUQQABIYChRORUVEX1BVUlBPU0VfQ09OVEVOVBABEhsKF05FRURfUFVSUE9TRV9BVFRSSUJVVEVTEAISFwoTTkVFRF9QVVJQT1NFX0RJR0VTVBADEhYKEk5FRURfUFVSUE9TRV9SQU5HRRAEEhcKE05FRURfUFVSUE9TRV9DT01NSVQQBTJbCg9UcmFuc2ZlclNlcnZpY2USSAoHU2Vzc2lvbhIbLmZhc3RzeW5jLnYxLlNlc3Npb25SZXF1ZXN0GhwuZmFzdHN5bmMudjEuU2Vzc2lvblJlc3BvbnNlKAEwAWIGcHJvdG8z", [file_fastsync_v1_options]);
 
 /**
  * What the caller sends: messages in order, as many as were at hand.
@@ -199,6 +199,14 @@ export type SessionMessage = Message<"fastsync.v1.SessionMessage"> & {
      */
     value: Closed;
     case: "closed";
+  } | {
+    /**
+     * Source: directories of a listing that are not offered, because nothing is in them.
+     *
+     * @generated from field: fastsync.v1.Pruned pruned = 25;
+     */
+    value: Pruned;
+    case: "pruned";
   } | {
     /**
      * Target: rows whose content, attributes or digests are wanted.
@@ -1328,6 +1336,41 @@ export const SourceFailureSchema: GenMessage<SourceFailure> = /*@__PURE__*/
   messageDesc(file_fastsync_v1_session, 25);
 
 /**
+ * Directories that come to nothing: sent in the place of their manifests, only with prune_empty_dirs.
+ *
+ * @generated from message fastsync.v1.Pruned
+ */
+export type Pruned = Message<"fastsync.v1.Pruned"> & {
+  /**
+   * The directory in whose listing they are; it was offered.
+   *
+   * @generated from field: uint32 dir = 1;
+   */
+  dir: number;
+
+  /**
+   * Their rows there, each once, at most 16,384 in a message.
+   *
+   * @generated from field: repeated uint32 rows = 2;
+   */
+  rows: number[];
+
+  /**
+   * Entries left out in them and below, by reason.
+   *
+   * @generated from field: map<string, uint32> skipped = 3;
+   */
+  skipped: { [key: string]: number };
+};
+
+/**
+ * Describes the message fastsync.v1.Pruned.
+ * Use `create(PrunedSchema)` to create a new message.
+ */
+export const PrunedSchema: GenMessage<Pruned> = /*@__PURE__*/
+  messageDesc(file_fastsync_v1_session, 26);
+
+/**
  * Every directory was offered.
  *
  * @generated from message fastsync.v1.Scanned
@@ -1360,7 +1403,7 @@ export type Scanned = Message<"fastsync.v1.Scanned"> & {
  * Use `create(ScannedSchema)` to create a new message.
  */
 export const ScannedSchema: GenMessage<Scanned> = /*@__PURE__*/
-  messageDesc(file_fastsync_v1_session, 26);
+  messageDesc(file_fastsync_v1_session, 27);
 
 /**
  * All is done.
@@ -1381,7 +1424,7 @@ export type Closed = Message<"fastsync.v1.Closed"> & {
  * Use `create(ClosedSchema)` to create a new message.
  */
 export const ClosedSchema: GenMessage<Closed> = /*@__PURE__*/
-  messageDesc(file_fastsync_v1_session, 27);
+  messageDesc(file_fastsync_v1_session, 28);
 
 /**
  * Rows that are wanted.
@@ -1451,7 +1494,7 @@ export type Need = Message<"fastsync.v1.Need"> & {
  * Use `create(NeedSchema)` to create a new message.
  */
 export const NeedSchema: GenMessage<Need> = /*@__PURE__*/
-  messageDesc(file_fastsync_v1_session, 28);
+  messageDesc(file_fastsync_v1_session, 29);
 
 /**
  * Nothing more is needed of the entries of these directories.
@@ -1472,7 +1515,7 @@ export type Settled = Message<"fastsync.v1.Settled"> & {
  * Use `create(SettledSchema)` to create a new message.
  */
 export const SettledSchema: GenMessage<Settled> = /*@__PURE__*/
-  messageDesc(file_fastsync_v1_session, 29);
+  messageDesc(file_fastsync_v1_session, 30);
 
 /**
  * Rows that are durable in the target.
@@ -1500,7 +1543,7 @@ export type Receipts = Message<"fastsync.v1.Receipts"> & {
  * Use `create(ReceiptsSchema)` to create a new message.
  */
 export const ReceiptsSchema: GenMessage<Receipts> = /*@__PURE__*/
-  messageDesc(file_fastsync_v1_session, 30);
+  messageDesc(file_fastsync_v1_session, 31);
 
 /**
  * These directories and all below them are finished.
@@ -1521,7 +1564,7 @@ export type Released = Message<"fastsync.v1.Released"> & {
  * Use `create(ReleasedSchema)` to create a new message.
  */
 export const ReleasedSchema: GenMessage<Released> = /*@__PURE__*/
-  messageDesc(file_fastsync_v1_session, 31);
+  messageDesc(file_fastsync_v1_session, 32);
 
 /**
  * Offer everything once more.
@@ -1536,7 +1579,7 @@ export type Again = Message<"fastsync.v1.Again"> & {
  * Use `create(AgainSchema)` to create a new message.
  */
 export const AgainSchema: GenMessage<Again> = /*@__PURE__*/
-  messageDesc(file_fastsync_v1_session, 32);
+  messageDesc(file_fastsync_v1_session, 33);
 
 /**
  * Nothing more will be needed.
@@ -1551,7 +1594,7 @@ export type Finished = Message<"fastsync.v1.Finished"> & {
  * Use `create(FinishedSchema)` to create a new message.
  */
 export const FinishedSchema: GenMessage<Finished> = /*@__PURE__*/
-  messageDesc(file_fastsync_v1_session, 33);
+  messageDesc(file_fastsync_v1_session, 34);
 
 /**
  * What was done to entries of one directory.
@@ -1614,7 +1657,7 @@ export type Items = Message<"fastsync.v1.Items"> & {
  * Use `create(ItemsSchema)` to create a new message.
  */
 export const ItemsSchema: GenMessage<Items> = /*@__PURE__*/
-  messageDesc(file_fastsync_v1_session, 34);
+  messageDesc(file_fastsync_v1_session, 35);
 
 /**
  * What was deleted, or would be.
@@ -1642,7 +1685,7 @@ export type Deletions = Message<"fastsync.v1.Deletions"> & {
  * Use `create(DeletionsSchema)` to create a new message.
  */
 export const DeletionsSchema: GenMessage<Deletions> = /*@__PURE__*/
-  messageDesc(file_fastsync_v1_session, 35);
+  messageDesc(file_fastsync_v1_session, 36);
 
 /**
  * An item that failed.
@@ -1698,7 +1741,7 @@ export type Failure = Message<"fastsync.v1.Failure"> & {
  * Use `create(FailureSchema)` to create a new message.
  */
 export const FailureSchema: GenMessage<Failure> = /*@__PURE__*/
-  messageDesc(file_fastsync_v1_session, 36);
+  messageDesc(file_fastsync_v1_session, 37);
 
 /**
  * A remark on the run.
@@ -1733,7 +1776,7 @@ export type Notice = Message<"fastsync.v1.Notice"> & {
  * Use `create(NoticeSchema)` to create a new message.
  */
 export const NoticeSchema: GenMessage<Notice> = /*@__PURE__*/
-  messageDesc(file_fastsync_v1_session, 37);
+  messageDesc(file_fastsync_v1_session, 38);
 
 /**
  * Counters of the run.
@@ -1768,7 +1811,7 @@ export type Progress = Message<"fastsync.v1.Progress"> & {
  * Use `create(ProgressSchema)` to create a new message.
  */
 export const ProgressSchema: GenMessage<Progress> = /*@__PURE__*/
-  messageDesc(file_fastsync_v1_session, 38);
+  messageDesc(file_fastsync_v1_session, 39);
 
 /**
  * May this be deleted?
@@ -1803,7 +1846,7 @@ export type Confirm = Message<"fastsync.v1.Confirm"> & {
  * Use `create(ConfirmSchema)` to create a new message.
  */
 export const ConfirmSchema: GenMessage<Confirm> = /*@__PURE__*/
-  messageDesc(file_fastsync_v1_session, 39);
+  messageDesc(file_fastsync_v1_session, 40);
 
 /**
  * The answer to Confirm.
@@ -1824,7 +1867,7 @@ export type Confirmed = Message<"fastsync.v1.Confirmed"> & {
  * Use `create(ConfirmedSchema)` to create a new message.
  */
 export const ConfirmedSchema: GenMessage<Confirmed> = /*@__PURE__*/
-  messageDesc(file_fastsync_v1_session, 40);
+  messageDesc(file_fastsync_v1_session, 41);
 
 /**
  * A number of files by a word.
@@ -1852,7 +1895,7 @@ export type NamedCount = Message<"fastsync.v1.NamedCount"> & {
  * Use `create(NamedCountSchema)` to create a new message.
  */
 export const NamedCountSchema: GenMessage<NamedCount> = /*@__PURE__*/
-  messageDesc(file_fastsync_v1_session, 41);
+  messageDesc(file_fastsync_v1_session, 42);
 
 /**
  * A fast method that fell through.
@@ -1887,7 +1930,7 @@ export type RefusedMethod = Message<"fastsync.v1.RefusedMethod"> & {
  * Use `create(RefusedMethodSchema)` to create a new message.
  */
 export const RefusedMethodSchema: GenMessage<RefusedMethod> = /*@__PURE__*/
-  messageDesc(file_fastsync_v1_session, 42);
+  messageDesc(file_fastsync_v1_session, 43);
 
 /**
  * Attributes that could not be applied.
@@ -1929,7 +1972,7 @@ export type AttributeWarning = Message<"fastsync.v1.AttributeWarning"> & {
  * Use `create(AttributeWarningSchema)` to create a new message.
  */
 export const AttributeWarningSchema: GenMessage<AttributeWarning> = /*@__PURE__*/
-  messageDesc(file_fastsync_v1_session, 43);
+  messageDesc(file_fastsync_v1_session, 44);
 
 /**
  * The end of a run.
@@ -2055,7 +2098,7 @@ export type Summary = Message<"fastsync.v1.Summary"> & {
  * Use `create(SummarySchema)` to create a new message.
  */
 export const SummarySchema: GenMessage<Summary> = /*@__PURE__*/
-  messageDesc(file_fastsync_v1_session, 44);
+  messageDesc(file_fastsync_v1_session, 45);
 
 /**
  * How the content of a run travelled.
@@ -2097,7 +2140,7 @@ export type NetworkSummary = Message<"fastsync.v1.NetworkSummary"> & {
  * Use `create(NetworkSummarySchema)` to create a new message.
  */
 export const NetworkSummarySchema: GenMessage<NetworkSummary> = /*@__PURE__*/
-  messageDesc(file_fastsync_v1_session, 45);
+  messageDesc(file_fastsync_v1_session, 46);
 
 /**
  * The two roles of a session.
