@@ -45,14 +45,12 @@ let hasFailed = false;
 let text = isWhole && existsSync(report) ? readFileSync(report, "utf8") : "";
 for (const part of parts) {
   const workloads = WORKLOADS[part].filter(({ id }) => chosen.includes(id));
-  if (workloads.length === 0) continue;
-  text = replacePart(text, part, await runPart(part, workloads));
-  writeFileSync(report, text);
+  if (workloads.length > 0) await runPart(part, workloads);
 }
 process.exitCode = hasFailed ? 1 : 0;
 
-/** The part's text for the report. */
-async function runPart(part: Part, workloads: readonly Workload[]): Promise<string> {
+/** Each table is kept as soon as it is there: what breaks off an hour later takes nothing with it. */
+async function runPart(part: Part, workloads: readonly Workload[]): Promise<void> {
   const machine = describeMachine(tools.compiled);
   for (const line of machine.lines) log(line);
   const tables: Table[] = [];
@@ -60,22 +58,32 @@ async function runPart(part: Part, workloads: readonly Workload[]): Promise<stri
     /* A workload asked for on a filesystem that is not its own runs there too. */
     for (const filesystem of filesystems ?? workload.filesystems) {
       const table = await runOn(workload, filesystem);
-      if (table !== undefined) tables.push(table);
+      if (table === undefined) continue;
+      tables.push(table);
+      keep({ tables: [table], workloads }, machine);
+      text = replacePart(text, part, renderPart({ part, machine, tables, workloads, runs, quick: values.quick }));
+      writeFileSync(report, text);
     }
   }
-  const results: Results = { part, machine, tables, workloads, runs, quick: values.quick };
-  keep(results, machine);
-  return renderPart(results);
 }
 
+/** A workload that cannot be carried out is a failure, and the others go on. */
 async function runOn(workload: Workload, filesystem: FilesystemKind): Promise<Table | undefined> {
   const reason = canMount(filesystem);
-  if (reason === undefined) return runWorkload(workload, filesystem, tools, { runs, quick: values.quick, log });
-  log(`${workload.id} on ${filesystem}: skipped: ${reason}`);
-  return undefined;
+  if (reason !== undefined) {
+    log(`${workload.id} on ${filesystem}: skipped: ${reason}`);
+    return undefined;
+  }
+  try {
+    return await runWorkload(workload, filesystem, tools, { runs, quick: values.quick, log });
+  } catch (error) {
+    hasFailed = true;
+    log(`${workload.id} on ${filesystem}: broke off: ${error instanceof Error ? error.message : String(error)}`);
+    return undefined;
+  }
 }
 
-function keep(results: Results, machine: Machine): void {
+function keep(results: Pick<Results, "tables" | "workloads">, machine: Machine): void {
   for (const { table, verdicts } of judgeAll(results)) {
     const path = resolve(out, `${table.workload}-${table.filesystem}.json`);
     writeFileSync(path, `${JSON.stringify({ machine, table, verdicts }, null, 2)}\n`);
