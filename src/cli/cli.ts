@@ -42,6 +42,11 @@ async function run(line: CommandLine, frame: Frame, parts: Parts): Promise<numbe
       outputs.err.write(shortUsage());
       return ExitCode.usage;
     }
+    case "complete": {
+      const { completionAnswer } = await import("./complete/answer.ts");
+      outputs.out.write(await completionAnswer(line.words));
+      return ExitCode.ok;
+    }
     case "help": {
       const { overviewHelp, verbHelp } = await import("./help.ts");
       outputs.out.write(line.verb === undefined ? overviewHelp() : verbHelp(line.verb));

@@ -2,7 +2,7 @@
  * The flag table: the one place that knows which flags exist. The parser, the help (and what else is made from it, such
  * as man page and completions) read it; `resolve-options.ts` gives the flags their meaning.
  */
-import type { VerbName } from "./verbs.ts";
+import { VERB_NAMES, type VerbName } from "./verbs.ts";
 
 export const GROUPS = [
   "General",
@@ -37,7 +37,6 @@ export interface Flag {
   readonly needs?: readonly string[];
 }
 
-const ALL = ["copy", "mirror", "move", "check", "daemon", "capabilities", "config", "version", "help"] as const;
 /** Verbs that walk trees. */
 const TREE = ["copy", "mirror", "move", "check"] as const;
 /** Verbs that write. */
@@ -45,7 +44,7 @@ const WRITE = ["copy", "mirror", "move"] as const;
 const MIRROR = ["mirror"] as const;
 const DAEMON = ["daemon"] as const;
 /** Verbs that a configuration of runs concerns. */
-const CONFIGURED = [...TREE, "config"] as const;
+const CONFIGURED = [...TREE, "config", "doctor"] as const;
 
 export const COPY_METHODS = ["clone", "copy_file_range", "sendfile", "mmap", "read_write"] as const;
 export const FSYNC_CHOICES = ["none", "file", "end"] as const;
@@ -92,8 +91,8 @@ const TABLE = [
     help: "read ./.fastsync.toml too",
     conflicts: ["no-config"],
   },
-  { name: "help", short: "h", verbs: ALL, group: "General", help: "show this help" },
-  { name: "version", verbs: ALL, group: "General", help: "show the version" },
+  { name: "help", short: "h", verbs: VERB_NAMES, group: "General", help: "show this help" },
+  { name: "version", verbs: VERB_NAMES, group: "General", help: "show the version" },
 
   // Output
   { name: "verbose", short: "v", verbs: TREE, group: "Output", help: "list every item, and more in the summary" },
@@ -117,7 +116,7 @@ const TABLE = [
   { name: "itemize", short: "i", verbs: TREE, group: "Output", help: "list every item with the reason why" },
   {
     name: "json",
-    verbs: [...TREE, "capabilities", "config", "version"],
+    verbs: [...TREE, "capabilities", "config", "doctor", "version"],
     group: "Output",
     help: "one JSON object a line on stdout; text for people goes to stderr",
   },

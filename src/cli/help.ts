@@ -5,6 +5,15 @@ import { VERB_GROUPS, VERB_NAMES, VERBS, type VerbInfo, type VerbName } from "./
 const WIDTH = 80;
 const FLAG_COLUMN = 28;
 const VERB_COLUMN = 16;
+const EXAMPLE_COLUMN = 51;
+
+/** Command lines, and what each is for; the man page has them too. */
+export const EXAMPLES = [
+  ["fastsync mirror photos/ /mnt/backup/photos/", "make the backup equal"],
+  ["fastsync mirror -n photos/ /mnt/backup/photos/", "only show what would happen"],
+  ["fastsync mirror photos/ nas:/media/photos/", "to the module media of nas"],
+  ["fastsync check --checksum photos/ /mnt/backup/photos/", ""],
+] as const;
 
 export function overviewHelp(): string {
   return [
@@ -18,10 +27,7 @@ export function overviewHelp(): string {
     ]),
     "",
     "Examples",
-    "  fastsync mirror photos/ /mnt/backup/photos/      make the backup equal",
-    "  fastsync mirror -n photos/ /mnt/backup/photos/   only show what would happen",
-    "  fastsync mirror photos/ nas:/media/photos/       to the module media of nas",
-    "  fastsync check --checksum photos/ /mnt/backup/photos/",
+    ...EXAMPLES.map(([line, about]) => `  ${line.padEnd(EXAMPLE_COLUMN - 2)}${about}`.trimEnd()),
     "",
     "fastsync help VERB lists the flags of a verb.",
     "",
@@ -61,22 +67,25 @@ export function verbHelp(verb: VerbName): string {
     lines.push("", group);
     for (const flag of members) lines.push(...entry(`  ${flagSpelling(flag)}`, flag.help, FLAG_COLUMN));
   }
-  if (verb === "check")
-    lines.push("", "Exit codes: 0 equal, 1 different (or wrong usage), 23 not all could be compared.");
-  else if (verb === "daemon") {
-    lines.push(
-      "",
-      "Exit codes: 0 stopped in order, 1 wrong usage or configuration, 5 cannot start,",
-      "10 cannot listen, 20 stopped while sessions were running.",
-    );
-  } else if (info.minPlaces > 1) {
-    lines.push(
-      "",
-      "Exit codes: 0 done, 1 wrong usage, 3 unusable source or target, 11 file I/O,",
-      "20 interrupted, 23 some failed, 24 some vanished, 25 deletions refused.",
-    );
-  }
+  const exits = exitCodesText(verb);
+  if (exits !== undefined) lines.push("", ...wrap(`Exit codes: ${exits}`, WIDTH));
   return `${lines.join("\n")}\n`;
+}
+
+/** The exit codes that are worth naming beside a verb; the whole list is in docs/scripting.md. */
+export function exitCodesText(verb: VerbName): string | undefined {
+  switch (verb) {
+    case "check":
+      return "0 equal, 1 different (or wrong usage), 23 not all could be compared.";
+    case "daemon":
+      return "0 stopped in order, 1 wrong usage or configuration, 5 cannot start, 10 cannot listen, 20 stopped while sessions were running.";
+    case "copy":
+    case "mirror":
+    case "move":
+      return "0 done, 1 wrong usage, 3 unusable source or target, 11 file I/O, 20 interrupted, 23 some failed, 24 some vanished, 25 deletions refused.";
+    default:
+      return undefined;
+  }
 }
 
 /** `-c, --checksum`, `    --max-size SIZE`, `    --verify[=readback]` */
@@ -95,7 +104,7 @@ function entry(name: string, text: string, column: number): string[] {
   return [...head, ...rest.map((line) => indent + line)];
 }
 
-function wrap(text: string, width: number): string[] {
+export function wrap(text: string, width: number): string[] {
   const lines: string[] = [];
   let line = "";
   for (const word of text.split(" ")) {

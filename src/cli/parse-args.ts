@@ -7,7 +7,7 @@ import { nearest } from "../core/nearest.ts";
 import { printable } from "../core/paths.ts";
 import { FLAGS, type Flag, type FlagName, flagNamed, flagOfLetter, flagsOf } from "./flags.ts";
 import { foreignFlag, foreignLetter } from "./foreign-flags.ts";
-import type { Argument } from "./raw-args.ts";
+import { type Argument, COMPLETE } from "./raw-args.ts";
 import { takenBackBy } from "./settings/keys.ts";
 import { UsageError } from "./usage-error.ts";
 import { FOREIGN_VERBS, isVerb, VERB_NAMES, VERBS, type VerbName } from "./verbs.ts";
@@ -49,6 +49,7 @@ export type CommandLine =
   | { readonly kind: "run"; readonly args: ParsedArgs }
   | { readonly kind: "help"; readonly verb: VerbName | undefined }
   | { readonly kind: "version"; readonly json: boolean }
+  | { readonly kind: "complete"; readonly words: readonly string[] }
   | { readonly kind: "nothing" };
 
 /** True when `--json` was asked for, whatever else is wrong with the line. */
@@ -63,6 +64,7 @@ export function asksForJson(words: readonly Argument[]): boolean {
 export function parseCommandLine(words: readonly Argument[]): CommandLine {
   const [first, ...rest] = words;
   if (first === undefined) return { kind: "nothing" };
+  if (first.text === COMPLETE) return { kind: "complete", words: rest.map(({ text }) => text) };
   if (first.text === "--help" || first.text === "-h") return { kind: "help", verb: undefined };
   if (first.text === "--version") return { kind: "version", json: asksForJson(rest) };
   const verb = verbOf(first, rest);
@@ -281,6 +283,7 @@ class Parser {
         `Usage: ${usage}.${several}`,
       );
     }
+    if (maxPlaces === 1) throw new UsageError(`${this.#verb} needs an argument`, `Usage: ${usage}`);
     if (count === 0) throw new UsageError("SOURCE and TARGET are missing", `Usage: ${usage}`);
     throw new UsageError(`TARGET is missing after ${quoted(this.places[0]!)}`, `Usage: ${usage}`);
   }

@@ -7,6 +7,9 @@ import { readFileSync } from "node:fs";
 import { isDaemonName } from "../core/daemon-name.ts";
 import { bytesOf, lossyUtf8Of } from "../core/paths.ts";
 
+/** The verb that scripts of shells ask; no help names it. */
+export const COMPLETE = "__complete";
+
 /** One word of the command line. */
 export interface Argument {
   /** For comparing with names of verbs and flags, and for messages; lossy where the bytes are not UTF-8. */
@@ -26,7 +29,7 @@ export function commandLineArguments(): Argument[] {
 /** `fastsyncd --port 1` is `fastsync daemon --port 1`; version and help are asked of any name. */
 export function wordsCalledAs(name: string, words: readonly Argument[]): Argument[] {
   const [first] = words;
-  const isOther = first?.text === "version" || first?.text === "help";
+  const isOther = first !== undefined && ["version", "help", COMPLETE].includes(first.text);
   return isDaemonName(name) && !isOther ? [argumentOf("daemon"), ...words] : [...words];
 }
 

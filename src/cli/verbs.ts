@@ -10,6 +10,8 @@ export interface VerbInfo {
   readonly usage: string;
   readonly minPlaces: number;
   readonly maxPlaces: number;
+  /** What completion offers in the place of an argument; default: places. */
+  readonly operands?: "places" | "directories" | "verbs" | readonly string[];
   /** Paragraphs of the verb's help, above its flags. */
   readonly notes: readonly string[];
 }
@@ -19,6 +21,9 @@ const SLASH_NOTE =
 
 const PLACES_NOTE =
   "A place is a local path, or HOST:/MODULE/PATH behind a daemon (HOST:PORT:/MODULE/PATH, HOST://PATH below its root, [IPV6]:/MODULE/PATH). A local path that exists comes first.";
+
+/** Those that `completions` writes for. */
+export const SHELLS = ["bash", "zsh", "fish", "powershell"] as const;
 
 export const VERBS = {
   copy: {
@@ -86,6 +91,7 @@ export const VERBS = {
     usage: "fastsync capabilities [--json] [SOURCE TARGET]",
     minPlaces: 0,
     maxPlaces: 2,
+    operands: "directories",
     notes: [
       "With two directories it tries each copy method between them. TARGET must be writable: a small temporary file is made there and removed.",
     ],
@@ -96,8 +102,29 @@ export const VERBS = {
     usage: "fastsync config [show|check] [flags]",
     minPlaces: 0,
     maxPlaces: 1,
+    operands: ["show", "check"],
     notes: [
       "Settings come from the command line, FASTSYNC_* variables, a profile, the remote that is used, ./.fastsync.toml (with --project), ~/.config/fastsync and /etc/fastsync, in this order; docs/configuration.md has the keys.",
+    ],
+  },
+  doctor: {
+    summary: "look for what stands in the way, here and at places",
+    usage: "fastsync doctor [flags] [PLACE...]",
+    minPlaces: 0,
+    maxPlaces: Number.POSITIVE_INFINITY,
+    notes: [
+      "Each line is ok, a warning (it works, with less than it could) or a problem (something will fail), and says what helps. A place is a local path, or HOST:/MODULE/PATH behind a daemon, which is reached for it. In a local directory that can be written to a small temporary file is made and removed.",
+    ],
+  },
+  completions: {
+    summary: "print what makes a shell complete verbs, flags and places",
+    usage: "fastsync completions bash|zsh|fish|powershell",
+    minPlaces: 1,
+    maxPlaces: 1,
+    operands: SHELLS,
+    notes: [
+      "bash: put `source <(fastsync completions bash)` in ~/.bashrc. zsh: `source <(fastsync completions zsh)` in ~/.zshrc, after compinit. fish: fastsync completions fish > ~/.config/fish/completions/fastsync.fish. PowerShell: add `fastsync completions powershell | Out-String | Invoke-Expression` to $PROFILE.",
+      "Profiles and remotes come from the configuration, and paths behind a daemon from the daemon, if it answers within a second.",
     ],
   },
   version: {
@@ -114,6 +141,7 @@ export const VERBS = {
     usage: "fastsync help [VERB]",
     minPlaces: 0,
     maxPlaces: 1,
+    operands: "verbs",
     notes: [],
   },
 } as const satisfies Readonly<Record<string, VerbInfo>>;
@@ -143,6 +171,10 @@ export const FOREIGN_VERBS: Readonly<Record<string, VerbName>> = {
   rsyncd: "daemon",
   settings: "config",
   configuration: "config",
+  checkup: "doctor",
+  health: "doctor",
+  completion: "completions",
+  autocomplete: "completions",
   caps: "capabilities",
   features: "capabilities",
 };

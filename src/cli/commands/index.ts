@@ -12,6 +12,8 @@ const LOADERS: Readonly<Record<VerbName, () => Promise<CommandDef>>> = {
   daemon: () => import("./daemon.ts").then((module) => module.daemonCommand),
   capabilities: () => import("./capabilities.ts").then((module) => module.capabilitiesCommand),
   config: () => import("./config.ts").then((module) => module.configCommand),
+  completions: () => import("./completions.ts").then((module) => module.completionsCommand),
+  doctor: () => import("./doctor.ts").then((module) => module.doctorCommand),
   version: () => import("./version.ts").then((module) => module.versionCommand),
   help: () => import("./help.ts").then((module) => module.helpCommand),
 };

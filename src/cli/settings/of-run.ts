@@ -50,6 +50,11 @@ export function usable(settings: Settings): Settings {
   throw new UsageError(`${first}${more}`, "Put it right, or leave the files out with --no-config.");
 }
 
+/** One place, where what the remote says beside its endpoint plays no part. */
+export function placeOf(word: Argument, remotes: ReadonlyMap<string, Remote>): Endpoint {
+  return placeWithRemotes(word, remotes, new Set());
+}
+
 function layersOf(remotes: readonly Remote[]): Layer[] {
   const [first, second] = remotes;
   if (first !== undefined && second !== undefined) {

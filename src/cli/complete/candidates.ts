@@ -1,0 +1,197 @@
+/**
+ * What may stand at the end of a command line that is still being written. Knows the tables of verbs and flags; what
+ * only the machine knows (profiles, remotes, what is behind a daemon) it asks `Known` for.
+ *
+ *     no verb yet                    verbs, and what may stand in a verb's place
+ *     a flag waits for its value     its choices, files, directories, profiles, ...
+ *     --flag=                        the same, with the flag before it
+ *     - or --                        flags of the verb that still fit
+ *     anything else                  what the verb works on
+ */
+import { COPY_METHODS, FLAGS, type Flag, flagsOf } from "../flags.ts";
+import { isVerb, VERB_NAMES, VERBS, type VerbInfo, type VerbName } from "../verbs.ts";
+
+export interface Candidate {
+  /** The whole word. One that ends in `=`, `:`, `/` or `,` is not finished: no space follows. */
+  readonly value: string;
+  readonly about?: string;
+}
+
+export interface Completion {
+  /** All begin with the word as it stands. */
+  readonly candidates: readonly Candidate[];
+  /** What the shell shall add from its own knowledge. */
+  readonly rest: "nothing" | "files" | "directories";
+}
+
+/** What the tables do not say. Every answer may be empty; none may throw. */
+export interface Known {
+  readonly profiles: () => readonly string[];
+  /** Each with the endpoint that it stands for. */
+  readonly remotes: () => readonly { readonly name: string; readonly endpoint: string }[];
+  /** Whole words that continue a place behind a daemon; none where the word names no such place, or nothing answers. */
+  readonly remotePaths: (word: string) => Promise<readonly string[]>;
+}
+
+const NOTHING: Completion = { candidates: [], rest: "nothing" };
+const FILES: Completion = { candidates: [], rest: "files" };
+const DIRECTORIES: Completion = { candidates: [], rest: "directories" };
+
+/** `words`: those after the program's name; the last is the one at the cursor, and may be empty. */
+export async function complete(words: readonly string[], known: Known): Promise<Completion> {
+  const current = words.at(-1) ?? "";
+  const [first, ...others] = words.slice(0, -1);
+  if (first === undefined) return starting(verbsAndFlags(), current);
+  if (!isVerb(first)) return NOTHING;
+  const line = readLine(first, others);
+  if (line.waiting !== undefined) return valueOf(line.waiting, "", current, known);
+  if (line.onlyPlaces || !current.startsWith("-")) return await operand(first, line, current, known);
+  const assigned = /^(--([a-z0-9-]+)=)(.*)$/s.exec(current);
+  if (assigned === null) return starting(flagCandidates(first, line), current);
+  const flag = flagsOf(first).find(({ name }) => name === assigned[2]);
+  return flag?.value === undefined ? NOTHING : valueOf(flag, assigned[1]!, assigned[3]!, known);
+}
+
+function verbsAndFlags(): Candidate[] {
+  return [
+    ...VERB_NAMES.map((verb) => ({ value: verb, about: VERBS[verb].summary })),
+    { value: "--help", about: "show help" },
+    { value: "--version", about: "show the version" },
+  ];
+}
+
+interface Line {
+  readonly given: ReadonlySet<string>;
+  readonly places: readonly string[];
+  /** The flag whose value comes next. */
+  readonly waiting: Flag | undefined;
+  /** After `--`. */
+  readonly onlyPlaces: boolean;
+}
+
+/** As the parser reads it, but whatever does not fit is passed over. */
+function readLine(verb: VerbName, words: readonly string[]): Line {
+  const flags = flagsOf(verb);
+  const given = new Set<string>();
+  const places: string[] = [];
+  for (let at = 0; at < words.length; at++) {
+    const word = words[at]!;
+    if (word === "--") return { given, places: [...places, ...words.slice(at + 1)], waiting: undefined, onlyPlaces: true };
+    if (word === "-" || !word.startsWith("-")) {
+      places.push(word);
+      continue;
+    }
+    const flag: Flag | undefined = word.startsWith("--")
+      ? flags.find(({ name }) => name === word.slice(2).split("=", 1)[0])
+      : flags.find(({ short }) => short === word.at(-1));
+    if (!word.startsWith("--"))
+      for (const letter of word.slice(1)) {
+        const one = flags.find(({ short }) => short === letter);
+        if (one !== undefined) given.add(one.name);
+      }
+    if (flag === undefined) continue;
+    given.add(flag.name);
+    if (flag.value === undefined || flag.value.optional || word.includes("=")) continue;
+    if (at === words.length - 1) return { given, places, waiting: flag, onlyPlaces: false };
+    at++;
+  }
+  return { given, places, waiting: undefined, onlyPlaces: false };
+}
+
+/** Flags that may still be given: neither there already nor at odds with what is. */
+function flagCandidates(verb: VerbName, { given }: Line): Candidate[] {
+  const contradicted = new Set<string>();
+  for (const flag of FLAGS as readonly Flag[]) {
+    if (given.has(flag.name)) for (const other of flag.conflicts ?? []) contradicted.add(other);
+    else if (flag.conflicts?.some((other) => given.has(other))) contradicted.add(flag.name);
+  }
+  const fitting = flagsOf(verb).filter(
+    (flag) => !contradicted.has(flag.name) && (flag.repeatable || !given.has(flag.name)),
+  );
+  return fitting.flatMap(({ name, short, value, help }) => {
+    const about = firstSentence(help);
+    const long = { value: `--${name}${value === undefined || value.optional ? "" : "="}`, about };
+    const assigned = value?.optional ? (value.choices ?? []).map((choice) => ({ value: `--${name}=${choice}`, about })) : [];
+    return [...(short === undefined ? [] : [{ value: `-${short}`, about }]), long, ...assigned];
+  });
+}
+
+/** Beside flags there is room for one line. */
+function firstSentence(help: string): string {
+  return help.split(/[;:(]/, 1)[0]!.trim();
+}
+
+/** What the hints of the flag table ask for; other hints are numbers and texts, which nobody can guess. */
+function valueOf(flag: Flag, before: string, current: string, known: Known): Completion {
+  const value = flag.value!;
+  const words = (values: readonly string[]): Completion =>
+    starting(
+      values.map((text) => ({ value: before + text })),
+      before + current,
+    );
+  if (value.choices !== undefined) return words(value.choices);
+  if (flag.name === "copy-method") return words(listed(COPY_METHODS, current));
+  switch (value.hint) {
+    case "FILE":
+      return FILES;
+    case "DIR":
+      return DIRECTORIES;
+    case "NAME":
+      return flag.name === "profile" ? words(known.profiles()) : NOTHING;
+    default:
+      return NOTHING;
+  }
+}
+
+/** `a,b,` continued by each name that is not there yet. */
+function listed(names: readonly string[], current: string): string[] {
+  const comma = current.lastIndexOf(",");
+  const there = current.slice(0, comma + 1);
+  const taken = there.split(",");
+  return names.filter((name) => !taken.includes(name)).map((name) => there + name);
+}
+
+async function operand(verb: VerbName, line: Line, current: string, known: Known): Promise<Completion> {
+  const { maxPlaces, operands = "places" }: VerbInfo = VERBS[verb];
+  if (line.places.length >= maxPlaces) return NOTHING;
+  switch (operands) {
+    case "verbs":
+      return starting(
+        VERB_NAMES.map((name) => ({ value: name, about: VERBS[name].summary })),
+        current,
+      );
+    case "directories":
+      return DIRECTORIES;
+    case "places":
+      return await place(current, known);
+    default: {
+      // A word of its own first, then, where the verb takes more, whatever that word is about.
+      if (line.places.length > 0) return NOTHING;
+      return starting(
+        operands.map((value) => ({ value })),
+        current,
+      );
+    }
+  }
+}
+
+/** A local path, a remote of the configuration, or what is behind a daemon. */
+async function place(current: string, known: Known): Promise<Completion> {
+  const colon = current.indexOf(":");
+  const slash = current.indexOf("/");
+  if (colon < 0 || (slash >= 0 && slash < colon)) {
+    if (slash >= 0) return FILES;
+    const remotes = known.remotes().map(({ name, endpoint }) => ({ value: `${name}:`, about: endpoint }));
+    return { ...starting(remotes, current), rest: "files" };
+  }
+  const paths = await known.remotePaths(current);
+  if (paths.length === 0) return FILES;
+  return starting(
+    paths.map((value) => ({ value })),
+    current,
+  );
+}
+
+function starting(candidates: readonly Candidate[], current: string): Completion {
+  return { candidates: candidates.filter(({ value }) => value.startsWith(current)), rest: "nothing" };
+}

@@ -1,0 +1,34 @@
+# Completion of fastsync for fish, written by: fastsync completions fish
+function __fastsync_complete
+    set -l tokens (commandline -opc)
+    set -l current (commandline -ct)
+    set -l program $tokens[1]
+    string match -q '~/*' -- $program; and set program $HOME/(string sub -s 3 -- $program)
+    # Tokens come as they are written: quotes and backslashes go.
+    set -l words
+    for token in $tokens $current
+        set -a words (string unescape -- $token; or printf '%s' $token)
+    end
+    test -n "$current"; or set -a words ''
+    set -l answer ($program __complete fish '' $words 2>/dev/null </dev/null)
+    or return
+    set -l rest $answer[-1]
+    set -e answer[-1]
+    for line in $answer
+        printf '%s\n' "$line"
+    end
+    set -l before (string match -r -- '^--[a-z0-9-]+=' $current)
+    set -l path (string replace -r -- '^--[a-z0-9-]+=' '' $current)
+    switch $rest
+        case ':files'
+            for found in (__fish_complete_path "$path")
+                printf '%s\n' "$before$found"
+            end
+        case ':directories'
+            for found in (__fish_complete_directories "$path")
+                printf '%s\n' "$before$found"
+            end
+    end
+end
+complete -c fastsync -f -a '(__fastsync_complete)'
+complete -c fastsyncd -f -a '(__fastsync_complete)'

@@ -1,0 +1,127 @@
+/** A place behind a daemon: whether it is reached, how far away it is, and how content would travel. */
+import { LIMITS } from "../core/limits.ts";
+import type { RunOptions } from "../core/options.ts";
+import { printable } from "../core/paths.ts";
+import { RunError } from "../core/run-error.ts";
+import type { DaemonEndpoint } from "../endpoints/parse.ts";
+import { dialStreams } from "../link/data-client.ts";
+import { dial } from "../link/dial.ts";
+import { descriptorOf, lineRoundTripMs } from "../link/line.ts";
+import { openSession } from "../session/caller.ts";
+import { encodeTargetFacts } from "../wire/facts.ts";
+import { Role } from "../wire/gen/fastsync/v1/session_pb.ts";
+import { encodeOptions } from "../wire/options.ts";
+import { type Finding, finding } from "./finding.ts";
+
+/** For connecting, and again for an answer. */
+const PATIENCE_MS = 10_000;
+
+/** `options`: of a run that changes nothing. The daemon sees a session that looks at the place and leaves. */
+export async function examineDaemonPlace(place: DaemonEndpoint, options: RunOptions): Promise<Finding[]> {
+  const never = new AbortController().signal;
+  let socket: Awaited<ReturnType<typeof dial>>;
+  const dialledMs = performance.now();
+  try {
+    socket = await dial(place, never, PATIENCE_MS);
+  } catch (error) {
+    return [finding("daemon", "problem", messageOf(error), fixOf(error, place))];
+  }
+  const connectMs = performance.now() - dialledMs;
+  const fd = descriptorOf(socket);
+  const roundTripMs = fd === undefined ? connectMs : lineRoundTripMs(fd, connectMs);
+  const reached = `reached, round trip ${roundTripMs < 10 ? roundTripMs.toFixed(1) : Math.round(roundTripMs)} ms`;
+  const stop = new AbortController();
+  const timer = setTimeout(() => stop.abort(), PATIENCE_MS);
+  try {
+    const session = await openSession(
+      place,
+      {
+        daemonRole: Role.SOURCE,
+        sources: [{ module: place.module ?? "", path: place.path }],
+        options: encodeOptions(options),
+        targetFacts: encodeTargetFacts({ makesDevices: false, privileged: false, chain: [] }),
+        maxStreams: 1,
+      },
+      stop.signal,
+      undefined,
+      Promise.resolve(socket),
+    );
+    try {
+      return [
+        finding("daemon", "ok", `${reached}, protocol ${session.accept.protocol}${session.oneMachine ? ", on this machine" : ""}`),
+        finding("module", "ok", "can be read"),
+        await dataPortFinding(place, session.accept),
+      ];
+    } finally {
+      session.stream.finish();
+    }
+  } catch (error) {
+    socket.destroy();
+    if (stop.signal.aborted)
+      return [
+        finding("daemon", "problem", `${reached}, but nothing answered within ${PATIENCE_MS / 1000} s`, "is it a fastsync daemon?"),
+      ];
+    return refused(error, reached, place);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+interface Grant {
+  readonly dataPort: number;
+  readonly sessionId: Uint8Array;
+  readonly tokens: readonly Uint8Array[];
+}
+
+async function dataPortFinding({ host }: DaemonEndpoint, { dataPort, sessionId, tokens }: Grant): Promise<Finding> {
+  const slower = "content goes through the control connection, which is slower";
+  if (dataPort === 0 || tokens.length === 0)
+    return finding("data_port", "warning", `the daemon offers none: ${slower}`, "set data_port in its [daemon], and drop force_grpc_data");
+  const dialled = await dialStreams(
+    { host, port: dataPort, sessionId, tokens: tokens.slice(0, 1), firstIndex: 0 },
+    LIMITS.dataConnectMs,
+  );
+  if (dialled.kind === "unreachable")
+    return finding("data_port", "warning", `${dataPort} cannot be reached (${plain(dialled.reason)}): ${slower}`, `let port ${dataPort} through the firewall`);
+  for (const stream of dialled.sockets) stream.abandon();
+  return finding("data_port", "ok", `${dataPort} is open`);
+}
+
+/** The daemon answered, and said no: that says a lot of it. */
+function refused(error: unknown, reached: string, { module }: DaemonEndpoint): Finding[] {
+  if (!(error instanceof RunError)) throw error;
+  const message = messageOf(error);
+  switch (error.reason) {
+    case "write_only_module":
+      return [finding("daemon", "ok", reached), finding("module", "ok", "can be written to only, which was not tried")];
+    case "no_session":
+    case "protocol":
+    case "version":
+    case "timeout":
+      return [finding("daemon", "problem", message, "is it a fastsync daemon, of about this version?")];
+    case "source_missing":
+      return [
+        finding("daemon", "ok", reached),
+        finding("module", "warning", message, "as a source it has to exist; as a target it is made"),
+      ];
+    default:
+      return [
+        finding("daemon", "ok", reached),
+        finding("module", "problem", message, module === undefined ? "write HOST:/MODULE/PATH" : "the daemon's operator decides that"),
+      ];
+  }
+}
+
+function fixOf(error: unknown, { host, port }: DaemonEndpoint): string {
+  const reason = error instanceof RunError ? error.reason : "";
+  if (reason === "connect_timeout") return `let port ${port} through the firewall, or use ssh -L ${port}:127.0.0.1:${port} ${host}`;
+  return `start it there (systemctl start fastsyncd), with bind = "0.0.0.0" if it shall be reached from outside`;
+}
+
+function messageOf(error: unknown): string {
+  return plain(error instanceof Error ? error.message : String(error));
+}
+
+function plain(text: string): string {
+  return printable(Buffer.from(text));
+}

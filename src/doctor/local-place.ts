@@ -1,0 +1,134 @@
+/** A directory of this machine: its space, and what its filesystem keeps. */
+import { constants, accessSync, statfsSync } from "node:fs";
+import { constants as system } from "node:os";
+import { dirname } from "node:path";
+import { errnoText } from "../core/errno.ts";
+import { printable } from "../core/paths.ts";
+import { type Backend, WORKING_DIRECTORY } from "../fs/backend.ts";
+import { filesystemName, isRemoteFilesystem } from "../fs/filesystems.ts";
+import { type Finding, finding } from "./finding.ts";
+
+const GIB = 1 << 30;
+/** Below both of them the target is about to be full. */
+const FEW_BYTES = GIB;
+const FEW_SHARE = 0.05;
+
+/** With a place that can be written to a small temporary file is made there and removed. */
+export async function examineLocalPlace(backend: Backend, path: Uint8Array): Promise<Finding[]> {
+  const found = await nearestDirectory(backend, path);
+  if (found.handle < 0)
+    return [finding("place", "problem", `cannot be opened: ${errnoText(found.handle)}`, "check the path and its permissions")];
+  const directory = Buffer.from(found.path);
+  try {
+    const stats = statfsSync(directory, { bigint: true });
+    const name = filesystemName(Number(BigInt.asIntN(64, stats.type)));
+    const remote = isRemoteFilesystem(Number(BigInt.asIntN(64, stats.type))) ? ", over a network or a server" : "";
+    const missing = found.climbed ? `; it is not there yet, this is of ${printable(found.path)}` : "";
+    const writable = mayWrite(directory);
+    const use = writable ? "" : "; cannot be written to, so it may be a source only";
+    return [
+      finding("place", "ok", `${name}${remote}${use}${missing}`),
+      ...(writable ? [spaceFinding(stats), ...inodesFinding(stats)] : []),
+      ...(writable ? await keepsFindings(backend, found.handle) : []),
+    ];
+  } finally {
+    backend.close([found.handle]);
+  }
+}
+
+interface Sizes {
+  readonly bsize: bigint;
+  readonly blocks: bigint;
+  readonly bavail: bigint;
+  readonly files: bigint;
+  readonly ffree: bigint;
+}
+
+export function spaceFinding({ bsize, blocks, bavail }: Sizes): Finding {
+  const total = Number(bsize * blocks);
+  const free = Number(bsize * bavail);
+  const text = `${size(free)} of ${size(total)} are free`;
+  if (free === 0) return finding("space", "problem", "it is full", "make room: nothing can be written");
+  if (free < FEW_BYTES && free < total * FEW_SHARE) return finding("space", "warning", text, "make room before a large run");
+  return finding("space", "ok", text);
+}
+
+/** Filesystems without a bound say 0. */
+export function inodesFinding({ files, ffree }: Sizes): Finding[] {
+  if (files === 0n) return [];
+  const text = `${ffree} of ${files} inodes are free`;
+  if (ffree === 0n) return [finding("inodes", "problem", "no inode is left", "remove files: no new one can be made")];
+  if (Number(ffree) < Number(files) * FEW_SHARE)
+    return [finding("inodes", "warning", text, "remove small files, or make the filesystem with more inodes")];
+  return [finding("inodes", "ok", text)];
+}
+
+function size(bytes: number): string {
+  const units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
+  let value = bytes;
+  let unit = 0;
+  for (; value >= 1024 && unit < units.length - 1; unit++) value /= 1024;
+  return `${value < 10 && unit > 0 ? value.toFixed(1) : Math.round(value)} ${units[unit]}`;
+}
+
+/** What is asked of a filesystem, and the flag that stops asking. */
+const KEPT = [
+  ["xattrs", "extended attributes", "--no-xattrs"],
+  ["acls", "ACLs", "--no-acls"],
+  ["hardLinks", "hard links", "--no-hard-links"],
+  ["symlinks", "symbolic links", "--copy-links"],
+  ["specials", "special files", "--no-specials"],
+  ["sparse", "holes", "--no-sparse"],
+] as const;
+
+async function keepsFindings(backend: Backend, handle: number): Promise<Finding[]> {
+  const probe = await backend.probe(handle, handle);
+  const kept = KEPT.filter(([name]) => probe[name] === 0);
+  const lost = KEPT.filter(([name]) => probe[name] < 0);
+  const ways = Object.entries(probe.methods)
+    .filter(([, status]) => status === 0)
+    .map(([name]) => name);
+  const text = `keeps ${kept.map(([, words]) => words).join(", ") || "data only"}`;
+  const cased = probe.caseInsensitive ? "; takes names that differ in case for one" : "";
+  const steps = probe.timeGranularityNs > 1 ? `; times in steps of ${steptext(probe.timeGranularityNs)}` : "";
+  return [
+    lost.length === 0
+      ? finding("keeps", "ok", `${text}${cased}${steps}`)
+      : finding(
+          "keeps",
+          "warning",
+          `${text}; does not keep ${lost.map(([, words]) => words).join(", ")}${cased}${steps}`,
+          `as a target with ${lost.map(([, , flag]) => flag).join(" ")}, or on another filesystem`,
+        ),
+    finding("copies", "ok", `within it by ${ways.join(", ")}`),
+  ];
+}
+
+function steptext(ns: number): string {
+  return ns >= 1e9 ? `${ns / 1e9} s` : ns >= 1e6 ? `${ns / 1e6} ms` : `${ns / 1e3} us`;
+}
+
+function mayWrite(path: Buffer): boolean {
+  try {
+    accessSync(path, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** The directory itself, or the nearest one above it: a target need not exist yet. */
+async function nearestDirectory(
+  backend: Backend,
+  path: Uint8Array,
+): Promise<{ handle: number; path: Uint8Array; climbed: boolean }> {
+  let here = path;
+  for (let climbed = false; ; climbed = true) {
+    const handle = await backend.resolve(WORKING_DIRECTORY, here, { create: false, operator: true });
+    const text = Buffer.from(here).toString("latin1");
+    const above = dirname(text);
+    const isMissing = [-system.errno.ENOENT, -system.errno.ENOTDIR].includes(handle);
+    if (!isMissing || above === text) return { handle, path: here, climbed };
+    here = Buffer.from(above, "latin1");
+  }
+}

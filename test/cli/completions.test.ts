@@ -1,0 +1,164 @@
+/** What people get when they press the key: in real shells, by the scripts that `completions` prints. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { COMPLETION_SCRIPTS } from "../../src/cli/commands/completions.ts";
+import { SHELLS } from "../../src/cli/verbs.ts";
+import { fastsync } from "../support/run.ts";
+import { tempDir } from "../support/temp.ts";
+import { run } from "./processes.ts";
+import { tellingProgram, typed } from "./shells.ts";
+
+const dir = tempDir();
+afterAll(() => dir[Symbol.dispose]());
+const here = dir.join("here");
+const env = {
+  ...process.env,
+  HOME: dir.path,
+  XDG_CONFIG_HOME: dir.join("config"),
+  XDG_DATA_HOME: dir.join("data"),
+  FASTSYNC_CONFIG: undefined,
+  FASTSYNC_PROFILE: undefined,
+  PATH: `${dir.join("bin")}:${process.env["PATH"]}`,
+};
+
+beforeAll(() => {
+  for (const name of ["bin", "config/fastsync", "here/photos/2024", "data"]) mkdirSync(dir.join(name), { recursive: true });
+  for (const name of ["plain.txt", "my file", "nature"]) writeFileSync(`${here}/${name}`, "");
+  writeFileSync(
+    dir.join("config/fastsync/config.toml"),
+    '[profiles.wan]\nstreams = 2\n[remotes.nascent]\nendpoint = "nas.lan:/media"\n',
+    { mode: 0o644 },
+  );
+  tellingProgram(dir.join("bin"), "fastsync");
+  tellingProgram(dir.join("bin"), "fastsyncd");
+});
+
+/** What is typed, with a tab where the key is pressed, and the words that the program is then called with. */
+const PRESSED: readonly (readonly [line: string, ...words: string[]])[] = [
+  ["fastsync mir\t", "mirror"],
+  ["fastsync copy --dry\t", "copy", "--dry-run"],
+  ["fastsync copy --fsync=fi\t", "copy", "--fsync=file"],
+  ["fastsync copy --fsync fi\t", "copy", "--fsync", "file"],
+  ["fastsync copy --fsy\tend", "copy", "--fsync=end"],
+  ["fastsync copy --copy-method=clone,mm\t", "copy", "--copy-method=clone,mmap"],
+  ["fastsync copy --profile wa\t", "copy", "--profile", "wan"],
+  ["fastsync copy --profile=wa\t", "copy", "--profile=wan"],
+  ["fastsync copy pla\t", "copy", "plain.txt"],
+  ["fastsync copy my\t", "copy", "my file"],
+  ["fastsync copy photos/20\tx", "copy", "photos/2024/x"],
+  ["fastsync copy --exclude-from=pla\t", "copy", "--exclude-from=plain.txt"],
+  ["fastsync copy --temp-dir=pho\t", "copy", "--temp-dir=photos/"],
+  ["fastsync copy a nasc\tx", "copy", "a", "nascent:x"],
+  ["fastsync config sh\t", "config", "show"],
+  ["fastsyncd --por\t9", "--port=9"],
+];
+
+const shells = [
+  {
+    name: "bash",
+    shell: ["bash", "--norc", "--noprofile", "-i"],
+    setup: "source <(fastsync completions bash)",
+  },
+  {
+    name: "zsh",
+    shell: ["zsh", "-f", "-i"],
+    setup: "autoload -U compinit && compinit -u -D && source <(fastsync completions zsh)",
+  },
+] as const;
+
+describe.each(shells)("the key in $name", ({ name, shell, setup }) => {
+  const missing = Bun.which(name) === null ? ` (${name} is not installed)` : "";
+  test.skipIf(missing !== "")(`completes verbs, flags, values, files, profiles and remotes${missing}`, async () => {
+    const calls = await typed({ shell, setup, cwd: here, env }, PRESSED.map(([line]) => line));
+    expect(calls).toEqual(PRESSED.map(([, ...words]) => words));
+  });
+});
+
+describe("fish", () => {
+  const missing = Bun.which("fish") === null ? " (fish is not installed)" : "";
+  const script = dir.join("fastsync.fish");
+  const offers = (line: string): string[] => {
+    const { stdout, stderr } = Bun.spawnSync(["fish", "--no-config", "-c", `source ${script}; complete -C '${line}'`], {
+      cwd: here,
+      env,
+    });
+    expect(stderr.toString()).toBe("");
+    return stdout
+      .toString()
+      .split("\n")
+      .filter((text) => text !== "")
+      .map((text) => text.split("\t", 1)[0]!);
+  };
+  test.skipIf(missing !== "")(`offers verbs, flags, values, files, profiles and remotes${missing}`, () => {
+    writeFileSync(script, COMPLETION_SCRIPTS.fish);
+    expect(offers("fastsync mir")).toEqual(["mirror"]);
+    expect(offers("fastsync copy --dry")).toEqual(["--dry-run"]);
+    expect(offers("fastsync copy --fsync=")).toEqual(["--fsync=end", "--fsync=file", "--fsync=none"]);
+    expect(offers("fastsync copy --fsync fi")).toEqual(["file"]);
+    expect(offers("fastsync copy --profile ")).toEqual(["wan"]);
+    expect(offers("fastsync copy na").sort()).toEqual(["nascent:", "nature"]);
+    expect(offers('fastsync copy "my')).toEqual(["my file"]);
+    expect(offers("fastsync copy --exclude-from=pla")).toEqual(["--exclude-from=plain.txt"]);
+    expect(offers("fastsync copy --temp-dir=")).toEqual(["--temp-dir=photos/"]);
+    expect(offers("fastsyncd --por")).toEqual(["--port="]);
+    expect(offers("fastsync mirror a b ")).toEqual([]);
+  });
+});
+
+/** No PowerShell can be had here: that the script is well formed, and asks and reads as the answer is. */
+describe("PowerShell", () => {
+  const script = COMPLETION_SCRIPTS.powershell;
+  test("every bracket and quote is closed, and every variable is one that is set", () => {
+    const closing: Readonly<Record<string, string>> = { "(": ")", "{": "}", "[": "]" };
+    const open: string[] = [];
+    const code = script.replace(/#.*$/gm, "").replace(/'(?:[^']|'')*'|"(?:[^"`]|`.|"")*"/g, "''");
+    for (const character of code) {
+      if (closing[character] !== undefined) open.push(closing[character]!);
+      else if (")}]".includes(character)) expect(open.pop()).toBe(character);
+    }
+    expect(open).toEqual([]);
+    expect(code).not.toMatch(/["]/);
+    const set = new Set([...code.matchAll(/\$(\w+)(?:, \$(\w+))?(?= \+?= | in )/g)].flatMap(([, a, b]) => [a, b]));
+    for (const name of ["wordToComplete", "commandAst", "cursorPosition", "null", "Matches"]) set.add(name);
+    for (const [, name] of code.matchAll(/\$(\w+)/g)) expect([name, set.has(name)]).toEqual([name, true]);
+  });
+  test("a space stands for an empty word, which old versions lose", async () => {
+    const { stdout } = await fastsync(["__complete", "powershell", " ", "fastsync", "config", " "]);
+    expect(stdout).toBe("show\ncheck\n:nothing\n");
+  });
+});
+
+describe("the answer", () => {
+  const ask = async (...words: string[]) => await fastsync(["__complete", "zsh", "", ...words], { env, cwd: here });
+
+  test("is one candidate a line with what it does, then what the shell adds", async () => {
+    const { stdout, stderr, exitCode } = await ask("fastsync", "copy", "--dry");
+    expect([stdout, stderr, exitCode]).toEqual(["--dry-run\tshow what would happen\n:nothing\n", "", 0]);
+  });
+  test("is files, without a word, when the configuration is broken", async () => {
+    const broken = dir.join("broken");
+    mkdirSync(`${broken}/fastsync`, { recursive: true });
+    writeFileSync(`${broken}/fastsync/config.toml`, "[[[", { mode: 0o644 });
+    const words = ["__complete", "zsh", "", "fastsync", "copy", ""];
+    const { stdout, stderr, exitCode } = await fastsync(words, { env: { ...env, XDG_CONFIG_HOME: broken } });
+    expect([stdout, stderr, exitCode]).toEqual([":files\n", "", 0]);
+  });
+  test("without any word asks for nothing and says so", async () => {
+    const { stdout, stderr, exitCode } = await fastsync(["__complete"]);
+    expect([stderr, exitCode]).toEqual(["", 0]);
+    expect(stdout).toEndWith(":nothing\n");
+  });
+});
+
+describe("the verb", () => {
+  test.each([...SHELLS])("prints the script of %s", async (shell) => {
+    const { out, err, code } = await run(["completions", shell]);
+    expect([out, err, code]).toEqual([COMPLETION_SCRIPTS[shell], "", 0]);
+  });
+  test("names the shells that it knows", async () => {
+    expect((await run(["completions", "bsh"])).err).toStartWith(
+      "fastsync completions: completions knows bash, zsh, fish and powershell, not 'bsh'; did you mean bash?\n",
+    );
+    expect((await run(["completions"])).err).toContain("completions needs an argument");
+  });
+});
