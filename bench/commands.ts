@@ -43,9 +43,10 @@ export function fastsyncPortable(place: Place, extras: Extras = {}): Case {
   return { ...native, name: "fastsync, portable backend", command: ["env", "FASTSYNC_NATIVE=off", ...native.command] };
 }
 
-export function fastsyncVersion(): Case {
-  const command = [...subjectCommand(), "version"];
-  return { name: "fastsync version", role: "subject", command, verify: "none", missing: subjectMissing() };
+/** What copies nothing: `version`, `mirror --help`, a press of the key that completes. */
+export function fastsyncWords(...words: string[]): Case {
+  const name = [FASTSYNC, ...words.filter((word) => word !== "")].join(" ");
+  return { name, role: "subject", command: [...subjectCommand(), ...words], verify: "none", missing: subjectMissing() };
 }
 
 /** Any rsync: the name is the command. */

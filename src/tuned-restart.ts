@@ -27,7 +27,9 @@ const VERBS_THAT_RUN = new Set(["copy", "mirror", "move", "check", "daemon"]);
 /** Does not return when it restarts. Words that are not UTF-8 would not survive: then the program goes on as it is. */
 export function restartTuned(words: readonly string[]): void {
   const isCompiled = import.meta.path.startsWith("/$bunfs/");
-  const runs = isDaemonName(process.argv0) || words.some((word) => VERBS_THAT_RUN.has(word));
+  const [first = ""] = words;
+  const isAnsweredAtOnce = first.startsWith("__") || words.includes("--help") || words.includes("-h");
+  const runs = !isAnsweredAtOnce && (isDaemonName(process.argv0) || VERBS_THAT_RUN.has(first));
   const isClean = !words.some((word) => word.includes("\ufffd"));
   if (!isCompiled || !runs || !isClean || process.env[MARK] !== undefined || process.execve === undefined) return;
   if (usesDescriptors(words)) return;

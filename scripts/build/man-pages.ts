@@ -10,7 +10,10 @@ import { join } from "node:path";
 import { manPages } from "./man/pages.ts";
 
 /** The paths that were written, relative to `directory`. The date is that of SOURCE_DATE_EPOCH where it is set. */
-export function writeManPages(directory: string, env: Readonly<Record<string, string | undefined>> = process.env): string[] {
+export function writeManPages(
+  directory: string,
+  env: Readonly<Record<string, string | undefined>> = process.env,
+): string[] {
   const epoch = env["SOURCE_DATE_EPOCH"];
   const date = new Date(epoch === undefined || epoch === "" ? Date.now() : Number(epoch) * 1000);
   return manPages(date.toISOString().slice(0, 10)).map(({ file, text }) => {

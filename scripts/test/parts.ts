@@ -21,11 +21,12 @@ const sameWithEither = [
   // A command line up to the run, which is made up (test/cli/fake-run.ts) or of no concern.
   ...["endings", "flags", "launcher", "numbers", "operator-file"].map((name) => `test/cli/${name}.test.ts`),
   ...["output", "printers", "progress", "raw-args", "usage-errors"].map((name) => `test/cli/${name}.test.ts`),
+  ...["completions", "diagnostics", "doctor", "hints", "stats"].map((name) => `test/cli/${name}.test.ts`),
   // A configuration is read, names are resolved, sources and units are looked at; no daemon serves anything.
   ...["config", "config-errors", "faces", "resolve", "systemd-unit"].map((name) => `test/daemon/${name}.test.ts`),
   // Pure functions against git, rsync, models, documents and generated code.
   ...["test/filter/**", "test/session/**", "test/proto/**"],
-  ...["behaviours", "commands", "coverage", "limits"].map((name) => `test/docs/${name}.test.ts`),
+  ...["behaviours", "commands", "coverage", "limits", "man-pages"].map((name) => `test/docs/${name}.test.ts`),
   // They choose the backend that fails, the portable one among them.
   "test/faults/**",
   // One run beside rsync; that both backends do the same is what the behaviours are about.

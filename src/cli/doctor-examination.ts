@@ -39,7 +39,12 @@ export async function examineMachine({ args, outputs }: CommandContext, tell: Te
   tell(openFilesFinding(opened.openFiles));
   const { err } = outputs;
   tell(
-    terminalFinding({ isTerminal: err.isTerminal, columns: process.stderr.columns, colour: err.colour, env: process.env }),
+    terminalFinding({
+      isTerminal: err.isTerminal,
+      columns: process.stderr.columns,
+      colour: err.colour,
+      env: process.env,
+    }),
   );
   if (process.platform !== "linux") return;
   for (const look of [tcpBuffersFinding, congestionFinding, mtuFinding]) tell(look());
@@ -47,7 +52,8 @@ export async function examineMachine({ args, outputs }: CommandContext, tell: Te
 
 export function libraryFinding({ backend: { kind, reason }, candidates }: OpenedBackend): Finding {
   if (kind === "native") return finding("native_library", "ok", reason);
-  if (candidates.length === 0) return finding("native_library", "warning", `not used: ${reason}`, "unset FASTSYNC_NATIVE");
+  if (candidates.length === 0)
+    return finding("native_library", "warning", `not used: ${reason}`, "unset FASTSYNC_NATIVE");
   return finding(
     "native_library",
     "warning",
@@ -60,7 +66,12 @@ export function configurationFinding(files: readonly string[], problems: readonl
   const [first] = problems;
   if (first === undefined) return finding("configuration", "ok", files.length === 0 ? "no file" : files.join(", "));
   const more = problems.length === 1 ? "" : ` (and ${problems.length - 1} more)`;
-  return finding("configuration", "problem", `${first}${more}`, "fastsync config check names all; no run begins until then");
+  return finding(
+    "configuration",
+    "problem",
+    `${first}${more}`,
+    "fastsync config check names all; no run begins until then",
+  );
 }
 
 /** `begin` is told before the first finding of each place. */

@@ -1,8 +1,8 @@
 /** What `doctor` found: text in three columns, and one JSON object a line. */
 import type { Check, Finding, Level } from "../doctor/finding.ts";
-import { jsonText } from "./json-printer.ts";
 import { plural } from "./format.ts";
 import { wrap } from "./help.ts";
+import { jsonText } from "./json-printer.ts";
 import { plain } from "./text-printer.ts";
 
 const LEVEL_WIDTH = 9;

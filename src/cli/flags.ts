@@ -44,7 +44,7 @@ const WRITE = ["copy", "mirror", "move"] as const;
 const MIRROR = ["mirror"] as const;
 const DAEMON = ["daemon"] as const;
 /** Verbs that a configuration of runs concerns. */
-const CONFIGURED = [...TREE, "config", "doctor"] as const;
+const CONFIGURED = [...TREE, "config", "doctor", "diagnostics"] as const;
 
 export const COPY_METHODS = ["clone", "copy_file_range", "sendfile", "mmap", "read_write"] as const;
 export const FSYNC_CHOICES = ["none", "file", "end"] as const;
@@ -102,7 +102,7 @@ const TABLE = [
     verbs: TREE,
     group: "Output",
     help: "print nothing but errors",
-    conflicts: ["verbose", "progress", "itemize"],
+    conflicts: ["verbose", "progress", "itemize", "stats"],
   },
   {
     name: "progress",
@@ -115,8 +115,21 @@ const TABLE = [
   { name: "no-progress", verbs: TREE, group: "Output", help: "show no progress" },
   { name: "itemize", short: "i", verbs: TREE, group: "Output", help: "list every item with the reason why" },
   {
+    name: "stats",
+    verbs: TREE,
+    group: "Output",
+    help: "end with statistics: numbers by kind, bytes, speedup, time by phase",
+  },
+  {
+    name: "log-file",
+    verbs: TREE,
+    value: { hint: "FILE" },
+    group: "Output",
+    help: "add every item, failure and the summary to FILE, as --json writes them",
+  },
+  {
     name: "json",
-    verbs: [...TREE, "capabilities", "config", "doctor", "version"],
+    verbs: [...TREE, "capabilities", "config", "doctor", "diagnostics", "version"],
     group: "Output",
     help: "one JSON object a line on stdout; text for people goes to stderr",
   },

@@ -21,7 +21,6 @@ const BY_LONG: Readonly<Record<string, string>> = {
   "remove-source-files": "is not a flag here; use the verb move",
   mirror: "is a verb here: fastsync mirror SOURCE TARGET",
   force: "is not here; leave it out",
-  stats: "is not needed: the summary always comes; --json gives it to scripts",
   "human-readable": DEFAULT,
   "whole-file": `${DEFAULT} on one machine`,
   "no-whole-file": "is not here; --resume uses what the target already has",

@@ -8,7 +8,7 @@ import type { Counters, Failure, ItemsEvent, NoticeEvent, RunEvent, RunSummary }
 import { joinPath, lossyUtf8Of, utf8Of } from "../core/paths.ts";
 import type { Placement } from "../session/api.ts";
 import type { Output } from "./output.ts";
-import type { Printer, RunFacts } from "./printer.ts";
+import type { PhaseTimes, Printer, RunFacts } from "./printer.ts";
 import type { Progress } from "./progress-meter.ts";
 import { VERSION } from "./version.ts";
 
@@ -104,7 +104,7 @@ export class JsonPrinter implements Printer {
     this.#line("error", { code, message });
   }
 
-  end(summary: RunSummary): void {
+  end(summary: RunSummary, phases: PhaseTimes = new Map()): void {
     if (this.#ended) return;
     this.#ended = true;
     this.#line("summary", {
@@ -114,6 +114,7 @@ export class JsonPrinter implements Printer {
       dry_run: this.#facts?.dryRun ?? summary.dryRun,
       ...zeroCopyFields(this.#facts),
       notices: this.#notices,
+      phases_ms: Object.fromEntries([...phases].map(([phase, ms]) => [phase, Math.round(ms)])),
     });
     this.#out.flush();
   }
@@ -191,6 +192,11 @@ function counterFields(counters: Readonly<Counters>): Json {
     directories_examined: counters.directoriesExamined,
     entries_examined: counters.entriesExamined,
     files_examined: counters.filesExamined,
+    symlinks_examined: counters.symlinksExamined,
+    specials_examined: counters.specialsExamined,
+    bytes_examined: counters.bytesExamined,
+    bytes_to_compare: counters.bytesToCompare,
+    bytes_compared: counters.bytesCompared,
     scan_complete: counters.scanComplete,
     files_to_transfer: counters.filesToTransfer,
     bytes_to_transfer: counters.bytesToTransfer,
@@ -203,6 +209,7 @@ function counterFields(counters: Readonly<Counters>): Json {
     linked: counters.linked,
     unchanged: counters.unchanged,
     directories_created: counters.directoriesCreated,
+    entries_to_delete: counters.entriesToDelete,
     files_deleted: counters.deleted,
     sources_removed: counters.sourcesRemoved,
     files_failed: counters.failed,

@@ -34,7 +34,7 @@ export class Output {
 
   static ofDescriptor(fd: 1 | 2, env: Readonly<Record<string, string | undefined>>): Output {
     const isTerminal = (fd === 1 ? process.stdout : process.stderr).isTTY === true;
-    return new Output((bytes) => writeSync(fd, bytes), { isTerminal, colour: isTerminal && allowsColour(env) });
+    return new Output((bytes) => writeSync(fd, bytes), { isTerminal, colour: allowsColour(env, isTerminal) });
   }
 
   write(text: string): void {
@@ -84,9 +84,21 @@ export class Output {
   }
 }
 
-/** https://no-color.org: any value that is not empty counts. */
-export function allowsColour(env: Readonly<Record<string, string | undefined>>): boolean {
-  return (env["NO_COLOR"] ?? "") === "" && env["TERM"] !== "dumb";
+/**
+ * NO_COLOR (https://no-color.org) turns colours off, whatever its value, and outranks what turns them on elsewhere than
+ * on a terminal: FORCE_COLOR and CLICOLOR_FORCE. CLICOLOR=0 turns them off on a terminal too (https://bixense.com/clicolors).
+ */
+export function allowsColour(env: Readonly<Record<string, string | undefined>>, isTerminal: boolean): boolean {
+  const is = (name: string): boolean => (env[name] ?? "") !== "";
+  const isOff = (name: string): boolean => env[name] === "0" || env[name] === "false";
+  if (is("NO_COLOR") || isOff("FORCE_COLOR")) return false;
+  if (is("FORCE_COLOR") || (is("CLICOLOR_FORCE") && !isOff("CLICOLOR_FORCE"))) return true;
+  return isTerminal && env["TERM"] !== "dumb" && !isOff("CLICOLOR");
+}
+
+/** Whether a line can be written over: elsewhere its commands would stand between its words. */
+export function hasLiveLine(env: Readonly<Record<string, string | undefined>>, isTerminal: boolean): boolean {
+  return isTerminal && env["TERM"] !== "dumb";
 }
 
 const sleeper = new Int32Array(new SharedArrayBuffer(4));

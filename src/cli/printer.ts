@@ -1,5 +1,5 @@
 /** A face of a run: everything that a run tells goes through one of these. */
-import type { Counters, RunEvent, RunSummary } from "../core/events.ts";
+import type { Counters, Phase, RunEvent, RunSummary } from "../core/events.ts";
 import type { Verb } from "../core/options.ts";
 import type { Placement } from "../session/api.ts";
 import type { Progress } from "./progress-meter.ts";
@@ -10,9 +10,14 @@ export interface Printer {
   event(event: RunEvent): void;
   /** Each second, when progress is wanted. */
   progress(progress: Progress, counters: Readonly<Counters>): void;
+  /** Before `start`, when that takes a moment: what is waited for. */
+  waiting?(text: string): void;
   /** Once, last. */
-  end(summary: RunSummary): void;
+  end(summary: RunSummary, phases?: PhaseTimes): void;
 }
+
+/** How long each phase was the one that counted, in milliseconds, in the order of their coming. */
+export type PhaseTimes = ReadonlyMap<Phase, number>;
 
 /** What printers know of the run beside its events. */
 export interface RunFacts {

@@ -2,7 +2,7 @@
  * Hands one run's events to its printers, keeps the clock of progress, and sees to it that the run ends with exactly
  * one summary, however it ends.
  */
-import { bareSummary, type Counters, newCounters, type RunEvent, type RunSummary } from "../core/events.ts";
+import { bareSummary, type Counters, newCounters, type Phase, type RunEvent, type RunSummary } from "../core/events.ts";
 import type { Placement } from "../session/api.ts";
 import type { Output } from "./output.ts";
 import type { Printer } from "./printer.ts";
@@ -28,9 +28,13 @@ export class Reporter {
   readonly #meter = new ProgressMeter();
   #counters: Readonly<Counters> = newCounters();
   #timer: NodeJS.Timeout | undefined;
+  #waiting: NodeJS.Timeout | undefined;
   #ticks = 0;
   #paused = false;
   #ended: RunSummary | undefined;
+  readonly #phases = new Map<Phase, number>();
+  #phase: Phase = "scanning";
+  #phaseMs = 0;
 
   constructor(printers: readonly PacedPrinter[], outputs: readonly Output[]) {
     this.#printers = printers;
@@ -44,9 +48,23 @@ export class Reporter {
 
   begin(counters: Readonly<Counters>): void {
     this.#counters = counters;
+    clearTimeout(this.#waiting);
     if (this.#timer !== undefined || this.#ended !== undefined) return;
+    this.#phaseMs = this.#elapsedMs;
     this.#timer = setInterval(() => this.#tick(), TICK_MS);
     this.#timer.unref();
+  }
+
+  /** Something has to happen before the run can begin; when it takes longer than a moment, that is shown. */
+  waitFor(text: string): void {
+    this.#waiting = setTimeout(() => {
+      for (const { printer, pace } of this.#printers) if (pace === "live") printer.waiting?.(text);
+    }, FIRST_DRAW_TICKS * TICK_MS);
+    this.#waiting.unref();
+  }
+
+  get #elapsedMs(): number {
+    return performance.now() - this.#startedMs;
   }
 
   placed(placement: Placement): void {
@@ -55,7 +73,15 @@ export class Reporter {
 
   event(event: RunEvent): void {
     if (this.#ended !== undefined) return;
+    if (event.kind === "phase") this.#enter(event.phase);
     for (const { printer } of this.#printers) printer.event(event);
+  }
+
+  #enter(phase: Phase): void {
+    const nowMs = this.#elapsedMs;
+    this.#phases.set(this.#phase, (this.#phases.get(this.#phase) ?? 0) + nowMs - this.#phaseMs);
+    this.#phase = phase;
+    this.#phaseMs = nowMs;
   }
 
   /** No progress is shown while a person reads a question. */
@@ -73,7 +99,9 @@ export class Reporter {
     this.#ticks++;
     if (this.#paused) return;
     const heartbeat = this.#ticks % HEARTBEAT_TICKS === 0;
-    const progress = this.#meter.sample(this.#counters, performance.now() - this.#startedMs);
+    // Not every phase is an event: the last one is only in the counters.
+    if (this.#counters.phase !== this.#phase) this.#enter(this.#counters.phase);
+    const progress = this.#meter.sample(this.#counters, this.#elapsedMs);
     for (const { printer, pace } of this.#printers) {
       const due = pace === "live" ? this.#ticks >= FIRST_DRAW_TICKS : pace === "second" && heartbeat;
       if (due) printer.progress(progress, this.#counters);
@@ -84,13 +112,15 @@ export class Reporter {
   end(summary: RunSummary): void {
     if (this.#ended !== undefined) return;
     this.#ended = summary;
+    clearTimeout(this.#waiting);
     clearInterval(this.#timer);
-    for (const { printer } of this.#printers) printer.end(summary);
+    this.#enter(this.#phase);
+    for (const { printer } of this.#printers) printer.end(summary, this.#phases);
     for (const output of this.#outputs) output.flush();
   }
 
   /** Ends a run that cannot tell its own end, with the counters as they stand. */
   endAbruptly(ending: Pick<RunSummary, "exitCode" | "exitReason" | "message">): void {
-    this.end(bareSummary(ending, this.#counters, performance.now() - this.#startedMs));
+    this.end(bareSummary(ending, this.#counters, this.#elapsedMs));
   }
 }

@@ -50,6 +50,9 @@ export interface FaceOptions {
   readonly verbose: boolean;
   readonly quiet: boolean;
   readonly itemize: boolean;
+  readonly stats: boolean;
+  /** Where the run is written down too. */
+  readonly logFile: Uint8Array | undefined;
   readonly yes: boolean;
   readonly progress: "automatic" | "on" | "off";
   /** undefined: a verb that copies nothing. */
@@ -90,6 +93,8 @@ export async function resolveOptions(args: ParsedArgs, around: Surroundings = sy
     verbose: args.has("verbose"),
     quiet: args.has("quiet"),
     itemize: args.has("itemize"),
+    stats: args.has("stats"),
+    logFile: logFileValue(args),
     yes: args.has("yes"),
     progress: args.has("progress") ? "on" : args.has("no-progress") ? "off" : "automatic",
     zeroCopy,
@@ -183,6 +188,12 @@ function resolveBackup(args: ParsedArgs): WriteOptions["backup"] {
     );
   }
   return { suffix, directory };
+}
+
+function logFileValue(args: ParsedArgs): Uint8Array | undefined {
+  const bytes = args.value("log-file")?.bytes;
+  if (bytes?.length === 0) throw new UsageError("--log-file is empty");
+  return bytes;
 }
 
 function directoryValue(args: ParsedArgs, flag: FlagName): Uint8Array | undefined {

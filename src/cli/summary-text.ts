@@ -127,7 +127,7 @@ function detailLines(summary: RunSummary, verbose: boolean): string[] {
   return lines;
 }
 
-function networkText({ carrier, streams, bytes, firstContentMs }: NetworkSummary): string {
+export function networkText({ carrier, streams, bytes, firstContentMs }: NetworkSummary): string {
   const way = carrier === "in_stream" ? "in the control connection" : `on ${plural(streams, "stream")}`;
   const first = firstContentMs === undefined ? "" : `, first content after ${formatDuration(firstContentMs)}`;
   return `${formatBytes(bytes)} ${way}${first}`;
@@ -143,7 +143,7 @@ function skippedLines(summary: RunSummary): string[] {
   return [row("Skipped", words.join(", "))];
 }
 
-function row(label: string, text: string): string {
+export function row(label: string, text: string): string {
   return `${label.padEnd(LABEL_WIDTH)} ${text}`.trimEnd();
 }
 
@@ -151,14 +151,18 @@ function optionalRow(label: string, count: number, words: string): string[] {
   return count === 0 ? [] : [row(label, words === "" ? formatCount(count) : `${formatCount(count)} ${words}`)];
 }
 
-/** All failures in one block that can be copied as it is. */
+/** A block that is longer would push everything else off the screen. */
+const FAILURES_SHOWN = 50;
+
+/** Failures in one block that can be copied as it is, those that vanished last. */
 export function failureLines(summary: RunSummary): string[] {
   const { failures, counters } = summary;
-  const total = Math.max(counters.failed, failures.length);
+  const total = Math.max(counters.failed + counters.vanished, failures.length);
   if (failures.length === 0) return [];
-  const lines = [`Failed (${formatCount(total)}):`, ...failures.map((failure) => `  ${failureLine(failure)}`)];
-  const more = total - failures.length;
-  if (more > 0) lines.push(`  and ${formatCount(more)} more; --json lists each`);
+  const shown = failures.slice(0, FAILURES_SHOWN);
+  const lines = [`Failed (${formatCount(total)}):`, ...shown.map((failure) => `  ${failureLine(failure)}`)];
+  const more = total - shown.length;
+  if (more > 0) lines.push(`  and ${formatCount(more)} more; --json and --log-file list each`);
   return lines;
 }
 

@@ -7,10 +7,11 @@ import type { Placement } from "../session/api.ts";
 import { red } from "./format.ts";
 import { rootOr } from "./json-printer.ts";
 import type { Output } from "./output.ts";
-import type { Printer, RunFacts } from "./printer.ts";
+import type { PhaseTimes, Printer, RunFacts } from "./printer.ts";
 import type { LiveLine } from "./progress-line.ts";
 import { progressText } from "./progress-line.ts";
 import type { Progress } from "./progress-meter.ts";
+import { statsLines } from "./stats-text.ts";
 import { attributeLines, failureLine, failureLines, summaryLines } from "./summary-text.ts";
 
 export interface TextOptions {
@@ -19,6 +20,8 @@ export interface TextOptions {
   /** List items. */
   readonly items: boolean;
   readonly reasons: boolean;
+  /** End with the statistics. */
+  readonly stats: boolean;
   /** Shown with --verbose, below the banner. */
   readonly notes: readonly string[];
   /** On a terminal; absent: progress is a line each time. */
@@ -117,14 +120,19 @@ export class TextPrinter implements Printer {
 
   progress(progress: Progress): void {
     this.#out.flush();
-    if (this.#options.live !== undefined) this.#options.live.draw(progress);
+    if (this.#options.live !== undefined)
+      this.#options.live.draw((width) => progressText(progress, this.#facts, width));
     else {
-      this.#err.line(progressText(progress));
+      this.#err.line(progressText(progress, this.#facts));
       this.#err.flush();
     }
   }
 
-  end(summary: RunSummary): void {
+  waiting(text: string): void {
+    this.#options.live?.draw((width) => plain(text).slice(0, width));
+  }
+
+  end(summary: RunSummary, phases: PhaseTimes = new Map()): void {
     this.#options.live?.clear();
     this.#failures(summary);
     for (const pattern of summary.unmatchedPatterns) {
@@ -133,6 +141,8 @@ export class TextPrinter implements Printer {
     // A run that was refused before it began has nothing to count.
     if (!this.#options.quiet && this.#started) {
       for (const line of summaryLines(summary, this.#facts, this.#options.verbose)) this.#out.line(line);
+      if (this.#options.stats && summary.job === undefined)
+        for (const line of ["", ...statsLines(summary, this.#facts, phases)]) this.#out.line(line);
     }
     this.#out.flush();
     // That two trees differ is the answer of a check, not trouble.

@@ -1,7 +1,7 @@
 /** The verbs, and what stands after them. */
 
 /** The headings of the overview, in its order. */
-export const VERB_GROUPS = ["Transfer", "Look at", "Serve", "Settings"] as const;
+export const VERB_GROUPS = ["Transfer", "Look at", "Serve", "Settings", "Help"] as const;
 
 export interface VerbInfo {
   readonly group: (typeof VERB_GROUPS)[number];
@@ -108,6 +108,7 @@ export const VERBS = {
     ],
   },
   doctor: {
+    group: "Help",
     summary: "look for what stands in the way, here and at places",
     usage: "fastsync doctor [flags] [PLACE...]",
     minPlaces: 0,
@@ -116,7 +117,18 @@ export const VERBS = {
       "Each line is ok, a warning (it works, with less than it could) or a problem (something will fail), and says what helps. A place is a local path, or HOST:/MODULE/PATH behind a daemon, which is reached for it. In a local directory that can be written to a small temporary file is made and removed.",
     ],
   },
+  diagnostics: {
+    group: "Help",
+    summary: "gather what a bug report needs, without names, paths and secrets",
+    usage: "fastsync diagnostics [flags] [PLACE...]",
+    minPlaces: 0,
+    maxPlaces: Number.POSITIVE_INFINITY,
+    notes: [
+      "Versions, what doctor finds, and the configuration; of values only numbers, switches and words of fastsync's own. Places are looked at as doctor does, and not named. Nothing is sent anywhere.",
+    ],
+  },
   completions: {
+    group: "Help",
     summary: "print what makes a shell complete verbs, flags and places",
     usage: "fastsync completions bash|zsh|fish|powershell",
     minPlaces: 1,
@@ -128,7 +140,7 @@ export const VERBS = {
     ],
   },
   version: {
-    group: "Settings",
+    group: "Help",
     summary: "show the version",
     usage: "fastsync version [--json]",
     minPlaces: 0,
@@ -136,7 +148,7 @@ export const VERBS = {
     notes: [],
   },
   help: {
-    group: "Settings",
+    group: "Help",
     summary: "show this help, or that of a verb",
     usage: "fastsync help [VERB]",
     minPlaces: 0,
@@ -171,6 +183,7 @@ export const FOREIGN_VERBS: Readonly<Record<string, VerbName>> = {
   rsyncd: "daemon",
   settings: "config",
   configuration: "config",
+  bugreport: "diagnostics",
   checkup: "doctor",
   health: "doctor",
   completion: "completions",

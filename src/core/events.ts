@@ -97,7 +97,15 @@ export interface Counters {
   entriesExamined: number;
   /** Regular files and other non-directories of the source seen. */
   filesExamined: number;
+  /** Of those: symbolic links, and what is neither that nor a regular file. */
+  symlinksExamined: number;
+  specialsExamined: number;
+  /** Sizes of the regular files of the source seen. */
+  bytesExamined: number;
   scanComplete: boolean;
+  /** Sizes of the files whose contents have to be compared, known so far; and of those that were. */
+  bytesToCompare: number;
+  bytesCompared: number;
   /** Known so far to need content. */
   filesToTransfer: number;
   bytesToTransfer: number;
@@ -114,6 +122,8 @@ export interface Counters {
   linked: number;
   unchanged: number;
   directoriesCreated: number;
+  /** Entries that are about to be deleted; known when all was copied and the guards had no objection. */
+  entriesToDelete: number;
   deleted: number;
   sourcesRemoved: number;
   failed: number;
@@ -128,7 +138,12 @@ export function newCounters(): Counters {
     directoriesExamined: 0,
     entriesExamined: 0,
     filesExamined: 0,
+    symlinksExamined: 0,
+    specialsExamined: 0,
+    bytesExamined: 0,
     scanComplete: false,
+    bytesToCompare: 0,
+    bytesCompared: 0,
     filesToTransfer: 0,
     bytesToTransfer: 0,
     filesTransferred: 0,
@@ -141,6 +156,7 @@ export function newCounters(): Counters {
     linked: 0,
     unchanged: 0,
     directoriesCreated: 0,
+    entriesToDelete: 0,
     deleted: 0,
     sourcesRemoved: 0,
     failed: 0,

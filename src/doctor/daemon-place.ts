@@ -48,7 +48,11 @@ export async function examineDaemonPlace(place: DaemonEndpoint, options: RunOpti
     );
     try {
       return [
-        finding("daemon", "ok", `${reached}, protocol ${session.accept.protocol}${session.oneMachine ? ", on this machine" : ""}`),
+        finding(
+          "daemon",
+          "ok",
+          `${reached}, protocol ${session.accept.protocol}${session.oneMachine ? ", on this machine" : ""}`,
+        ),
         finding("module", "ok", "can be read"),
         await dataPortFinding(place, session.accept),
       ];
@@ -59,7 +63,12 @@ export async function examineDaemonPlace(place: DaemonEndpoint, options: RunOpti
     socket.destroy();
     if (stop.signal.aborted)
       return [
-        finding("daemon", "problem", `${reached}, but nothing answered within ${PATIENCE_MS / 1000} s`, "is it a fastsync daemon?"),
+        finding(
+          "daemon",
+          "problem",
+          `${reached}, but nothing answered within ${PATIENCE_MS / 1000} s`,
+          "is it a fastsync daemon?",
+        ),
       ];
     return refused(error, reached, place);
   } finally {
@@ -76,13 +85,23 @@ interface Grant {
 async function dataPortFinding({ host }: DaemonEndpoint, { dataPort, sessionId, tokens }: Grant): Promise<Finding> {
   const slower = "content goes through the control connection, which is slower";
   if (dataPort === 0 || tokens.length === 0)
-    return finding("data_port", "warning", `the daemon offers none: ${slower}`, "set data_port in its [daemon], and drop force_grpc_data");
+    return finding(
+      "data_port",
+      "warning",
+      `the daemon offers none: ${slower}`,
+      "set data_port in its [daemon], and drop force_grpc_data",
+    );
   const dialled = await dialStreams(
     { host, port: dataPort, sessionId, tokens: tokens.slice(0, 1), firstIndex: 0 },
     LIMITS.dataConnectMs,
   );
   if (dialled.kind === "unreachable")
-    return finding("data_port", "warning", `${dataPort} cannot be reached (${plain(dialled.reason)}): ${slower}`, `let port ${dataPort} through the firewall`);
+    return finding(
+      "data_port",
+      "warning",
+      `${dataPort} cannot be reached (${plain(dialled.reason)}): ${slower}`,
+      `let port ${dataPort} through the firewall`,
+    );
   for (const stream of dialled.sockets) stream.abandon();
   return finding("data_port", "ok", `${dataPort} is open`);
 }
@@ -107,14 +126,20 @@ function refused(error: unknown, reached: string, { module }: DaemonEndpoint): F
     default:
       return [
         finding("daemon", "ok", reached),
-        finding("module", "problem", message, module === undefined ? "write HOST:/MODULE/PATH" : "the daemon's operator decides that"),
+        finding(
+          "module",
+          "problem",
+          message,
+          module === undefined ? "write HOST:/MODULE/PATH" : "the daemon's operator decides that",
+        ),
       ];
   }
 }
 
 function fixOf(error: unknown, { host, port }: DaemonEndpoint): string {
   const reason = error instanceof RunError ? error.reason : "";
-  if (reason === "connect_timeout") return `let port ${port} through the firewall, or use ssh -L ${port}:127.0.0.1:${port} ${host}`;
+  if (reason === "connect_timeout")
+    return `let port ${port} through the firewall, or use ssh -L ${port}:127.0.0.1:${port} ${host}`;
   return `start it there (systemctl start fastsyncd), with bind = "0.0.0.0" if it shall be reached from outside`;
 }
 

@@ -1,5 +1,5 @@
 /** A directory of this machine: its space, and what its filesystem keeps. */
-import { constants, accessSync, statfsSync } from "node:fs";
+import { accessSync, constants, statfsSync } from "node:fs";
 import { constants as system } from "node:os";
 import { dirname } from "node:path";
 import { errnoText } from "../core/errno.ts";
@@ -17,7 +17,9 @@ const FEW_SHARE = 0.05;
 export async function examineLocalPlace(backend: Backend, path: Uint8Array): Promise<Finding[]> {
   const found = await nearestDirectory(backend, path);
   if (found.handle < 0)
-    return [finding("place", "problem", `cannot be opened: ${errnoText(found.handle)}`, "check the path and its permissions")];
+    return [
+      finding("place", "problem", `cannot be opened: ${errnoText(found.handle)}`, "check the path and its permissions"),
+    ];
   const directory = Buffer.from(found.path);
   try {
     const stats = statfsSync(directory, { bigint: true });
@@ -49,7 +51,8 @@ export function spaceFinding({ bsize, blocks, bavail }: Sizes): Finding {
   const free = Number(bsize * bavail);
   const text = `${size(free)} of ${size(total)} are free`;
   if (free === 0) return finding("space", "problem", "it is full", "make room: nothing can be written");
-  if (free < FEW_BYTES && free < total * FEW_SHARE) return finding("space", "warning", text, "make room before a large run");
+  if (free < FEW_BYTES && free < total * FEW_SHARE)
+    return finding("space", "warning", text, "make room before a large run");
   return finding("space", "ok", text);
 }
 

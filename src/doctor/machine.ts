@@ -30,11 +30,17 @@ export function clockFinding(nowMs: number = Date.now()): Finding {
   const time = new Date(nowMs).toISOString().replace(/\.\d+Z$/, "Z");
   if (nowMs >= EARLIEST_MS && nowMs < LATEST_MS) return finding("clock", "ok", time);
   const why = "--update, --min-age and times of new files go by it";
-  return finding("clock", "problem", `it says ${time}, which cannot be: ${why}`, "set it, by NTP: timedatectl set-ntp true");
+  return finding(
+    "clock",
+    "problem",
+    `it says ${time}, which cannot be: ${why}`,
+    "set it, by NTP: timedatectl set-ntp true",
+  );
 }
 
 export function userFinding(uid: number | undefined = process.geteuid?.()): Finding {
-  if (uid === 0 && hasCapability(Capability.chown)) return finding("user", "ok", "root: owners, groups and devices are kept");
+  if (uid === 0 && hasCapability(Capability.chown))
+    return finding("user", "ok", "root: owners, groups and devices are kept");
   if (uid === 0)
     return finding(
       "user",
@@ -107,7 +113,8 @@ export function tcpBuffersFinding(read: ReadText = readText): Finding {
   const smaller = Math.min(receive, send);
   if (smaller >= AMPLE_BYTES) return finding("tcp_buffers", "ok", text);
   const fix = `for long fast lines: sysctl -w net.ipv4.tcp_rmem="4096 131072 ${BETTER}" net.ipv4.tcp_wmem="4096 16384 ${BETTER}"`;
-  if (smaller >= FEW_BYTES) return finding("tcp_buffers", "ok", `${text}; one stream fills 1 Gbit/s up to ${reachMs(smaller)} ms`, fix);
+  if (smaller >= FEW_BYTES)
+    return finding("tcp_buffers", "ok", `${text}; one stream fills 1 Gbit/s up to ${reachMs(smaller)} ms`, fix);
   return finding("tcp_buffers", "warning", `${text}: one stream fills 1 Gbit/s only up to ${reachMs(smaller)} ms`, fix);
 }
 
@@ -128,7 +135,12 @@ export function congestionFinding(read: ReadText = readText): Finding {
   const way = available.includes("bbr")
     ? "sysctl -w net.ipv4.tcp_congestion_control=bbr"
     : "modprobe tcp_bbr && sysctl -w net.ipv4.tcp_congestion_control=bbr";
-  return finding("congestion_control", "ok", `${current}; bbr is faster on long lines that lose packets`, `where that is so: ${way}`);
+  return finding(
+    "congestion_control",
+    "ok",
+    `${current}; bbr is faster on long lines that lose packets`,
+    `where that is so: ${way}`,
+  );
 }
 
 /** IPv6 asks for this much (RFC 8200, section 5). */
@@ -144,7 +156,12 @@ export function mtuFinding(read: ReadText = readText, list: () => string[] = int
   const text = found.map(({ name, mtu }) => `${name} ${mtu}`).join(", ");
   const small = found.filter(({ mtu }) => mtu < SMALLEST_MTU);
   if (small.length === 0) return finding("mtu", "ok", text);
-  return finding("mtu", "warning", `${text}: small packets cost time`, `ip link set ${small[0]!.name} mtu 1500, where the line takes it`);
+  return finding(
+    "mtu",
+    "warning",
+    `${text}: small packets cost time`,
+    `ip link set ${small[0]!.name} mtu 1500, where the line takes it`,
+  );
 }
 
 function interfaces(): string[] {

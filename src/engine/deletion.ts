@@ -22,6 +22,8 @@ export interface DeletionContext {
   readonly backupOf: ((path: Uint8Array, directory: DirHandle) => Promise<DirHandle>) | undefined;
   /** Set when each deletion is to be reported. */
   readonly onDeleted: ((event: Extract<RunEvent, { kind: "delete" }>) => void) | undefined;
+  /** Told after each directory: entries that are gone so far. */
+  readonly onProgress: (entries: number) => void;
   readonly signal: AbortSignal;
 }
 
@@ -34,6 +36,7 @@ export async function deleteRecords(
   for (const record of records) {
     if (context.signal.aborted) break;
     entries += await deleteIn(context, record, failures);
+    context.onProgress(entries);
   }
   return { entries, failures };
 }

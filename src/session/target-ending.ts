@@ -113,6 +113,8 @@ export function onConfirmed(
   if (answer === "accepted" && !state.stopped) {
     state.phase = "deleting";
     state.counters.phase = "deleting";
+    state.deletedBefore = state.counters.deleted;
+    state.counters.entriesToDelete = state.deletedBefore + state.extraneousEntries;
     effects.push({ kind: "report", event: { kind: "phase", phase: "deleting" } });
     effects.push({ kind: "delete", records: state.extraneous });
     return;
@@ -130,7 +132,7 @@ export function onDeleted(
   event: Extract<TargetEvent, { kind: "deleted" }>,
   effects: TargetEffect[],
 ): void {
-  state.counters.deleted += event.entries;
+  state.counters.deleted = state.deletedBefore + event.entries;
   for (const failure of event.failures) recordFailure(state, failure, effects);
   endPass(state, effects);
 }

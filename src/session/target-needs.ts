@@ -39,9 +39,16 @@ export function need(
   state.needs.set(id, { dir, rows, purpose, task, own: undefined, theirs: undefined });
   effects.push({ kind: "send", message: { kind: "need", need: id, dir: dir.id, rows, purpose } });
   if (purpose === "digest") {
+    state.counters.bytesToCompare += sizesOf(dir, rows);
     const targetRows = Uint32Array.from(rows, (row) => dir.difference!.targetRows[row]!);
     effects.push({ kind: "digest", need: id, dir, rows: targetRows });
   }
+}
+
+export function sizesOf({ source }: TargetDir, rows: Uint32Array): number {
+  let bytes = 0;
+  for (let i = 0; i < rows.length; i++) bytes += source.size(rows[i]!);
+  return bytes;
 }
 
 /** Content for these rows: plan tasks and ask for each. */

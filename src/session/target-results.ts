@@ -8,7 +8,7 @@ import { equalBytes } from "../core/paths.ts";
 import { ItemFlag, type ItemResults, METHODS, STAGES, Warning } from "../fs/backend.ts";
 import type { Content } from "./messages.ts";
 import { hasForeignNames, leaderDecided, leaderEnded } from "./target-links.ts";
-import { need, reasonsOf, repair, transfer } from "./target-needs.ts";
+import { need, reasonsOf, repair, sizesOf, transfer } from "./target-needs.ts";
 import { finishIfIdle, isRepair } from "./target-release.ts";
 import { protocolError, recordFailure, recordTargetFailure, reportRows } from "./target-report.ts";
 import {
@@ -180,6 +180,7 @@ export function onDigested(
   if (need.own === undefined || need.theirs === undefined) return;
   state.needs.delete(id);
   const { dir } = need;
+  state.counters.bytesCompared += sizesOf(dir, need.rows);
   const content: number[] = [];
   const repairs: number[] = [];
   for (let i = 0; i < need.rows.length; i++) {

@@ -260,6 +260,9 @@ export class TargetRunner {
                   ? undefined
                   : (path, directory) => this.backupFor(path, directory),
               onDeleted: hooks.wantsItems ? hooks.onEvent : undefined,
+              onProgress: (entries) => {
+                this.state.counters.deleted = this.state.deletedBefore + entries;
+              },
               signal,
             },
             effect.records,

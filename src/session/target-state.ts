@@ -130,6 +130,8 @@ export interface TargetState {
   sourceIncomplete: boolean;
   readonly extraneous: ExtraneousRecord[];
   extraneousEntries: number;
+  /** `counters.deleted` when these deletions began. */
+  deletedBefore: number;
   targetEntries: number;
   /** Names where a directory must be deleted before a file can take its place. */
   conflicts: number;
@@ -260,6 +262,7 @@ export function targetState(options: {
     sourceIncomplete: false,
     extraneous: [],
     extraneousEntries: 0,
+    deletedBefore: 0,
     targetEntries: 0,
     conflicts: 0,
     deletionRefused: undefined,

@@ -21,6 +21,7 @@ const DONE = [
   "repaired",
   "linked",
   "directoriesCreated",
+  "entriesToDelete",
   "deleted",
   "sourcesRemoved",
 ] as const;

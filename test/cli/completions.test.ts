@@ -22,7 +22,8 @@ const env = {
 };
 
 beforeAll(() => {
-  for (const name of ["bin", "config/fastsync", "here/photos/2024", "data"]) mkdirSync(dir.join(name), { recursive: true });
+  for (const name of ["bin", "config/fastsync", "here/photos/2024", "data"])
+    mkdirSync(dir.join(name), { recursive: true });
   for (const name of ["plain.txt", "my file", "nature"]) writeFileSync(`${here}/${name}`, "");
   writeFileSync(
     dir.join("config/fastsync/config.toml"),
@@ -45,9 +46,10 @@ const PRESSED: readonly (readonly [line: string, ...words: string[]])[] = [
   ["fastsync copy --profile=wa\t", "copy", "--profile=wan"],
   ["fastsync copy pla\t", "copy", "plain.txt"],
   ["fastsync copy my\t", "copy", "my file"],
+  ['fastsync copy "my\t', "copy", "my file"],
   ["fastsync copy photos/20\tx", "copy", "photos/2024/x"],
   ["fastsync copy --exclude-from=pla\t", "copy", "--exclude-from=plain.txt"],
-  ["fastsync copy --temp-dir=pho\t", "copy", "--temp-dir=photos/"],
+  ["fastsync copy --temp-dir=pho\tx", "copy", "--temp-dir=photos/x"],
   ["fastsync copy a nasc\tx", "copy", "a", "nascent:x"],
   ["fastsync config sh\t", "config", "show"],
   ["fastsyncd --por\t9", "--port=9"],
@@ -69,7 +71,10 @@ const shells = [
 describe.each(shells)("the key in $name", ({ name, shell, setup }) => {
   const missing = Bun.which(name) === null ? ` (${name} is not installed)` : "";
   test.skipIf(missing !== "")(`completes verbs, flags, values, files, profiles and remotes${missing}`, async () => {
-    const calls = await typed({ shell, setup, cwd: here, env }, PRESSED.map(([line]) => line));
+    const calls = await typed(
+      { shell, setup, cwd: here, env },
+      PRESSED.map(([line]) => line),
+    );
     expect(calls).toEqual(PRESSED.map(([, ...words]) => words));
   });
 });
@@ -111,7 +116,7 @@ describe("PowerShell", () => {
   test("every bracket and quote is closed, and every variable is one that is set", () => {
     const closing: Readonly<Record<string, string>> = { "(": ")", "{": "}", "[": "]" };
     const open: string[] = [];
-    const code = script.replace(/#.*$/gm, "").replace(/'(?:[^']|'')*'|"(?:[^"`]|`.|"")*"/g, "''");
+    const code = script.replace(/'(?:[^']|'')*'|"(?:[^"`]|`.|"")*"/g, "''").replace(/#.*$/gm, "");
     for (const character of code) {
       if (closing[character] !== undefined) open.push(closing[character]!);
       else if (")}]".includes(character)) expect(open.pop()).toBe(character);

@@ -1,9 +1,9 @@
 /** `doctor`: each line is true of a machine that was made so, and the real one is looked at without harm. */
 import { describe, expect, test } from "bun:test";
 import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
-import { findingLines, totalsText } from "../../src/cli/doctor-text.ts";
 import { configurationFinding } from "../../src/cli/doctor-examination.ts";
-import { CHECKS, type Finding, type Level, LEVELS } from "../../src/doctor/finding.ts";
+import { findingLines, totalsText } from "../../src/cli/doctor-text.ts";
+import { CHECKS, type Finding, LEVELS, type Level } from "../../src/doctor/finding.ts";
 import { inodesFinding, spaceFinding } from "../../src/doctor/local-place.ts";
 import {
   clockFinding,
@@ -36,12 +36,7 @@ describe("the machine", () => {
     ["few files", openFilesFinding(256), "warning", "only 256"],
     ["enough files", openFilesFinding(524_288), "ok", "524288"],
     ["an unknown limit", openFilesFinding(0), "ok", "not known"],
-    [
-      "no terminal",
-      terminalFinding({ isTerminal: false, columns: undefined, colour: false, env: {} }),
-      "ok",
-      "none",
-    ],
+    ["no terminal", terminalFinding({ isTerminal: false, columns: undefined, colour: false, env: {} }), "ok", "none"],
     [
       "a dumb one",
       terminalFinding({ isTerminal: true, columns: 80, colour: false, env: { TERM: "dumb" } }),
@@ -83,11 +78,19 @@ describe("the machine", () => {
       "up to 16 ms",
     ],
     ["buffers that nobody tells of", tcpBuffersFinding(kernel({})), "ok", "not known"],
-    ["cubic", congestionFinding(kernel({ "/proc/sys/net/ipv4/tcp_congestion_control": "cubic" })), "ok", "cubic; bbr is"],
+    [
+      "cubic",
+      congestionFinding(kernel({ "/proc/sys/net/ipv4/tcp_congestion_control": "cubic" })),
+      "ok",
+      "cubic; bbr is",
+    ],
     ["bbr", congestionFinding(kernel({ "/proc/sys/net/ipv4/tcp_congestion_control": "bbr" })), "ok", "bbr"],
     [
       "a small MTU",
-      mtuFinding(kernel({ "/sys/class/net/tun0/mtu": "1000", "/sys/class/net/tun0/operstate": "up" }), () => ["lo", "tun0"]),
+      mtuFinding(kernel({ "/sys/class/net/tun0/mtu": "1000", "/sys/class/net/tun0/operstate": "up" }), () => [
+        "lo",
+        "tun0",
+      ]),
       "warning",
       "tun0 1000: small packets",
     ],
@@ -105,7 +108,12 @@ describe("the machine", () => {
       "ok",
       "eth0 9000",
     ],
-    ["a full filesystem", spaceFinding({ bsize: 4096n, blocks: 1000n, bavail: 0n, files: 0n, ffree: 0n }), "problem", "full"],
+    [
+      "a full filesystem",
+      spaceFinding({ bsize: 4096n, blocks: 1000n, bavail: 0n, files: 0n, ffree: 0n }),
+      "problem",
+      "full",
+    ],
     [
       "one that is nearly full",
       spaceFinding({ bsize: 4096n, blocks: 10_000_000n, bavail: 1000n, files: 0n, ffree: 0n }),
@@ -118,8 +126,18 @@ describe("the machine", () => {
       "ok",
       "3.5 MiB of 3.9 MiB are free",
     ],
-    ["no inodes left", inodesFinding({ bsize: 1n, blocks: 1n, bavail: 1n, files: 10n, ffree: 0n })[0]!, "problem", "no inode"],
-    ["few inodes", inodesFinding({ bsize: 1n, blocks: 1n, bavail: 1n, files: 100n, ffree: 2n })[0]!, "warning", "2 of 100"],
+    [
+      "no inodes left",
+      inodesFinding({ bsize: 1n, blocks: 1n, bavail: 1n, files: 10n, ffree: 0n })[0]!,
+      "problem",
+      "no inode",
+    ],
+    [
+      "few inodes",
+      inodesFinding({ bsize: 1n, blocks: 1n, bavail: 1n, files: 100n, ffree: 2n })[0]!,
+      "warning",
+      "2 of 100",
+    ],
     ["a broken configuration", configurationFinding(["a"], ["a: no", "b: no"]), "problem", "a: no (and 1 more)"],
   ];
   test.each(CASES)("%s", (_, found, level, message) => {
@@ -145,12 +163,16 @@ describe("the text", () => {
       "                             which is little on a line that is long",
       "                             > sysctl -w net.ipv4.tcp_rmem=...",
     ]);
-    expect(findingLines({ ...found, level: "ok" }, 200, true)[0]).toStartWith("\u001b[32mok\u001b[39m       tcp buffers ");
+    expect(findingLines({ ...found, level: "ok" }, 200, true)[0]).toStartWith(
+      "\u001b[32mok\u001b[39m       tcp buffers ",
+    );
     expect(findingLines({ ...found, message: "a\u001b[2J" }, 80, false)[0]).toEndWith("a\\033[2J");
   });
   test("the end", () => {
     expect(totalsText({ ok: 3, warnings: 0, problems: 0 })).toBe("All is well.");
-    expect(totalsText({ ok: 3, warnings: 2, problems: 1 })).toBe("1 problem and 2 warnings; what helps stands behind >.");
+    expect(totalsText({ ok: 3, warnings: 2, problems: 1 })).toBe(
+      "1 problem and 2 warnings; what helps stands behind >.",
+    );
   });
 });
 
@@ -227,10 +249,16 @@ describe("a daemon", () => {
     await using daemon = await startDaemon({ path: dir.join("m") });
     const { of, exitCode } = await doctor([daemon.place("sub/"), daemon.place("gone/")]);
     const place = daemon.place("sub/");
-    expect(of("daemon", place)).toMatchObject({ level: "ok", message: expect.stringMatching(/^reached, round trip [\d.]+ ms, protocol \d+, on this machine$/) });
+    expect(of("daemon", place)).toMatchObject({
+      level: "ok",
+      message: expect.stringMatching(/^reached, round trip [\d.]+ ms, protocol \d+, on this machine$/),
+    });
     expect(of("module", place)).toMatchObject({ level: "ok", message: "can be read" });
     expect(of("data_port", place)).toMatchObject({ level: "ok", message: `${daemon.dataPort} is open` });
-    expect(of("module", daemon.place("gone/"))).toMatchObject({ level: "warning", fix: expect.stringContaining("it is made") });
+    expect(of("module", daemon.place("gone/"))).toMatchObject({
+      level: "warning",
+      fix: expect.stringContaining("it is made"),
+    });
     expect(exitCode).toBe(0);
     const other = daemon.place().replace("/m/", "/other/");
     expect((await doctor([other])).of("module", other)).toMatchObject({ level: "problem" });
@@ -240,17 +268,30 @@ describe("a daemon", () => {
     using dir = tempDir();
     await using daemon = await startDaemon({ path: dir.path, daemon: "data_port = 0" });
     const { of } = await doctor([daemon.place()]);
-    expect(of("data_port", daemon.place())).toMatchObject({ level: "warning", message: expect.stringContaining("offers none") });
+    expect(of("data_port", daemon.place())).toMatchObject({
+      level: "warning",
+      message: expect.stringContaining("offers none"),
+    });
     const nobody = `127.0.0.1:${await freePort()}:/m/`;
     const { of: found, exitCode } = await doctor([nobody]);
-    expect(found("daemon", nobody)).toMatchObject({ level: "problem", message: expect.stringContaining("nothing listens at") });
+    expect(found("daemon", nobody)).toMatchObject({
+      level: "problem",
+      message: expect.stringContaining("nothing listens at"),
+    });
     expect(exitCode).toBe(23);
   });
 
   test("something else that listens is told apart", async () => {
-    using server = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data: (socket) => void socket.end("SSH-2.0-x\r\n") } });
+    using server = Bun.listen({
+      hostname: "127.0.0.1",
+      port: 0,
+      socket: { data: (socket) => void socket.end("SSH-2.0-x\r\n") },
+    });
     const place = `127.0.0.1:${server.port}:/m/`;
     const { of } = await doctor([place]);
-    expect(of("daemon", place)).toMatchObject({ level: "problem", fix: expect.stringContaining("is it a fastsync daemon") });
+    expect(of("daemon", place)).toMatchObject({
+      level: "problem",
+      fix: expect.stringContaining("is it a fastsync daemon"),
+    });
   });
 });

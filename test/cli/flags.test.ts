@@ -123,6 +123,8 @@ const REACH: Readonly<Record<string, readonly [line: string, get: Get, set: unkn
   progress: ["copy -p A B", ({ face }) => face.progress, "on", "automatic"],
   "no-progress": ["copy --no-progress A B", ({ face }) => face.progress, "off", "automatic"],
   itemize: ["copy -i A B", ({ face }) => face.itemize, true, false],
+  stats: ["copy --stats A B", ({ face }) => face.stats, true, false],
+  "log-file": ["copy --log-file L A B", ({ face }) => text(face.logFile), "L", undefined],
   json: ["copy --json A B", ({ face }) => face.json, true, false],
   checksum: ["copy -c A B", option((o) => o.compare.checksum), true, false],
   "size-only": ["copy --size-only A B", option((o) => o.compare.sizeOnly), true, false],

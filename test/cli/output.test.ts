@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { allowsColour, Output, type RawWrite } from "../../src/cli/output.ts";
+import { allowsColour, hasLiveLine, Output, type RawWrite } from "../../src/cli/output.ts";
 
 const PLAIN = { isTerminal: false, colour: false };
 
@@ -61,8 +61,34 @@ describe("Output", () => {
 });
 
 test("colour", () => {
-  expect(allowsColour({ TERM: "xterm" })).toBe(true);
-  expect(allowsColour({ TERM: "dumb" })).toBe(false);
-  expect(allowsColour({ NO_COLOR: "1" })).toBe(false);
-  expect(allowsColour({ NO_COLOR: "" })).toBe(true);
+  const onTerminal = (env: Record<string, string>): boolean => allowsColour({ TERM: "xterm", ...env }, true);
+  const elsewhere = (env: Record<string, string>): boolean => allowsColour({ TERM: "xterm", ...env }, false);
+  expect([onTerminal({}), elsewhere({})]).toEqual([true, false]);
+  expect([onTerminal({ TERM: "dumb" }), onTerminal({ NO_COLOR: "1" }), onTerminal({ NO_COLOR: "" })]).toEqual([
+    false,
+    false,
+    true,
+  ]);
+  expect([onTerminal({ CLICOLOR: "0" }), onTerminal({ CLICOLOR: "1" }), elsewhere({ CLICOLOR: "1" })]).toEqual([
+    false,
+    true,
+    false,
+  ]);
+  for (const name of ["FORCE_COLOR", "CLICOLOR_FORCE"]) {
+    expect([elsewhere({ [name]: "1" }), elsewhere({ [name]: "0" }), elsewhere({ [name]: "" })]).toEqual([
+      true,
+      false,
+      false,
+    ]);
+    expect([elsewhere({ [name]: "1", NO_COLOR: "1" }), onTerminal({ [name]: "1", TERM: "dumb" })]).toEqual([
+      false,
+      true,
+    ]);
+  }
+  expect(onTerminal({ FORCE_COLOR: "0" })).toBe(false);
+});
+
+test("a live line only where it can be written over", () => {
+  expect([hasLiveLine({ TERM: "xterm" }, true), hasLiveLine({ TERM: "xterm" }, false)]).toEqual([true, false]);
+  expect(hasLiveLine({ TERM: "dumb" }, true)).toBe(false);
 });

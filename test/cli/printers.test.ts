@@ -60,7 +60,7 @@ function textPrinter(over: Partial<TextOptions> & { dryRun?: boolean; colour?: b
     out.output,
     err.output,
     { verb: "mirror", dryRun: over.dryRun ?? false },
-    { verbose: false, quiet: false, items: true, reasons: false, notes: [], live: undefined, ...over },
+    { verbose: false, quiet: false, items: true, reasons: false, stats: false, notes: [], live: undefined, ...over },
   );
   return { out, err, printer };
 }
@@ -141,7 +141,7 @@ describe("text", () => {
           "Failed (3):",
           "  a\\302\\233b: cannot open: permission denied (source)",
           "  x: permission denied (target)",
-          "  and 1 more; --json lists each",
+          "  and 1 more; --json and --log-file list each",
           "warning: could not set owner on 1,200 entries: operation not permitted",
           "  a\\302\\233b",
           "  .",
@@ -200,7 +200,7 @@ describe("text", () => {
       screen.output,
       screen.output,
       { verb: "copy", dryRun: false },
-      { verbose: true, quiet: false, items: true, reasons: false, notes: [], live },
+      { verbose: true, quiet: false, items: true, reasons: false, stats: false, notes: [], live },
     );
     printer.progress({
       phase: "scanning",
@@ -211,9 +211,15 @@ describe("text", () => {
       filesTotal: 0,
       bytesDone: 0,
       bytesTotal: 0,
+      bytesCompared: 0,
+      bytesToCompare: 0,
       deleted: 0,
+      toDelete: 0,
+      sourcesRemoved: 0,
+      different: 0,
       failed: 0,
       bytesPerSecond: 0,
+      averageBytesPerSecond: 0,
       secondsLeft: undefined,
     });
     printer.event({ kind: "notice", level: "warning", code: "x", message: "careful" });
@@ -320,9 +326,15 @@ describe("json", () => {
         filesTotal: 2,
         bytesDone: 10,
         bytesTotal: 20,
+        bytesCompared: 0,
+        bytesToCompare: 0,
         deleted: 0,
+        toDelete: 0,
+        sourcesRemoved: 0,
+        different: 0,
         failed: 0,
         bytesPerSecond: 9.7,
+        averageBytesPerSecond: 0,
         secondsLeft: 1.2,
       },
       sampleCounters(),
@@ -394,6 +406,7 @@ describe("json", () => {
         ],
         unmatchedPatterns: ["*.x"],
       }),
+      new Map([["scanning", 12.3] as const, ["deleting", 2.9] as const]),
     );
     printer.end(sampleSummary(sampleCounters()));
     expect(jsonLines(screen.text)).toEqual([
@@ -402,11 +415,17 @@ describe("json", () => {
         type: "summary",
         exit_code: 23,
         exit_reason: "partial",
+        phases_ms: { scanning: 12, deleting: 3 },
         message: "no",
         dry_run: false,
         directories_examined: 2,
         entries_examined: 1006,
         files_examined: 1004,
+        symlinks_examined: 0,
+        specials_examined: 0,
+        bytes_examined: 0,
+        bytes_to_compare: 0,
+        bytes_compared: 0,
         scan_complete: true,
         files_to_transfer: 3,
         bytes_to_transfer: 1239,
@@ -419,6 +438,7 @@ describe("json", () => {
         linked: 0,
         unchanged: 1001,
         directories_created: 1,
+        entries_to_delete: 0,
         files_deleted: 0,
         sources_removed: 0,
         files_failed: 0,

@@ -1,7 +1,7 @@
 /** Shells on a terminal: lines are typed into them, and what the program would be called with comes back. */
 import { chmodSync, writeFileSync } from "node:fs";
-import { fastsyncCommand } from "../support/program.ts";
 import { eventually } from "../network/support/daemon.ts";
+import { fastsyncCommand } from "../support/program.ts";
 
 /**
  * A program in `directory` that answers `__complete` as fastsync does, and otherwise only says what it was called with.
@@ -52,10 +52,16 @@ export async function typed({ shell, setup, cwd, env }: Typing, lines: readonly 
     );
   try {
     child.terminal!.write(`${setup}; echo RE''ADY\r`);
-    await eventually(() => output.includes("READY"), () => `a shell that is ready:\n${output}`);
+    await eventually(
+      () => output.includes("READY"),
+      () => `a shell that is ready:\n${output}`,
+    );
     for (const [index, line] of lines.entries()) {
       child.terminal!.write(`${line}\r`);
-      await eventually(() => calls().length > index, () => `a call by ${JSON.stringify(line)}:\n${output}`);
+      await eventually(
+        () => calls().length > index,
+        () => `a call by ${JSON.stringify(line)}:\n${output}`,
+      );
     }
     return calls();
   } finally {

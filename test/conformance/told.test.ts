@@ -139,9 +139,16 @@ function tell(printer: Printer, told: readonly Body[], last: Summary): void {
   }
   const now = newCounters();
   if (last.counters !== undefined) applyProgress(last.counters, now);
-  const done = { filesDone: 0, filesTotal: 0, bytesDone: 0, bytesTotal: 0, deleted: 0, failed: 0 };
-  const rate = { elapsedMs: 1, entriesExamined: 0, scanComplete: false, bytesPerSecond: 0, secondsLeft: undefined };
-  printer.progress({ phase: now.phase, ...done, ...rate }, now);
+  const done = { filesDone: 0, filesTotal: 0, bytesDone: 0, bytesTotal: 0, bytesCompared: 0, bytesToCompare: 0 };
+  const entries = { entriesExamined: 0, deleted: 0, toDelete: 0, sourcesRemoved: 0, different: 0, failed: 0 };
+  const rate = {
+    elapsedMs: 1,
+    scanComplete: false,
+    bytesPerSecond: 0,
+    averageBytesPerSecond: 0,
+    secondsLeft: undefined,
+  };
+  printer.progress({ phase: now.phase, ...done, ...entries, ...rate }, now);
   printer.end(decodeSummary(last));
 }
 

@@ -46,20 +46,29 @@ export function bodyOf(lines: readonly string[]): string[] {
       const title = line.replace(/^#+ /, "");
       out.push(...subsection(title.replaceAll("`", "")));
       at++;
-    } else if (line.startsWith("    ")) out.push(...example(take((one) => one.startsWith("    ")).map((one) => one.slice(4))));
+    } else if (line.startsWith("    "))
+      out.push(...example(take((one) => one.startsWith("    ")).map((one) => one.slice(4))));
     else if (line.startsWith("|")) out.push(...table(take((one) => one.startsWith("|"))));
     else if (/^(-|\d+\.) /.test(line)) {
       const mark = line.startsWith("-") ? "\\(bu" : line.slice(0, line.indexOf(" "));
       const first = line.slice(line.indexOf(" ") + 1);
       at++;
-      out.push(...listItem(mark, inline([first, ...take((one) => /^ {2,}\S/.test(one)).map((one) => one.trim())].join(" "))));
-    } else out.push(...paragraph(inline(take((one) => one.trim() !== "" && !/^(```|#|\||- |\d+\. )/.test(one)).join(" "))));
+      out.push(
+        ...listItem(mark, inline([first, ...take((one) => /^ {2,}\S/.test(one)).map((one) => one.trim())].join(" "))),
+      );
+    } else
+      out.push(...paragraph(inline(take((one) => one.trim() !== "" && !/^(```|#|\||- |\d+\. )/.test(one)).join(" "))));
   }
   return out;
 }
 
 function table(rows: readonly string[]): string[] {
-  const [head = [], , ...body] = rows.map((row) => row.split(/(?<!\\)\|/).slice(1, -1).map((cell) => cell.trim()));
+  const [head = [], , ...body] = rows.map((row) =>
+    row
+      .split(/(?<!\\)\|/)
+      .slice(1, -1)
+      .map((cell) => cell.trim()),
+  );
   return body.flatMap(([term = "", ...cells]) => {
     const shown = cells.map((cell, index) => {
       const title = head[index + 1] ?? "";
@@ -72,9 +81,12 @@ function table(rows: readonly string[]): string[] {
 /** Code and strong text in bold, emphasis in italics, of links their text. */
 export function inline(text: string): string {
   let out = "";
-  for (const [piece] of text.replace(/\[([^\]]*)\]\([^)]*\)/g, "$1").matchAll(/`[^`]*`|\*\*[^*]+\*\*|\*[^*\s][^*]*\*|[^`*]+|[`*]/g)) {
+  for (const [piece] of text
+    .replace(/\[([^\]]*)\]\([^)]*\)/g, "$1")
+    .matchAll(/`[^`]*`|\*\*[^*]+\*\*|\*[^*\s][^*]*\*|[^`*]+|[`*]/g)) {
     if (piece.length > 2 && piece.startsWith("`")) out += bold(piece.slice(1, -1).replaceAll("\\|", "|"));
-    else if (piece.length > 4 && piece.startsWith("**")) out += `\\fB${escaped(piece.slice(2, -2).replaceAll("`", ""))}\\fR`;
+    else if (piece.length > 4 && piece.startsWith("**"))
+      out += `\\fB${escaped(piece.slice(2, -2).replaceAll("`", ""))}\\fR`;
     else if (piece.length > 2 && piece.startsWith("*")) out += italic(piece.slice(1, -1));
     else out += escaped(piece);
   }

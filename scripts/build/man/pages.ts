@@ -23,15 +23,17 @@ const MANUALS = { 1: "User Commands", 5: "File Formats", 7: "Miscellaneous", 8: 
 /** `date`: YYYY-MM-DD, the same for all. */
 export function manPages(date: string): Page[] {
   const verbs = VERB_NAMES.filter((verb) => !WITHOUT_PAGE.includes(verb));
-  const page = (name: string, number: keyof typeof MANUALS, summary: string, lines: readonly string[]): Page => ({
-    file: `${name}.${number}`,
-    text: `${[
+  const page = (name: string, number: keyof typeof MANUALS, summary: string, lines: readonly string[]): Page => {
+    const all = [
       ...heading({ name, section: number, date, source: `fastsync ${VERSION}`, manual: MANUALS[number] }),
       ...section("name"),
       `${escaped(name, true)} \\- ${escaped(summary)}`,
       ...lines,
-    ].join("\n")}\n`,
-  });
+    ];
+    // A heading begins a paragraph by itself.
+    const kept = all.filter((line, at) => line !== ".PP" || !/^\.S[HS] /.test(all[at - 1] ?? ""));
+    return { file: `${name}.${number}`, text: `${kept.join("\n")}\n` };
+  };
   return [
     page("fastsync", 1, "copy, mirror and move file trees", overview()),
     ...verbs.map((verb) => page(`fastsync-${verb}`, 1, VERBS[verb].summary, verbPage(verb))),
@@ -73,7 +75,10 @@ function overview(): string[] {
     ...bodyOf(named(document("scripting.md"), "Exit codes").lines),
     ...partAsSection({ ...named(configuration, "Variables"), title: "environment" }),
     ...section("files"),
-    ...tagged(italic("/etc/fastsync/config.toml"), escaped("what counts for everybody on the machine; beside it conf.d/*.toml")),
+    ...tagged(
+      italic("/etc/fastsync/config.toml"),
+      escaped("what counts for everybody on the machine; beside it conf.d/*.toml"),
+    ),
     ...tagged(italic("~/.config/fastsync/config.toml"), escaped("what counts for one user")),
     ...seeAlso(["fastsync-copy(1)", "fastsync-mirror(1)", "fastsyncd(8)", "fastsync.toml(5)", "fastsync-scripting(7)"]),
   ];
@@ -95,7 +100,13 @@ function verbPage(verb: VerbName): string[] {
       ? filled(`${escaped(info.summary[0]!.toUpperCase() + info.summary.slice(1))}.`)
       : info.notes.flatMap((note) => paragraph(marked(note)))),
     ...flagSections(verb),
-    ...(exits === undefined ? [] : [...section("exit status"), ...filled(escaped(exits)), ...filled(`The whole list is in ${bold("fastsync")}(1).`)]),
+    ...(exits === undefined
+      ? []
+      : [
+          ...section("exit status"),
+          ...filled(escaped(exits)),
+          ...filled(`The whole list is in ${bold("fastsync")}(1).`),
+        ]),
     ...seeAlso(["fastsync(1)", "fastsync.toml(5)", "fastsync-scripting(7)"]),
   ];
 }
@@ -134,7 +145,9 @@ function scriptingPage(): string[] {
     ...section("description"),
     ...filled("What programs may rely on."),
     ...bodyOf(first!.lines),
-    ...others.flatMap((part) => (part.title === "Patterns" ? partAsSection({ ...part, title: "examples" }) : partAsSection(part))),
+    ...others.flatMap((part) =>
+      part.title === "Patterns" ? partAsSection({ ...part, title: "examples" }) : partAsSection(part),
+    ),
     ...seeAlso(["fastsync(1)"]),
   ];
 }
@@ -154,7 +167,9 @@ function flagSections(verb: VerbName): string[] {
     ...section("options"),
     ...groups.flatMap((group) => [
       ...subsection(group),
-      ...flags.filter((flag) => flag.group === group).flatMap((flag) => tagged(flagTerm(flag), `${marked(capital(flag.help))}.`)),
+      ...flags
+        .filter((flag) => flag.group === group)
+        .flatMap((flag) => tagged(flagTerm(flag), `${marked(capital(flag.help))}.`)),
     ]),
   ];
 }
@@ -185,4 +200,3 @@ function seeAlso(names: readonly string[]): string[] {
   });
   return [...section("see also"), ...filled(written.join(", "))];
 }
-

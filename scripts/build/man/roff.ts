@@ -79,6 +79,7 @@ export interface Heading {
   readonly manual: string;
 }
 
+/** Lines are neither hyphenated nor stretched: what is in them is copied. */
 export function heading({ name, section: number, date, source, manual }: Heading): string[] {
-  return [`.TH ${name.toUpperCase()} ${number} "${date}" "${source}" "${manual}"`];
+  return [`.TH ${name.toUpperCase()} ${number} "${date}" "${source}" "${manual}"`, ".nh", ".ad l"];
 }

@@ -4,8 +4,8 @@ import { ExitCode } from "../../core/exit-codes.ts";
 import { printable } from "../../core/paths.ts";
 import type { Finding } from "../../doctor/finding.ts";
 import type { CommandContext } from "../context.ts";
-import { findingJson, findingLines, totalsJson, totalsOf, totalsText } from "../doctor-text.ts";
 import { examineMachine, examinePlaces } from "../doctor-examination.ts";
+import { findingJson, findingLines, totalsJson, totalsOf, totalsText } from "../doctor-text.ts";
 
 const WIDTH = 80;
 

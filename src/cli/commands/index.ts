@@ -14,6 +14,7 @@ const LOADERS: Readonly<Record<VerbName, () => Promise<CommandDef>>> = {
   config: () => import("./config.ts").then((module) => module.configCommand),
   completions: () => import("./completions.ts").then((module) => module.completionsCommand),
   doctor: () => import("./doctor.ts").then((module) => module.doctorCommand),
+  diagnostics: () => import("./diagnostics.ts").then((module) => module.diagnosticsCommand),
   version: () => import("./version.ts").then((module) => module.versionCommand),
   help: () => import("./help.ts").then((module) => module.helpCommand),
 };

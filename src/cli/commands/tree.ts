@@ -1,12 +1,17 @@
 /** copy, mirror, move and check: from parsed flags to a run with its printers, and to its exit code. */
+import { constants, openSync, writeSync } from "node:fs";
 import { defineCommand } from "citty";
 import type { RunHooks, RunSummary } from "../../core/events.ts";
 import { ExitCode } from "../../core/exit-codes.ts";
+import { printable } from "../../core/paths.ts";
 import { RunError } from "../../core/run-error.ts";
+import type { Endpoint } from "../../endpoints/parse.ts";
+import type { Placement } from "../../session/api.ts";
 import { confirmDeletions, readTerminalLine } from "../confirm.ts";
 import type { CommandContext } from "../context.ts";
+import { takeHint } from "../hints.ts";
 import { JsonPrinter } from "../json-printer.ts";
-import type { Outputs } from "../output.ts";
+import { hasLiveLine, Output, type Outputs } from "../output.ts";
 import { LiveLine } from "../progress-line.ts";
 import { type PacedPrinter, Reporter } from "../reporter.ts";
 import { type FaceOptions, type Resolved, resolveOptions } from "../resolve-options.ts";
@@ -22,8 +27,10 @@ export const treeCommand = defineCommand({
     const resolved = await resolveOptions(args).catch((error: unknown) => {
       throw error instanceof UsageError ? explained(error, origins) : error;
     });
-    const reporter = makeReporter(withOrigins(resolved, origins), context.outputs);
+    const log = resolved.face.logFile === undefined ? undefined : openLog(resolved.face.logFile);
+    const { reporter, live } = makeReporter(withOrigins(resolved, origins), context.outputs, log);
     context.onReporter(reporter);
+    using _resizes = onResize(live);
     const stop = new AbortController();
     using _signals = onStopSignals({
       onFirst: () => {
@@ -40,6 +47,8 @@ export const treeCommand = defineCommand({
       },
     });
     try {
+      const connecting = connectingText(places);
+      if (connecting !== undefined) reporter.waitFor(connecting);
       const startRun = await context.parts.startRun();
       const run = await startRun({
         sources: places.slice(0, -1),
@@ -50,7 +59,9 @@ export const treeCommand = defineCommand({
         signal: stop.signal,
       });
       reporter.placed(run.placement);
-      reporter.end(await run.summary);
+      const summary = await run.summary;
+      reporter.end(summary);
+      sayHint(resolved, context.outputs, run.placement, summary);
     } catch (error) {
       if (error instanceof RunError) {
         reporter.endAbruptly({ exitCode: error.exitCode, exitReason: error.reason, message: error.message });
@@ -61,7 +72,7 @@ export const treeCommand = defineCommand({
         throw error;
       }
     }
-    context.exitCode = exitCodeOf(reporter.ended!, context.outputs);
+    context.exitCode = exitCodeOf(reporter.ended!, context.outputs, log);
   },
 });
 
@@ -81,7 +92,7 @@ function listsItems({ options, face }: Resolved): boolean {
 function makeHooks(resolved: Resolved, outputs: Outputs, reporter: Reporter, signal: AbortSignal): RunHooks {
   const { face } = resolved;
   return {
-    wantsItems: face.json || listsItems(resolved),
+    wantsItems: face.json || face.logFile !== undefined || listsItems(resolved),
     wantsReasons: face.itemize,
     onStart: (counters) => reporter.begin(counters),
     onEvent: (event) => reporter.event(event),
@@ -99,14 +110,19 @@ function makeHooks(resolved: Resolved, outputs: Outputs, reporter: Reporter, sig
   };
 }
 
-function makeReporter(resolved: Resolved, { out, err }: Outputs): Reporter {
+function makeReporter(
+  resolved: Resolved,
+  { out, err }: Outputs,
+  log: Output | undefined,
+): { reporter: Reporter; live: LiveLine | undefined } {
   const { options, face } = resolved;
   const facts = { verb: options.verb, dryRun: options.dryRun, zeroCopy: face.zeroCopy };
   const printers: PacedPrinter[] = [];
+  if (log !== undefined) printers.push({ printer: new JsonPrinter(log, facts), pace: "never" });
   if (face.json)
     printers.push({ printer: new JsonPrinter(out, facts), pace: face.progress === "off" ? "never" : "second" });
   const live =
-    err.isTerminal && !face.quiet && face.progress !== "off"
+    hasLiveLine(process.env, err.isTerminal) && !face.quiet && face.progress !== "off"
       ? new LiveLine(
           (text) => err.writeNow(text),
           () => process.stderr.columns,
@@ -118,13 +134,50 @@ function makeReporter(resolved: Resolved, { out, err }: Outputs): Reporter {
     // With --json every item is already a line on stdout.
     items: !face.json && listsItems(resolved),
     reasons: face.itemize || options.verb === "check",
+    stats: face.stats,
     notes: face.notes,
     live,
   });
   printers.push({ printer: text, pace: live !== undefined ? "live" : face.progress === "on" ? "second" : "never" });
   if (live !== undefined)
     for (const output of [out, err]) if (output.isTerminal) output.beforeWrite = () => live.clear();
-  return new Reporter(printers, [out, err]);
+  const outputs = log === undefined ? [out, err] : [out, err, log];
+  return { reporter: new Reporter(printers, outputs), live };
+}
+
+/** Appended to, and made for its owner only: names of files are nobody else's business. */
+function openLog(path: Uint8Array): Output {
+  try {
+    const fd = openSync(Buffer.from(path), constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND, 0o600);
+    return new Output((bytes) => writeSync(fd, bytes), { isTerminal: false, colour: false });
+  } catch (error) {
+    throw new UsageError(`--log-file: cannot write to '${printable(path)}': ${(error as Error).message}`);
+  }
+}
+
+function onResize(live: LiveLine | undefined): Disposable {
+  const handle = (): void => live?.resized();
+  if (live !== undefined) process.on("SIGWINCH", handle);
+  return {
+    [Symbol.dispose]: () => {
+      process.off("SIGWINCH", handle);
+    },
+  };
+}
+
+function connectingText(places: readonly Endpoint[]): string | undefined {
+  const daemons = places.flatMap((place) => (place.kind === "daemon" ? [place.host] : []));
+  return daemons.length === 0 ? undefined : `connecting to ${[...new Set(daemons)].join(" and ")}`;
+}
+
+function sayHint({ options, face }: Resolved, { out, err }: Outputs, placement: Placement, summary: RunSummary): void {
+  const facts = { verb: options.verb, dryRun: options.dryRun };
+  const onTerminal = out.isTerminal && err.isTerminal && process.stdin.isTTY === true;
+  const { quiet, json } = face;
+  const hint = takeHint({ facts, placement, summary }, { env: process.env, onTerminal, quiet, json });
+  if (hint === undefined) return;
+  err.line(hint);
+  err.flush();
 }
 
 function sayStopping({ err }: Outputs, face: FaceOptions): void {
@@ -134,9 +187,10 @@ function sayStopping({ err }: Outputs, face: FaceOptions): void {
 }
 
 /** A report that could not be written in full must not look like success. */
-export function exitCodeOf(summary: Pick<RunSummary, "exitCode">, { out, err }: Outputs): number {
-  if (out.failure === undefined || summary.exitCode !== ExitCode.ok) return summary.exitCode;
-  err.line(`fastsync: the report could not be written: ${out.failure.message}`);
+export function exitCodeOf(summary: Pick<RunSummary, "exitCode">, { out, err }: Outputs, log?: Output): number {
+  const failure = out.failure ?? log?.failure;
+  if (failure === undefined || summary.exitCode !== ExitCode.ok) return summary.exitCode;
+  err.line(`fastsync: the ${out.failure === undefined ? "log" : "report"} could not be written: ${failure.message}`);
   err.flush();
   return ExitCode.fileIo;
 }

@@ -22,7 +22,10 @@ const UNFIT = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u200e\u200f\u202a-\u202e\
 export async function completionAnswer(words: readonly string[]): Promise<string> {
   const [shell = "", breaks = "", program = "", ...line] = words;
   try {
-    return await Promise.race([shell === "bash" ? forBash(line, breaks, program) : forOthers(line, program), tooLate()]);
+    return await Promise.race([
+      shell === "bash" ? forBash(line, breaks, program) : forOthers(line, program),
+      tooLate(),
+    ]);
   } catch {
     return answer({ candidates: [], rest: "files" });
   }

@@ -33,7 +33,11 @@ describe("words of bash", () => {
   ])("%s becomes %s", (raw, value, written) => expect(writeBashWord(value, readBashWord(raw, BREAKS))).toBe(written!));
 
   test("bash reads what was written as the name it stands for, whatever is in it", () => {
-    const name = fc.string({ unit: fc.constantFrom(..." \t'\"\\$`!*?[]{}()<>|&;#~=:,/ä-a1"), minLength: 1, maxLength: 12 });
+    const name = fc.string({
+      unit: fc.constantFrom(..." \t'\"\\$`!*?[]{}()<>|&;#~=:,/ä-a1"),
+      minLength: 1,
+      maxLength: 12,
+    });
     fc.assert(
       fc.property(fc.array(name, { minLength: 1, maxLength: 40 }), (names) => {
         const open = readBashWord("", BREAKS);

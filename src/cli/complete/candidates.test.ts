@@ -22,7 +22,9 @@ describe("what is offered", () => {
   test("verbs first, each with what it does", async () => {
     expect(await values("")).toEqual([...VERB_NAMES, "--help", "--version"]);
     expect(await offered("mir")).toEqual({
-      candidates: [{ value: "mirror", about: "make the target equal to the source; deletes what the source does not have" }],
+      candidates: [
+        { value: "mirror", about: "make the target equal to the source; deletes what the source does not have" },
+      ],
       rest: "nothing",
     });
     expect(await values("--v")).toEqual(["--version"]);

@@ -44,12 +44,12 @@ export async function complete(words: readonly string[], known: Known): Promise<
   if (first === undefined) return starting(verbsAndFlags(), current);
   if (!isVerb(first)) return NOTHING;
   const line = readLine(first, others);
-  if (line.waiting !== undefined) return valueOf(line.waiting, "", current, known);
+  if (line.waiting !== undefined) return valueCandidates(line.waiting, "", current, known);
   if (line.onlyPlaces || !current.startsWith("-")) return await operand(first, line, current, known);
   const assigned = /^(--([a-z0-9-]+)=)(.*)$/s.exec(current);
   if (assigned === null) return starting(flagCandidates(first, line), current);
   const flag = flagsOf(first).find(({ name }) => name === assigned[2]);
-  return flag?.value === undefined ? NOTHING : valueOf(flag, assigned[1]!, assigned[3]!, known);
+  return flag?.value === undefined ? NOTHING : valueCandidates(flag, assigned[1]!, assigned[3]!, known);
 }
 
 function verbsAndFlags(): Candidate[] {
@@ -76,7 +76,8 @@ function readLine(verb: VerbName, words: readonly string[]): Line {
   const places: string[] = [];
   for (let at = 0; at < words.length; at++) {
     const word = words[at]!;
-    if (word === "--") return { given, places: [...places, ...words.slice(at + 1)], waiting: undefined, onlyPlaces: true };
+    if (word === "--")
+      return { given, places: [...places, ...words.slice(at + 1)], waiting: undefined, onlyPlaces: true };
     if (word === "-" || !word.startsWith("-")) {
       places.push(word);
       continue;
@@ -111,7 +112,9 @@ function flagCandidates(verb: VerbName, { given }: Line): Candidate[] {
   return fitting.flatMap(({ name, short, value, help }) => {
     const about = firstSentence(help);
     const long = { value: `--${name}${value === undefined || value.optional ? "" : "="}`, about };
-    const assigned = value?.optional ? (value.choices ?? []).map((choice) => ({ value: `--${name}=${choice}`, about })) : [];
+    const assigned = value?.optional
+      ? (value.choices ?? []).map((choice) => ({ value: `--${name}=${choice}`, about }))
+      : [];
     return [...(short === undefined ? [] : [{ value: `-${short}`, about }]), long, ...assigned];
   });
 }
@@ -122,7 +125,7 @@ function firstSentence(help: string): string {
 }
 
 /** What the hints of the flag table ask for; other hints are numbers and texts, which nobody can guess. */
-function valueOf(flag: Flag, before: string, current: string, known: Known): Completion {
+function valueCandidates(flag: Flag, before: string, current: string, known: Known): Completion {
   const value = flag.value!;
   const words = (values: readonly string[]): Completion =>
     starting(

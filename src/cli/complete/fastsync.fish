@@ -2,14 +2,17 @@
 function __fastsync_complete
     set -l tokens (commandline -opc)
     set -l current (commandline -ct)
+    # Exactly one word, be it empty.
+    set current "$current"
     set -l program $tokens[1]
     string match -q '~/*' -- $program; and set program $HOME/(string sub -s 3 -- $program)
-    # Tokens come as they are written: quotes and backslashes go.
+    # Tokens come as they are written: quotes, an open one too, and backslashes go.
     set -l words
     for token in $tokens $current
-        set -a words (string unescape -- $token; or printf '%s' $token)
+        set -a words (string unescape -- $token; or string unescape -- $token'"'
+            or string unescape -- $token"'"; or printf '%s\n' $token)
     end
-    test -n "$current"; or set -a words ''
+    set current $words[-1]
     set -l answer ($program __complete fish '' $words 2>/dev/null </dev/null)
     or return
     set -l rest $answer[-1]

@@ -1,0 +1,50 @@
+/** `diagnostics [PLACE...]`: a text for a bug report, to be read before it is sent. */
+import { defineCommand } from "citty";
+import type { CommandContext } from "../context.ts";
+import { type Diagnostics, diagnose } from "../diagnostics/report.ts";
+import { findingLines } from "../doctor-text.ts";
+import { formatBytes } from "../format.ts";
+import { jsonText } from "../json-printer.ts";
+
+const WIDTH = 80;
+
+export const diagnosticsCommand = defineCommand({
+  async run({ data }: { data?: CommandContext }) {
+    const context = data!;
+    const { out, err } = context.outputs;
+    const report = await diagnose(context);
+    if (context.args.has("json")) {
+      out.line(jsonText(jsonOf(report)));
+      return;
+    }
+    out.write(`${linesOf(report).join("\n")}\n`);
+    if (!err.isTerminal) return;
+    out.flush();
+    err.line("Read it before you send it: names, paths and texts of yours were left out, as far as that can be known.");
+  },
+});
+
+function linesOf(report: Diagnostics): string[] {
+  const { configuration } = report;
+  const places = [...new Set(report.findings.flatMap(({ place }) => (place === undefined ? [] : [place])))];
+  const of = (place: string | undefined): string[] =>
+    report.findings.filter((found) => found.place === place).flatMap((found) => findingLines(found, WIDTH, false));
+  return [
+    `fastsync ${report.version}, ${report.compiled ? "compiled" : "from its sources"}, bun ${report.bun}`,
+    `${report.platform}, ${report.libc}, ${report.cpus} processors, ${formatBytes(report.memoryBytes)} of memory`,
+    "",
+    ...of(undefined),
+    ...places.flatMap((place) => ["", place, ...of(place)]),
+    "",
+    `Configuration: ${configuration.files} files, ${configuration.profiles} profiles, ${configuration.remotes} remotes`,
+    ...configuration.problems.map((problem) => `  wrong: ${problem}`),
+    ...configuration.settings.map(({ key, value, origin }) => `  ${key} = ${value}  (${origin})`),
+    "",
+    `Variables that are set: ${report.variables.join(", ") || "none"}`,
+  ];
+}
+
+function jsonOf(report: Diagnostics): Readonly<Record<string, unknown>> {
+  const { memoryBytes, ...rest } = report;
+  return { schema: 1, type: "diagnostics", ...rest, memory_bytes: memoryBytes };
+}

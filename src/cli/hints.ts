@@ -1,0 +1,102 @@
+/**
+ * Hints for people who are new: each at most once in the life of an account, after a run that went well, on a terminal.
+ * What was told is kept in $XDG_STATE_HOME/fastsync (~/.local/state/fastsync). Where that cannot be read or written
+ * nothing is told: a hint that comes each time would be worse than none.
+ */
+import { closeSync, mkdirSync, openSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
+import type { RunSummary } from "../core/events.ts";
+import type { Placement } from "../session/api.ts";
+import type { RunFacts } from "./printer.ts";
+
+export interface HintSituation {
+  readonly facts: RunFacts;
+  readonly placement: Placement;
+  readonly summary: Pick<RunSummary, "exitCode" | "counters">;
+}
+
+interface Hint {
+  /** The name of its mark; never used for another hint. */
+  readonly name: string;
+  readonly fits: (situation: HintSituation) => boolean;
+  readonly text: string;
+}
+
+/** The first that fits and was not told is told; the others wait for another run. */
+const HINTS: readonly Hint[] = [
+  {
+    name: "slash",
+    fits: ({ facts, placement, summary: { counters } }) =>
+      facts.verb !== "check" &&
+      placement.sources.some(({ kind }) => kind === "entry") &&
+      counters.directoriesExamined > 1 &&
+      counters.directoriesCreated > 0,
+    text: "SOURCE without a slash at its end goes into TARGET under its own name; SOURCE/ means what is inside it.",
+  },
+  {
+    name: "dry-run",
+    fits: ({ facts, summary }) => facts.verb === "mirror" && !facts.dryRun && summary.counters.deleted > 0,
+    text: "mirror -n shows what would be copied and deleted, and touches nothing.",
+  },
+  {
+    name: "completions",
+    fits: ({ facts }) => facts.verb === "copy" || facts.verb === "mirror",
+    text: "fastsync completions bash (or zsh, fish) makes the shell complete verbs, flags and places.",
+  },
+];
+
+export interface HintSurroundings {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Somebody reads both outputs. */
+  readonly onTerminal: boolean;
+  readonly quiet: boolean;
+  readonly json: boolean;
+}
+
+/** The hint for this run, marked as told; undefined: none. */
+export function takeHint(
+  situation: HintSituation,
+  { env, onTerminal, quiet, json }: HintSurroundings,
+): string | undefined {
+  if (!onTerminal || quiet || json || situation.summary.exitCode !== 0 || isAutomated(env)) return undefined;
+  const directory = stateDirectory(env);
+  if (directory === undefined) return undefined;
+  const hint = HINTS.find(({ fits, name }) => fits(situation) && mark(directory, name));
+  return hint === undefined ? undefined : `hint: ${hint.text} (This is told once.)`;
+}
+
+/** Terminals of build services have nobody in front of them. */
+function isAutomated(env: HintSurroundings["env"]): boolean {
+  return (env["CI"] ?? "") !== "" || env["TERM"] === "dumb";
+}
+
+/** XDG Base Directory Specification: a relative value is to be ignored. */
+export function stateDirectory(env: HintSurroundings["env"]): string | undefined {
+  const base = env["XDG_STATE_HOME"];
+  if (base?.startsWith("/")) return join(base, "fastsync");
+  const home = env["HOME"];
+  return home?.startsWith("/") ? join(home, ".local/state/fastsync") : undefined;
+}
+
+/**
+ * True for who makes the mark; of two runs at a time one. Only among what is one's own: root in somebody else's home
+ * (sudo) would leave directories there that their owner cannot use.
+ */
+function mark(directory: string, name: string): boolean {
+  try {
+    if (ownerAbove(directory) !== process.geteuid?.()) return false;
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    closeSync(openSync(join(directory, `hint-${name}`), "wx", 0o600));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Of the directory, or of the nearest above it that is there. */
+function ownerAbove(directory: string): number {
+  for (let path = directory; ; path = dirname(path)) {
+    const found = statSync(path, { throwIfNoEntry: false });
+    if (found !== undefined) return found.uid;
+  }
+}
