@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { FLAGS, flagsOf } from "../flags.ts";
-import { VERB_NAMES } from "../verbs.ts";
+import { VERB_NAMES, VERBS } from "../verbs.ts";
 import { type Completion, complete, type Known } from "./candidates.ts";
 
 const KNOWN: Known = {
@@ -22,9 +22,7 @@ describe("what is offered", () => {
   test("verbs first, each with what it does", async () => {
     expect(await values("")).toEqual([...VERB_NAMES, "--help", "--version"]);
     expect(await offered("mir")).toEqual({
-      candidates: [
-        { value: "mirror", about: "make the target equal to the source; deletes what the source does not have" },
-      ],
+      candidates: [{ value: "mirror", about: VERBS.mirror.summary }],
       rest: "nothing",
     });
     expect(await values("--v")).toEqual(["--version"]);
