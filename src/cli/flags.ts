@@ -129,7 +129,7 @@ const TABLE = [
   },
   {
     name: "json",
-    verbs: [...TREE, "capabilities", "config", "doctor", "diagnostics", "version"],
+    verbs: [...TREE, "jobs", "capabilities", "config", "doctor", "diagnostics", "version"],
     group: "Output",
     help: "one JSON object a line on stdout; text for people goes to stderr",
   },

@@ -186,7 +186,7 @@ function failureFields(failure: Failure): Json {
   };
 }
 
-function counterFields(counters: Readonly<Counters>): Json {
+export function counterFields(counters: Readonly<Counters>): Json {
   return {
     phase: counters.phase,
     directories_examined: counters.directoriesExamined,

@@ -31,7 +31,8 @@ const SKIP_WORDS: Readonly<Record<SkipReason, string | readonly [one: string, ma
 export function summaryLines(summary: RunSummary, facts: RunFacts, verbose: boolean): string[] {
   if (summary.job !== undefined) {
     const { id, daemon } = summary.job;
-    return [`Detached: job ${id} goes on at ${printable(Buffer.from(daemon))}, whose log tells how it ends`];
+    const at = printable(Buffer.from(daemon));
+    return [`Detached: job ${id} goes on at ${at}`, `  fastsync jobs watch ${at} ${id} follows it to its end`];
   }
   if (facts.verb === "check") return checkLines(summary);
   const { counters } = summary;

@@ -153,6 +153,9 @@ export const LIMITS = {
   configFileBytes: 1 * MIB,
   /** A module's name: as long as a file's name may be. */
   moduleNameBytes: 255,
+  /** Jobs are looked at so often for those who watch, of whom there are at most so many. */
+  jobWatchMs: 500,
+  jobWatchers: 64,
 } as const;
 
 function assertRelation(holds: boolean, relation: string): void {

@@ -21,6 +21,12 @@ export interface DaemonConfig {
   /** How long running sessions may go on after the daemon was told to stop. */
   readonly drainTimeoutMs: number;
   readonly logFormat: LogFormat;
+  /** Absolute, where it was written; see `state-directory.ts`. */
+  readonly stateDirectory: string | undefined;
+  /** Jobs that are remembered after their end; 0: none. */
+  readonly jobHistory: number;
+  /** Root and the daemon's own user, calling from this machine, may see and cancel every job. */
+  readonly admin: boolean;
   /** No data plane, although there may be a data port. */
   readonly forceGrpcData: boolean;
   /** Data streams of one session. */

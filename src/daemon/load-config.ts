@@ -34,6 +34,7 @@ const DEFAULTS = {
   drainTimeoutMs: 30_000,
   maxStreams: 8,
   maxConnectionsPerPeer: 1024,
+  jobHistory: 500,
 };
 
 export function loadConfig(flags: DaemonFlags): LoadedConfig {
@@ -73,6 +74,9 @@ function readDaemon(main: ConfigFile | undefined, flags: DaemonFlags, problems: 
     stallTimeoutMs: reader.duration("stall_timeout", { min: 1000, max: 30 * 86_400_000 }) ?? DEFAULTS.stallTimeoutMs,
     drainTimeoutMs: reader.duration("drain_timeout", { min: 0, max: 3_600_000 }) ?? DEFAULTS.drainTimeoutMs,
     logFormat: reader.choice("log", ["text", "json"]) ?? "text",
+    stateDirectory: readStateDirectory(reader),
+    jobHistory: reader.integer("job_history", { min: 0, max: 10_000 }) ?? DEFAULTS.jobHistory,
+    admin: reader.boolean("admin") ?? false,
     forceGrpcData: (reader.boolean("force_grpc_data") ?? false) || flags.forceGrpcData,
     maxStreams: reader.integer("max_streams", { min: 1, max: 64 }) ?? DEFAULTS.maxStreams,
     maxConnectionsPerPeer:
@@ -147,6 +151,11 @@ function readMdns(reader: TableReader, flags: DaemonFlags, problems: Problems): 
   if (flags.mdnsName !== undefined && !isLabel(flags.mdnsName))
     problems.add("--mdns-name", "", "is not a name of 1 to 63 bytes");
   return { enabled, name: flags.mdnsName ?? written };
+}
+
+function readStateDirectory(reader: TableReader): string | undefined {
+  const path = absolutePath(reader, "state_directory");
+  return path === undefined ? undefined : Buffer.from(path).toString();
 }
 
 /** The root is served like a module without a name. */

@@ -153,12 +153,15 @@ function boundTo(config: DaemonConfig, activation: Activation): DaemonConfig {
 }
 
 /** What is decided once, when the daemon starts. */
-function boundFields({ bind, port, dataPort, mdns }: DaemonConfig): Partial<DaemonConfig> {
-  return { bind, port, dataPort, mdns };
+function boundFields({ bind, port, dataPort, mdns, stateDirectory }: DaemonConfig): Partial<DaemonConfig> {
+  return { bind, port, dataPort, mdns, stateDirectory };
 }
 
 function fixedChanges(before: DaemonConfig, after: DaemonConfig): string[] {
-  const keys = { bind: "bind", port: "port", dataPort: "data_port", mdns: "mdns" } as const;
+  const keys = {
+    ...({ bind: "bind", port: "port", dataPort: "data_port", mdns: "mdns" } as const),
+    stateDirectory: "state_directory",
+  } as const;
   return Object.entries(keys).flatMap(([field, key]) => {
     const [old, fresh] = [before, after].map((config) => JSON.stringify(config[field as keyof typeof keys]));
     return old === fresh ? [] : [`${key} cannot change while the daemon runs; it takes a restart`];

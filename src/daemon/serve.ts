@@ -6,6 +6,7 @@ import { create } from "@bufbuild/protobuf";
 import { createContextKey, createContextValues, type HandlerContext } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { ExitCode } from "../core/exit-codes.ts";
+import type { JobEnd } from "../core/jobs.ts";
 import { LIMITS } from "../core/limits.ts";
 import { RunError } from "../core/run-error.ts";
 import { ControlStream } from "../link/control-stream.ts";
@@ -13,6 +14,7 @@ import { DataListener } from "../link/data-listener.ts";
 import { type DaemonAddress, printableAddress } from "../link/dial.ts";
 import { HTTP2_SETTINGS, HTTP2_WINDOW_BYTES } from "../link/http2-settings.ts";
 import { descriptorOf } from "../link/line.ts";
+import { JobsService } from "../wire/gen/fastsync/v1/jobs_pb.ts";
 import {
   type SessionRequest,
   type SessionResponse,
@@ -22,40 +24,67 @@ import {
 import { decideAccess } from "./access.ts";
 import { moduleNamed } from "./config.ts";
 import { decideDelegation } from "./delegation.ts";
+import { type Caller, isLoopbackPeer, ownerOf, rightsOf } from "./jobs/ownership.ts";
+import { JobRegistry } from "./jobs/registry.ts";
+import { jobsService } from "./jobs/service.ts";
+import { openJobStore } from "./jobs/store.ts";
+import type { SessionStart } from "./log.ts";
+import { userOfPeer } from "./loopback-user.ts";
 import { moduleTrouble } from "./module-state.ts";
 import { type ServedEnd, type SessionHost, serveSession } from "./served-session.ts";
 import type { GivenSockets, Listener, Serve, ServeHooks } from "./server-contract.ts";
+import { stateDirectory } from "./state-directory.ts";
 
 export const serve: Serve = async (hooks, sockets) => {
-  const server = new DaemonServer(hooks);
+  const server = new DaemonServer(hooks, await openJobs(hooks));
   await server.listen(sockets);
   return server;
 };
 
-/** After the end of every session its connection gets so long. */
-const LAST_WORDS_MS = 500;
-
-/** Address of the caller, as its socket tells it. */
-const PEER = createContextKey("");
-const DESCRIPTOR = createContextKey<number | undefined>(undefined);
-
-function socketOf(request: object): { remoteAddress?: string | undefined } | undefined {
-  const { stream, socket } = request as {
-    stream?: { session?: ServerHttp2Session };
-    socket?: { remoteAddress?: string };
-  };
-  return stream?.session?.socket ?? socket;
+/** What is wrong with the history of jobs is told, and nothing more. */
+async function openJobs({ config, log }: ServeHooks): Promise<JobRegistry> {
+  const directory = config().jobHistory === 0 ? undefined : stateDirectory(config(), process.env);
+  const { store, warnings } =
+    directory === undefined ? { store: undefined, warnings: [] } : await openJobStore(directory);
+  for (const warning of warnings) log.warning(warning);
+  return new JobRegistry({
+    kept: () => config().jobHistory,
+    store,
+    onProblem: (problem) => log.warning(problem),
+  });
 }
 
-function peerOf(request: object): string {
-  return socketOf(request)?.remoteAddress ?? "";
+/** After the end of every session its connection gets so long. */
+const LAST_WORDS_MS = 500;
+/** Calls beside sessions ask for little. */
+const CALL_BYTES = 4096;
+
+/** Who calls, as its socket tells it. */
+const CALLER = createContextKey<Caller>({ peer: "", user: Promise.resolve(undefined) });
+const DESCRIPTOR = createContextKey<number | undefined>(undefined);
+
+function connectionOf(request: object): ServerHttp2Session | undefined {
+  return (request as { stream?: { session?: ServerHttp2Session } }).stream?.session;
+}
+
+/** Its calls ask this later, when the connection may be gone. */
+function callerOf({ socket }: ServerHttp2Session): Caller {
+  const { remoteAddress: peer = "", remotePort, localAddress, localPort } = socket;
+  const isKnown = isLoopbackPeer(peer) && remotePort !== undefined && localAddress && localPort !== undefined;
+  return {
+    peer,
+    user: isKnown
+      ? userOfPeer({ peerAddress: peer, peerPort: remotePort, ownAddress: localAddress, ownPort: localPort })
+      : Promise.resolve(undefined),
+  };
 }
 
 class DaemonServer implements Listener {
   controlPort = 0;
   private readonly hooks: ServeHooks;
+  private readonly jobs: JobRegistry;
   private readonly servers: Http2Server[] = [];
-  private readonly connections = new Set<ServerHttp2Session>();
+  private readonly connections = new Map<ServerHttp2Session, Caller>();
   private readonly perPeer = new Map<string, number>();
   private readonly open = new Set<Promise<void>>();
   private readonly perModule = new Map<string, number>();
@@ -65,8 +94,9 @@ class DaemonServer implements Listener {
   private data: DataListener | undefined;
   private isDraining = false;
 
-  constructor(hooks: ServeHooks) {
+  constructor(hooks: ServeHooks, jobs: JobRegistry) {
     this.hooks = hooks;
+    this.jobs = jobs;
   }
 
   get dataPort(): number | undefined {
@@ -104,14 +134,19 @@ class DaemonServer implements Listener {
           router.service(TransferService, {
             session: (requests, context) => this.session(requests, context),
           });
+          const rights = (context: HandlerContext) => rightsOf(context.values.get(CALLER), this.hooks.config().admin);
+          const heartbeat = () => Math.min(LIMITS.heartbeatMs, this.hooks.config().idleTimeoutMs / 4);
+          router.service(JobsService, jobsService(this.jobs, rights, heartbeat), { readMaxBytes: CALL_BYTES });
         },
         readMaxBytes: LIMITS.messageBytes,
         // Neither side compresses; what unpacks to many times its size is nothing that a peer gets to send.
         acceptCompression: [],
-        contextValues: (request) =>
-          createContextValues()
-            .set(PEER, peerOf(request))
-            .set(DESCRIPTOR, descriptorOf(socketOf(request))),
+        contextValues: (request) => {
+          const connection = connectionOf(request);
+          const values = createContextValues().set(DESCRIPTOR, descriptorOf(connection?.socket));
+          const caller = connection === undefined ? undefined : this.connections.get(connection);
+          return caller === undefined ? values : values.set(CALLER, caller);
+        },
       }),
     );
     this.servers.push(server);
@@ -152,7 +187,7 @@ class DaemonServer implements Listener {
       return;
     }
     this.perPeer.set(peer, count);
-    this.connections.add(connection);
+    this.connections.set(connection, callerOf(connection));
     // A session's messages may be large: the connection's window is as wide as a stream's.
     try {
       connection.setLocalWindowSize(HTTP2_WINDOW_BYTES * 2);
@@ -178,33 +213,37 @@ class DaemonServer implements Listener {
     context: HandlerContext,
   ): AsyncGenerator<SessionResponse> {
     const stream = new ControlStream(context.values.get(DESCRIPTOR));
-    const peer = context.values.get(PEER);
+    const caller = context.values.get(CALLER);
     context.signal.addEventListener("abort", () => stream.fail("broken", "the caller closed the connection"));
     stream.read(requests);
-    const served = this.serveOne(stream, peer);
+    const served = this.serveOne(stream, caller);
     this.open.add(served);
     void served.finally(() => this.open.delete(served));
     for await (const messages of stream.outbox) yield create(SessionResponseSchema, { messages });
     await served;
   }
 
-  private async serveOne(stream: ControlStream, peer: string): Promise<void> {
+  private async serveOne(stream: ControlStream, caller: Caller): Promise<void> {
     const { log } = this.hooks;
+    const { peer } = caller;
     const startedMs = performance.now();
-    let start: Parameters<SessionHost["onStart"]>[0] | undefined;
+    let start: SessionStart | undefined;
+    let jobEnded: ((end: JobEnd) => void) | undefined;
     const end: ServedEnd = await serveSession(stream, {
       ...this.hostOf(peer),
-      onStart: (facts) => {
-        start = facts;
-        log.sessionStart({ peer, ...facts });
+      onStart: ({ session, other, dryRun, ...facts }, controls) => {
+        const { verb } = facts;
+        start = { peer, ...facts, session, verb: dryRun ? `${verb} (dry run)` : verb };
+        log.sessionStart(start);
+        jobEnded = this.jobs.begin({ ...facts, id: session, peer, dryRun, other }, ownerOf(caller), controls);
       },
     });
     if (start === undefined) {
-      log.refused({ peer, reason: end.exitReason, ...(end.detail === undefined ? {} : { detail: end.detail }) });
+      log.refused({ peer, reason: end.exitReason, ...(end.message === undefined ? {} : { detail: end.message }) });
       return;
     }
+    jobEnded?.(end);
     log.sessionEnd({
-      peer,
       ...start,
       files: end.counters.filesTransferred,
       bytes: end.bytes,
@@ -296,9 +335,10 @@ class DaemonServer implements Listener {
     await Promise.allSettled([...this.open]);
     this.data?.stop();
     // What callers are told last gets its time to leave.
-    for (const connection of this.connections) connection.close();
+    for (const connection of this.connections.keys()) connection.close();
     for (let waitedMs = 0; this.connections.size > 0 && waitedMs < LAST_WORDS_MS; waitedMs += 10) await Bun.sleep(10);
-    for (const connection of this.connections) connection.destroy();
+    for (const connection of this.connections.keys()) connection.destroy();
+    this.jobs.close();
   }
 }
 

@@ -17,7 +17,7 @@ import { CallerSession, openSession } from "../session/caller.ts";
 import { targetFacts } from "../session/facts.ts";
 import { sourceEnd } from "../session/network-link.ts";
 import { say } from "../session/wire-messages.ts";
-import { decodeSummary } from "../wire/events.ts";
+import { applyProgress, decodeSummary } from "../wire/events.ts";
 import { decodeTargetFacts, encodeSourceFacts, encodeTargetFacts } from "../wire/facts.ts";
 import {
   type Delegation,
@@ -25,11 +25,12 @@ import {
   type Open,
   Role,
   type SessionMessage,
+  type Summary,
 } from "../wire/gen/fastsync/v1/session_pb.ts";
 import { encodeOptions } from "../wire/options.ts";
 import { ProtocolViolation } from "../wire/protocol-violation.ts";
 import { CallersFace } from "./callers-face.ts";
-import type { ServedEnd, ServedSession } from "./served-session.ts";
+import { CANCELLED, type ServedEnd, type ServedSession } from "./served-session.ts";
 import { openServedSource, sourceRunnerOf } from "./served-source.ts";
 import { admitTarget, openServedTarget, prepareServedTarget, servedTargetEnd, tellSummary } from "./served-target.ts";
 
@@ -107,7 +108,7 @@ async function serveAsTarget(
         },
       }),
     );
-    session.started(module, "target", open.target.path, options);
+    session.started(module, "target", open.target.path, options, delegation);
     const hooks = hooksOf(delegation, face);
     const side = await prepareServedTarget(session, target, peer, other.oneMachine, options, hooks, link, true);
     role = new CallerSession(
@@ -135,9 +136,9 @@ async function serveAsTarget(
     }
     await role.close(inOrder);
     face.close();
-    const exitReason = tellSummary(session, side);
+    const end = tellSummary(session, side);
     session.stream.finish();
-    return session.endOf(exitReason);
+    return session.endOf(end);
   } finally {
     face.close();
     await role?.close(false);
@@ -191,7 +192,7 @@ async function serveAsSource(
         },
       }),
     );
-    session.started(places.module, "source", open.sources[0]!.path, options);
+    session.started(places.module, "source", open.sources[0]!.path, options, delegation);
     const runner = sourceRunnerOf(session, places, decodeTargetFacts(facts), other.oneMachine, options, link);
     const notices = new CallersFace(session.stream, session.counters, open);
     notices.close();
@@ -203,10 +204,12 @@ async function serveAsSource(
       session.host.stalledMs,
     );
     session.carriers = role.carriers;
-    const told = new Promise<SessionMessage>((resolve) => {
+    const told = new Promise<Summary>((resolve) => {
       role!.dispatch(link, (message) => {
         if (!isForFace(message)) return false;
-        if (message.body.case === "summary") resolve(message);
+        // They are the caller's, and the job's.
+        if (message.body.case === "progress") applyProgress(message.body.value, session.counters);
+        if (message.body.case === "summary") resolve(message.body.value);
         else if (message.body.case === "confirm" && delegation.detach) {
           const answer = delegation.acceptDeletions ? "accepted" : "unattended";
           other.stream.send(say({ case: "confirmed", value: { answer } }));
@@ -231,12 +234,12 @@ async function serveAsSource(
       await runner.dispose();
     }
     const summary = await told;
-    session.stream.send(summary);
+    if (session.isCancelled) Object.assign(summary, CANCELLED);
+    session.stream.send(say({ case: "summary", value: summary }));
     session.stream.finish();
-    if (summary.body.case !== "summary") return session.endOf("ok");
-    const { counters, exitReason } = decodeSummary(summary.body.value);
+    const { counters, ...end } = decodeSummary(summary);
     Object.assign(session.counters, counters);
-    return session.endOf(exitReason);
+    return session.endOf(end);
   } finally {
     await role?.close(false);
     other.stream.finish();

@@ -13,15 +13,16 @@
 import { availableParallelism } from "node:os";
 import { type Counters, newCounters } from "../core/events.ts";
 import { ExitCode } from "../core/exit-codes.ts";
+import type { JobEnd } from "../core/jobs.ts";
 import { LIMITS } from "../core/limits.ts";
-import type { RunOptions } from "../core/options.ts";
+import type { RunOptions, Verb } from "../core/options.ts";
 import { RunError } from "../core/run-error.ts";
 import { type Backend, type DirHandle, WORKING_DIRECTORY } from "../fs/backend.ts";
 import { openBackend } from "../fs/open-backend.ts";
 import type { ControlStream, StreamFailure } from "../link/control-stream.ts";
 import type { DataSocket } from "../link/data-client.ts";
 import { SESSION_ID_BYTES } from "../link/data-handshake.ts";
-import type { DaemonAddress } from "../link/dial.ts";
+import { type DaemonAddress, printableAddress } from "../link/dial.ts";
 import { Carriers } from "../session/carriers.ts";
 import { bootId } from "../session/facts.ts";
 import { greeting, isCompatible, versionsOf } from "../session/greeting.ts";
@@ -33,6 +34,7 @@ import { type Hello, type Open, Role, type SessionMessage } from "../wire/gen/fa
 import { decodeOptions } from "../wire/options.ts";
 import { ProtocolViolation } from "../wire/protocol-violation.ts";
 import type { ModuleConfig } from "./config.ts";
+import type { JobControls } from "./jobs/registry.ts";
 import { serveDelegated } from "./served-delegation.ts";
 import { serveSource } from "./served-source.ts";
 import { serveTarget } from "./served-target.ts";
@@ -64,22 +66,34 @@ export interface SessionHost {
     | undefined;
   /** Aborted when the daemon is to end at once. */
   readonly signal: AbortSignal;
-  onStart(facts: {
-    module: string | undefined;
-    role: "source" | "target";
-    verb: string;
-    path: Uint8Array;
-    session: string;
-  }): void;
+  onStart(facts: SessionFacts, controls: JobControls): void;
 }
 
-export interface ServedEnd {
-  readonly exitReason: string;
-  /** What a caller that was refused was told. */
-  readonly detail?: string;
+/** What a session that was accepted is about. */
+export interface SessionFacts {
+  /** undefined: the daemon's root. */
+  readonly module: string | undefined;
+  readonly role: "source" | "target";
+  readonly verb: Verb;
+  readonly dryRun: boolean;
+  readonly path: Uint8Array;
+  /** As the log and `--detach` name it. */
+  readonly session: string;
+  /** The daemon that was dialled for the caller. */
+  readonly other: string | undefined;
+}
+
+export interface ServedEnd extends JobEnd {
   readonly counters: Readonly<Counters>;
   readonly bytes: number;
 }
+
+/** What a run says of its end that somebody else ended. */
+export const CANCELLED: JobEnd = {
+  exitCode: ExitCode.interrupted,
+  exitReason: "cancelled",
+  message: "the job was cancelled at the daemon; what is there is whole, and the next run goes on from here",
+};
 
 class CallerLost extends SessionLost {
   /** It is gone, or notices by itself: with --retry it may come again, and a refusal would keep it from that. */
@@ -120,6 +134,11 @@ export class ServedSession {
   readonly startedMs = performance.now();
   /** The caller may leave; the run goes on. */
   private isDetached = false;
+  /** Whoever may stop this job did. */
+  isCancelled = false;
+  /** Brings the counters up to date where nobody does it as things happen: a source is asked how far it is. */
+  refresh: () => void = () => undefined;
+  private final: ReturnType<JobControls["look"]> | undefined;
   /** Streams that the caller has not yet spoken of, by Carrier. */
   parked: DataSocket[] = [];
 
@@ -209,6 +228,18 @@ export class ServedSession {
   /** What every acceptance says. */
   acceptance() {
     return { sessionId: this.sessionId, protocol: PROTOCOL_VERSION, idleTimeoutMs: this.host.idleMs };
+  }
+
+  look(): ReturnType<JobControls["look"]> {
+    if (this.final !== undefined) return this.final;
+    this.refresh();
+    return { counters: this.counters, bytes: this.carriers?.bytes() ?? 0 };
+  }
+
+  /** An orderly end, as if the caller had asked for it. */
+  cancel(): void {
+    this.isCancelled = true;
+    this.stopping.abort();
   }
 
   async openModule(module: ModuleConfig): Promise<DirHandle> {
@@ -314,14 +345,19 @@ export class ServedSession {
   }
 
   /** Waits for the role, or for the connection to go, or for the daemon to be stopped. */
-  async untilDone(done: Promise<unknown>, stop: () => void): Promise<void> {
+  async untilDone(done: Promise<unknown>, stop: () => void, endsAtOnce = false): Promise<void> {
     const lost = this.stream.ended.then((failure) => {
       if (failure !== undefined && !this.isDetached) throw new CallerLost(failure);
       return new Promise<never>(() => undefined);
     });
-    const onStop = (): void => stop();
-    this.stopping.signal.addEventListener("abort", onStop, { once: true });
     const stopped = Promise.withResolvers<never>();
+    const onStop = (): void => {
+      stop();
+      // A caller that is the target does not know of it; one that is the source hears it in the summary.
+      if (this.isCancelled && endsAtOnce)
+        stopped.reject(new RunError(CANCELLED.exitCode, CANCELLED.exitReason, CANCELLED.message!));
+    };
+    this.stopping.signal.addEventListener("abort", onStop, { once: true });
     const onHost = (): void => {
       this.stopping.abort();
       stopped.reject(
@@ -344,13 +380,31 @@ export class ServedSession {
 
   // ---- the end ------------------------------------------------------------------------------------------------
 
-  started(module: ModuleConfig, role: "source" | "target", path: Uint8Array, options: RunOptions): void {
-    const verb = options.dryRun ? `${options.verb} (dry run)` : options.verb;
-    this.host.onStart({ module: module.name === "" ? undefined : module.name, role, verb, path, session: this.name });
+  started(
+    module: ModuleConfig,
+    role: "source" | "target",
+    path: Uint8Array,
+    options: RunOptions,
+    other?: DaemonAddress,
+  ): void {
+    this.host.onStart(
+      {
+        module: module.name === "" ? undefined : module.name,
+        role,
+        verb: options.verb,
+        dryRun: options.dryRun,
+        path,
+        session: this.name,
+        other: other === undefined ? undefined : printableAddress(other),
+      },
+      { look: () => this.look(), cancel: () => this.cancel() },
+    );
   }
 
-  endOf(exitReason: string): ServedEnd {
-    return { exitReason, counters: this.counters, bytes: this.carriers?.bytes() ?? 0 };
+  /** What holds from now on, whatever is closed after it. */
+  endOf({ exitCode, exitReason, message }: JobEnd): ServedEnd {
+    this.final = this.look();
+    return { exitCode, exitReason, message, ...this.final };
   }
 
   /** Tells the caller, where there still is one, and says what it was for the log. */
@@ -369,7 +423,7 @@ export class ServedSession {
     }
     this.stream.finish();
     if (known.reason === "internal_error") console.error("fastsync daemon: internal error:", error);
-    return { ...this.endOf(known.reason), detail: known.message };
+    return this.endOf({ exitCode: known.exitCode, exitReason: known.reason, message: known.message });
   }
 
   async close(): Promise<void> {

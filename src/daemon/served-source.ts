@@ -99,19 +99,29 @@ export async function serveSource(
   );
   session.started(places.module, "source", open.sources[0]!.path, options);
   const runner = sourceRunnerOf(session, places, peer, oneMachine, options, link);
+  session.refresh = () => {
+    const { phase, entries, scanComplete, filesAsked, sourcesRemoved } = runner.progress;
+    const seen = { phase, scanComplete, entriesExamined: entries, filesTransferred: filesAsked, sourcesRemoved };
+    Object.assign(session.counters, seen);
+  };
   session.dispatch(link, () => false);
   runner.start();
   try {
-    await session.untilDone(runner.done, () => {
+    const stop = (): void => {
       session.carriers!.stop();
       runner.stop();
-    });
+    };
+    await session.untilDone(runner.done, stop, true);
     await session.carriers!.end(!session.isStopped);
     session.stream.finish();
   } finally {
     await runner.dispose();
   }
-  return session.endOf(session.isStopped ? "interrupted" : "ok");
+  return session.endOf(
+    session.isStopped
+      ? { exitCode: ExitCode.interrupted, exitReason: "interrupted", message: "the caller stopped the run" }
+      : { exitCode: ExitCode.ok, exitReason: "ok", message: undefined },
+  );
 }
 
 export function sourceRunnerOf(

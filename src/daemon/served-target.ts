@@ -1,6 +1,7 @@
 /** The daemon as the target of a session: it writes below the module's root, decides, and tells the caller's face. */
 
 import type { RunHooks } from "../core/events.ts";
+import type { JobEnd } from "../core/jobs.ts";
 import type { RunOptions } from "../core/options.ts";
 import { compileFilter } from "../filter/compile.ts";
 import { Accounts } from "../fs/accounts.ts";
@@ -21,7 +22,7 @@ import type { Hello, Open, Place } from "../wire/gen/fastsync/v1/session_pb.ts";
 import { ProtocolViolation } from "../wire/protocol-violation.ts";
 import { CallersFace } from "./callers-face.ts";
 import type { ModuleConfig } from "./config.ts";
-import type { ServedEnd, ServedSession } from "./served-session.ts";
+import { CANCELLED, type ServedEnd, type ServedSession } from "./served-session.ts";
 
 export interface ServedTarget extends ModuleTarget {
   readonly module: ModuleConfig;
@@ -165,20 +166,21 @@ export async function serveTarget(
     await side.runner.dispose();
   }
   // The caller waits for the summary, and the streams' goodbyes tell nothing that is not known.
-  const exitReason = tellSummary(session, side);
+  const end = tellSummary(session, side);
   await session.carriers!.end(!session.isStopped);
   session.stream.finish();
-  return session.endOf(exitReason);
+  return session.endOf(end);
 }
 
-/** The last thing the caller hears. Returns the run's exit reason. */
-export function tellSummary(session: ServedSession, side: TargetSide): string {
-  const summary = summarize(side.state, {
+/** The last thing the caller hears. Returns how the run ended. */
+export function tellSummary(session: ServedSession, side: TargetSide): JobEnd {
+  const summed = summarize(side.state, {
     backend: session.backend!,
     durationMs: performance.now() - session.startedMs,
     network: session.carriers!.summary(side.runner.firstContentMs),
     aborted: session.isStopped,
   });
+  const summary = session.isCancelled ? { ...summed, ...CANCELLED } : summed;
   session.stream.send(say({ case: "summary", value: encodeSummary(summary) }));
-  return summary.exitReason;
+  return summary;
 }

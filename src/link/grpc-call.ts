@@ -15,6 +15,17 @@ import { HTTP2_SETTINGS, HTTP2_WINDOW_BYTES } from "./http2-settings.ts";
 
 const PREFIX_BYTES = 5;
 
+/** The other side answered that it does not do this. */
+export class CallFailed extends Error {
+  /** As gRPC numbers them: 5 is NOT_FOUND. */
+  readonly status: number;
+
+  constructor(status: number, message: string) {
+    super(message);
+    this.status = status;
+  }
+}
+
 export interface GrpcCallOptions {
   /** Connected already. */
   readonly socket: Socket;
@@ -102,7 +113,8 @@ export class GrpcCall {
     }
     const status = trailers?.["grpc-status"];
     if (status === undefined) throw new Error("the connection was closed");
-    if (status !== "0") throw new Error(decoded(trailers?.["grpc-message"]) || `gRPC status ${String(status)}`);
+    if (status !== "0")
+      throw new CallFailed(Number(status), decoded(trailers?.["grpc-message"]) || `gRPC status ${String(status)}`);
     if (reader.isInside) throw new Error("the last message was cut off");
   }
 }

@@ -133,7 +133,9 @@ async function runToEnd(
         lost = error;
       }
       current = undefined;
-      const isPassing = summary === undefined ? isTransient(lost!) : mayPass(summary.failures);
+      // Whoever cancelled the job at the daemon does not want it tried again.
+      const isWanted = summary?.exitCode !== ExitCode.interrupted;
+      const isPassing = summary === undefined ? isTransient(lost!) : isWanted && mayPass(summary.failures);
       const again = tries < options.retry.attempts && isPassing && !signal.aborted && !options.dryRun;
       const end = (): RunSummary =>
         earlier.total(

@@ -2,7 +2,7 @@
 
 import { compareNames, type EntryBatch, FileType, Kind, RowFlag, rowFields } from "../core/entry-batch.ts";
 import { E, errnoText, failureCode, LINK_LEADS_OUT } from "../core/errno.ts";
-import { type Failure, type SkipReason, skipEntries } from "../core/events.ts";
+import { type Failure, type Phase, type SkipReason, skipEntries } from "../core/events.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { RunOptions } from "../core/options.ts";
 import { joinPath } from "../core/paths.ts";
@@ -97,6 +97,8 @@ export class SourceRunner {
   private isDone = false;
   private waitingSends: ContentEffect[] = [];
   private sending = 0;
+  /** Of which the content was asked for. */
+  private filesAsked = 0;
   private resolveDone!: () => void;
   private rejectDone!: (error: Error) => void;
   readonly done: Promise<void>;
@@ -132,6 +134,25 @@ export class SourceRunner {
     this.feed({ kind: "stop" });
   }
 
+  /** How far it is, as far as a source can know. */
+  get progress(): {
+    readonly phase: Phase;
+    readonly entries: number;
+    readonly scanComplete: boolean;
+    readonly filesAsked: number;
+    readonly sourcesRemoved: number;
+  } {
+    const { phase, entries, sourcesRemoved } = this.state;
+    const isOffering = phase === "hello" || phase === "offering";
+    return {
+      phase: isOffering ? "scanning" : this.isDone || this.finishing ? "finishing" : "copying",
+      entries,
+      scanComplete: !isOffering,
+      filesAsked: this.filesAsked,
+      sourcesRemoved,
+    };
+  }
+
   /** Closes what an early end left open, as soon as nothing uses it any more; as `TargetRunner.dispose`. */
   async dispose(): Promise<void> {
     if (!this.isDone) {
@@ -155,6 +176,8 @@ export class SourceRunner {
         this.guard(this.scan(effect));
         return;
       case "content": {
+        // A large file is asked for in ranges, and once to be committed.
+        if (effect.purpose === "content" || effect.purpose === "commit") this.filesAsked += effect.rows.length;
         if (this.context.payload === "streams") {
           this.waitingSends.push(effect);
           this.startSends();

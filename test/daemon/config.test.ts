@@ -68,6 +68,9 @@ describe("what is read", () => {
       stallTimeoutMs: 86_400_000,
       drainTimeoutMs: 30_000,
       logFormat: "text",
+      stateDirectory: undefined,
+      jobHistory: 500,
+      admin: false,
       forceGrpcData: false,
       maxStreams: 8,
       maxConnectionsPerPeer: 1024,
@@ -105,6 +108,9 @@ describe("what is read", () => {
       stall_timeout = "1h"
       drain_timeout = "250ms"
       log = "json"
+      state_directory = "/var/lib/fastsync"
+      job_history = 7
+      admin = true
       force_grpc_data = true
       max_streams = 3
       max_connections_per_peer = 9

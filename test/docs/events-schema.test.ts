@@ -8,7 +8,17 @@ import { ACTIONS, FAILURE_CODES, PHASES, SKIP_REASONS } from "../../src/core/eve
 import { ExitCode } from "../../src/core/exit-codes.ts";
 import { sampleBatch, sampleCounters, sampleSummary } from "../cli/fake-run.ts";
 import { jsonLines, run as runFake } from "../cli/processes.ts";
-import { closed, DOCS, EVENTS, expectLines, fieldsOf, published, SCHEMA } from "../support/events-schema.ts";
+import {
+  closed,
+  closedDaemons,
+  DAEMONS_SCHEMA,
+  DOCS,
+  EVENTS,
+  expectLines,
+  fieldsOf,
+  published,
+  SCHEMA,
+} from "../support/events-schema.ts";
 import { type Argument, fastsync, type ProcessOptions, startFastsync } from "../support/run.ts";
 import { type TempDir, tempDir } from "../support/temp.ts";
 
@@ -288,6 +298,14 @@ describe("docs/scripting.md", () => {
       ([text]) => JSON.parse(text) as Record<string, unknown>,
     );
     expect(lines.length).toBeGreaterThan(2);
-    for (const one of lines) expect([one, closed(one)]).toEqual([one, true]);
+    for (const one of lines) {
+      const isEvent = (EVENTS as readonly unknown[]).includes(one["type"]);
+      expect([one, (isEvent ? closed : closedDaemons)(one)]).toEqual([one, true]);
+    }
+  });
+
+  test("names every field of what is told of daemons", () => {
+    for (const record of Object.values(DAEMONS_SCHEMA.$defs))
+      for (const field of fieldsOf(record)) expect(guide).toContain(`\`${field}\``);
   });
 });

@@ -195,12 +195,18 @@ describe.skipIf(missing !== undefined)(`three hosts${missing === undefined ? "" 
         const result = await fastsync(words, atCaller());
         expect(shown(result)).toStartWith("exit 0");
         const asked = dialler === "target" ? run.to : run.from;
-        const job = /^Detached: job ([0-9a-f]+) goes on at ([0-9.:]+), whose log tells how it ends$/m.exec(
-          result.stdout,
-        );
+        const job = /^Detached: job ([0-9a-f]+) goes on at ([0-9.:]+)$/m.exec(result.stdout);
         expect(job?.[2]).toBe(`${asked.host}:${PORT}`);
         expect(result.stdout).not.toContain("Up to date");
         expect(asked.log("session_end")).toEqual([]);
+        // Whoever calls from the same address finds it, and nobody else does.
+        const [, follow] = / {2}fastsync (jobs watch .*) follows it to its end$/m.exec(result.stdout)!;
+        const stranger = await fastsync(follow!.split(" "), { prefix: hosts.source.prefix });
+        if (dialler === "target") expect(shown(stranger)).toStartWith("exit 3");
+        const watched = await fastsync(follow!.split(" "), atCaller());
+        expect(shown(watched)).toStartWith("exit 0");
+        expect(watched.stdout).toContain(`asked by ${hosts.caller.address}`);
+        expect(watched.stdout).toMatch(/: ok after .*, 27\/27 files, /);
         const end = await asked.logged("session_end");
         expect(end).toMatchObject({ session: job![1], exit_reason: "ok", files: 27 });
         assertSameTrees(run.source, run.target);

@@ -6,7 +6,7 @@ import { join, resolve } from "node:path";
 
 const ROOT = resolve(import.meta.dir, "../..");
 const BIN = join(ROOT, "node_modules/.bin");
-const GENERATED = ["options_pb.ts", "session_pb.ts"];
+const GENERATED = [...new Bun.Glob("*_pb.ts").scanSync(join(ROOT, "src/wire/gen/fastsync/v1"))];
 
 function buf(cwd: string, ...args: string[]): { exitCode: number; output: string } {
   const done = Bun.spawnSync([join(BIN, "buf"), ...args], {

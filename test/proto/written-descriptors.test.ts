@@ -5,6 +5,7 @@ import { type DescFile, type DescMessage, toBinary } from "@bufbuild/protobuf";
 import type { GenFile } from "@bufbuild/protobuf/codegenv2";
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
 import { withWrittenDescriptors, writtenFile } from "../../scripts/build/descriptor-plugin.ts";
+import { file_fastsync_v1_jobs } from "../../src/wire/gen/fastsync/v1/jobs_pb.ts";
 import { file_fastsync_v1_options } from "../../src/wire/gen/fastsync/v1/options_pb.ts";
 import { file_fastsync_v1_session } from "../../src/wire/gen/fastsync/v1/session_pb.ts";
 import { fileOf, type WrittenFile } from "../../src/wire/written-file.ts";
@@ -12,6 +13,7 @@ import { fileOf, type WrittenFile } from "../../src/wire/written-file.ts";
 const viaText = (file: GenFile): WrittenFile => JSON.parse(JSON.stringify(writtenFile(file))) as WrittenFile;
 const options = fileOf(viaText(file_fastsync_v1_options));
 const session = fileOf(viaText(file_fastsync_v1_session), [options]);
+const jobs = fileOf(viaText(file_fastsync_v1_jobs), [session]);
 
 /** What encoders and decoders look at. */
 function shape(message: DescMessage): unknown {
@@ -54,6 +56,7 @@ function shapes(file: DescFile): unknown {
 describe.each([
   ["options.proto", file_fastsync_v1_options, options],
   ["session.proto", file_fastsync_v1_session, session],
+  ["jobs.proto", file_fastsync_v1_jobs, jobs],
 ] as const)("%s", (_, generated, written) => {
   test("is the same file", () => {
     expect(toBinary(FileDescriptorProtoSchema, written.proto)).toEqual(

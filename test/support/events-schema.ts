@@ -22,10 +22,25 @@ const STRICT = { strict: true, allowUnionTypes: true, strictRequired: false };
 /** What a consumer may check with. */
 export const published = new Ajv2020(STRICT).compile(JSON.parse(TEXT));
 /** Knows no field beside those that the schema names. */
-export const closed = new Ajv2020(STRICT).compile(closedSchema());
+export const closed = new Ajv2020(STRICT).compile(closedSchema(TEXT));
 
-function closedSchema(): object {
-  const copy = JSON.parse(TEXT) as { $defs: Record<string, Record<string, unknown>> };
+const DAEMONS_TEXT = readFileSync(`${DOCS}/schema/daemons.schema.json`, "utf8");
+export const DAEMONS_SCHEMA = JSON.parse(DAEMONS_TEXT) as typeof SCHEMA;
+const publishedDaemons = new Ajv2020(STRICT).compile(JSON.parse(DAEMONS_TEXT));
+export const closedDaemons = new Ajv2020(STRICT).compile(closedSchema(DAEMONS_TEXT));
+
+/** Lines of `jobs --json`; what ends a command that could not be carried out is as everywhere. */
+export function expectDaemonRecords(lines: readonly Line[]): void {
+  for (const line of lines) {
+    const isOwn = line["type"] !== "error" && line["type"] !== "summary";
+    for (const validate of isOwn ? [closedDaemons, publishedDaemons] : [closed, published])
+      if (!validate(line))
+        throw new Error(`${JSON.stringify(line)}\n${JSON.stringify(validate.errors, null, 1).slice(0, 3000)}`);
+  }
+}
+
+function closedSchema(text: string): object {
+  const copy = JSON.parse(text) as { $defs: Record<string, Record<string, unknown>> };
   for (const [name, part] of Object.entries(copy.$defs))
     if (part["properties"] !== undefined && !OPEN_PARTS.has(name)) part["unevaluatedProperties"] = false;
   return copy;

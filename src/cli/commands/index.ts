@@ -10,6 +10,7 @@ const LOADERS: Readonly<Record<VerbName, () => Promise<CommandDef>>> = {
   move: tree,
   check: tree,
   daemon: () => import("./daemon.ts").then((module) => module.daemonCommand),
+  jobs: () => import("./jobs.ts").then((module) => module.jobsCommand),
   capabilities: () => import("./capabilities.ts").then((module) => module.capabilitiesCommand),
   config: () => import("./config.ts").then((module) => module.configCommand),
   completions: () => import("./completions.ts").then((module) => module.completionsCommand),

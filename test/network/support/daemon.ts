@@ -66,7 +66,8 @@ ${delegation === undefined ? "" : `[delegation]\n${delegation}`}
   const command = settings.command ?? fastsyncCommand();
   const child = Bun.spawn([...commandPrefix(settings), ...command, "daemon", "--config", config], {
     cwd: ROOT,
-    env: environment(settings),
+    // Its history of jobs is its own, also on a port that others have had.
+    env: { ...environment(settings), XDG_STATE_HOME: scratch.join("state") },
     stdin: "ignore",
     stdout: "ignore",
     stderr: fd,

@@ -1,0 +1,170 @@
+/** `jobs list|watch|cancel [HOST] [ID]`: what a daemon does and did, until its end, or to its end. */
+import { defineCommand } from "citty";
+import { ExitCode } from "../../core/exit-codes.ts";
+import { isJobId, type Job } from "../../core/jobs.ts";
+import { type HostAddress, parseHost } from "../../endpoints/host.ts";
+import { EndpointError } from "../../endpoints/parse.ts";
+import type { CommandContext } from "../context.ts";
+import { endText, jobFields, jobTable, progressOf, stateText, whatText } from "../job-text.ts";
+import { jsonText } from "../json-printer.ts";
+import type { Outputs } from "../output.ts";
+import { quoted } from "../parse-args.ts";
+import type { Argument } from "../raw-args.ts";
+import { StatusLine } from "../status-line.ts";
+import { onStopSignals } from "../stop-signals.ts";
+import { UsageError } from "../usage-error.ts";
+
+const ACTIONS = ["list", "watch", "cancel"] as const;
+type Action = (typeof ACTIONS)[number];
+
+/** What the words after the verb ask for. */
+export interface JobsRequest {
+  readonly action: Action;
+  readonly address: HostAddress;
+  readonly id: string | undefined;
+}
+
+export const jobsCommand = defineCommand({
+  async run({ data }: { data?: CommandContext }) {
+    const context = data!;
+    const { args, outputs } = context;
+    const request = jobsRequest(args.places);
+    const stop = new AbortController();
+    using _signals = onStopSignals({
+      onFirst: () => stop.abort(),
+      onSecond: () => process.exit(ExitCode.interrupted),
+    });
+    context.exitCode = await ACT[request.action](request, args.has("json"), outputs, stop.signal);
+  },
+});
+
+/** `[ACTION] [HOST] [ID]`; the daemon of this machine where no HOST is named. */
+export function jobsRequest(places: readonly Argument[]): JobsRequest {
+  const [first, ...others] = places;
+  const action = ACTIONS.find((name) => name === first?.text);
+  if (first !== undefined && action === undefined && !looksLikeHost(first))
+    throw new UsageError(
+      `jobs knows list, watch and cancel, not ${quoted(first)}`,
+      `For a daemon elsewhere write: fastsync jobs list ${quoted(first).slice(1, -1)}`,
+    );
+  const words = action === undefined ? places : others;
+  const last = words.at(-1);
+  const id = last !== undefined && isJobId(last.text) ? last.text : undefined;
+  const hosts = id === undefined ? words : words.slice(0, -1);
+  const usage = `fastsync jobs ${action ?? "list"} ${action === "cancel" ? "[HOST] ID" : action === "watch" ? "[HOST] [ID]" : "[HOST]"}`;
+  if (hosts.length > 1) throw new UsageError(`${quoted(hosts[1]!)} is no job: an id has 12 hexadecimal digits`, usage);
+  if (action === "cancel" && id === undefined) throw new UsageError("which job? ID is missing", `Usage: ${usage}`);
+  if ((action ?? "list") === "list" && id !== undefined)
+    throw new UsageError(
+      `list shows all jobs, and ${quoted(last!)} is one`,
+      `fastsync jobs watch ${id} shows that one`,
+    );
+  const [host] = hosts;
+  return { action: action ?? "list", address: host === undefined ? parseHostWord(LOCAL) : parseHostWord(host), id };
+}
+
+const LOCAL: Argument = { text: "127.0.0.1", bytes: Buffer.from("127.0.0.1") };
+
+/** `fastsync jobs nas` lists; a word that is nearly an action is a mistake. */
+function looksLikeHost({ text }: Argument): boolean {
+  return /[.:[\]]/.test(text) || text === "localhost";
+}
+
+function parseHostWord(word: Argument): HostAddress {
+  try {
+    return parseHost(word.bytes);
+  } catch (error) {
+    if (error instanceof EndpointError) throw new UsageError(error.message, error.way);
+    throw error;
+  }
+}
+
+type Act = (request: JobsRequest, json: boolean, outputs: Outputs, signal: AbortSignal) => Promise<number>;
+
+const ACT: Readonly<Record<Action, Act>> = {
+  list: async ({ address }, json, { out, err }, signal) => {
+    const { listJobs } = await import("../../session/daemon-jobs.ts");
+    const jobs = await listJobs(address, signal);
+    if (json) for (const job of jobs) out.line(jsonText(jobFields(job, written(address))));
+    else if (jobs.length > 0) for (const line of jobTable(jobs)) out.line(line);
+    else err.line(`The daemon at ${written(address)} tells of no jobs that are yours.`);
+    return ExitCode.ok;
+  },
+
+  watch: async ({ address, id }, json, outputs, signal) => {
+    const { watchJobs } = await import("../../session/daemon-jobs.ts");
+    const watcher = json ? jsonWatcher(outputs, address) : textWatcher(outputs, id);
+    let last: Job | undefined;
+    try {
+      await watchJobs(
+        address,
+        id,
+        (jobs) => {
+          last = jobs.at(-1);
+          watcher.take(jobs);
+        },
+        signal,
+      );
+    } catch (error) {
+      // Whoever watches all of them has seen enough.
+      if (id !== undefined || !signal.aborted) throw error;
+    } finally {
+      watcher.end();
+    }
+    if (id === undefined || last === undefined) return ExitCode.ok;
+    // Nobody knows how a lost one ended: as with a connection that broke, what is there is whole.
+    return last.end?.exitCode ?? ExitCode.stream;
+  },
+
+  cancel: async ({ address, id }, json, { out }, signal) => {
+    const { cancelJob } = await import("../../session/daemon-jobs.ts");
+    const job = await cancelJob(address, id!, signal);
+    if (json) out.line(jsonText(jobFields(job, written(address))));
+    else out.line(`Job ${job.id} was asked to stop: ${whatText(job)}`);
+    return ExitCode.ok;
+  },
+};
+
+function written({ host, port }: HostAddress): string {
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+interface Watcher {
+  take(jobs: readonly Job[]): void;
+  end(): void;
+}
+
+function jsonWatcher({ out }: Outputs, address: HostAddress): Watcher {
+  return {
+    take: (jobs) => {
+      for (const job of jobs) out.line(jsonText(jobFields(job, written(address))));
+      out.flush();
+    },
+    end: () => undefined,
+  };
+}
+
+/** Beginnings and ends as lines; in between, of one job on a terminal, a line that changes. */
+function textWatcher({ out, err }: Outputs, id: string | undefined): Watcher {
+  const known = new Set<string>();
+  const live =
+    id !== undefined && err.isTerminal
+      ? new StatusLine(
+          (text) => err.writeNow(text),
+          () => process.stderr.columns,
+        )
+      : undefined;
+  if (live !== undefined) out.beforeWrite = () => live.clear();
+  return {
+    take: (jobs) => {
+      for (const job of jobs) {
+        if (!known.has(job.id)) out.line(`Job ${job.id}: ${whatText(job)}`);
+        known.add(job.id);
+        if (job.state !== "running") out.line(endText(job));
+        else live?.show(`${stateText(job)}  ${progressOf(job)}`);
+      }
+      out.flush();
+    },
+    end: () => live?.clear(),
+  };
+}

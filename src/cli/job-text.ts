@@ -1,0 +1,122 @@
+/** Jobs of a daemon for people, and as JSON. */
+import type { Counters } from "../core/events.ts";
+import type { Job } from "../core/jobs.ts";
+import { bytesOf, printable } from "../core/paths.ts";
+import { formatBytes, formatCount, formatDuration, plural } from "./format.ts";
+import { counterFields, pathFields, SCHEMA } from "./json-printer.ts";
+
+type Json = Readonly<Record<string, unknown>>;
+
+/** One line of `--json`. */
+export function jobFields(job: Job, daemon: string): Json {
+  return {
+    schema: SCHEMA,
+    type: "job",
+    daemon,
+    job: job.id,
+    state: job.state,
+    peer: job.peer,
+    module: job.module,
+    ...pathFields(job.path),
+    role: job.role,
+    verb: job.verb,
+    dry_run: job.dryRun,
+    other: job.other,
+    started: new Date(job.startedMs).toISOString(),
+    ended: job.endedMs === undefined ? undefined : new Date(job.endedMs).toISOString(),
+    ...countersOf(job),
+    network_bytes: job.bytes,
+    ...(job.end === undefined
+      ? {}
+      : { exit_code: job.end.exitCode, exit_reason: job.end.exitReason, message: job.end.message }),
+  };
+}
+
+/** A source knows little of what becomes of its files. */
+function countersOf({ role, other, counters }: Job): Json {
+  const fields = counterFields(counters);
+  if (role === "target" || other !== undefined) return fields;
+  const { phase, entries_examined, scan_complete, files_transferred, sources_removed } = fields;
+  return { phase, entries_examined, scan_complete, files_transferred, sources_removed };
+}
+
+const HEAD = ["ID", "STARTED", "STATE", "FILES", "BYTES", "WHAT"];
+/** Of what stands in front of the last column; the numbers stand at their right. */
+const WIDTHS = [12, 16, 12, 9, 8];
+const NUMBERS = new Set([3, 4]);
+
+/** A table, the latest first. */
+export function jobTable(jobs: readonly Job[]): string[] {
+  const rows = jobs.map((job) => [
+    job.id,
+    timeText(job.startedMs),
+    stateText(job),
+    formatCount(job.counters.filesTransferred),
+    formatBytes(job.bytes),
+    whatText(job),
+  ]);
+  return [HEAD, ...rows].map((row) =>
+    row
+      .map((cell, at) => {
+        const width = WIDTHS[at];
+        return width === undefined ? cell : NUMBERS.has(at) ? cell.padStart(width) : cell.padEnd(width);
+      })
+      .join("  "),
+  );
+}
+
+/** Of the machine that prints it. */
+function timeText(ms: number): string {
+  const time = new Date(ms);
+  const two = (value: number): string => String(value).padStart(2, "0");
+  const day = `${time.getFullYear()}-${two(time.getMonth() + 1)}-${two(time.getDate())}`;
+  return `${day} ${two(time.getHours())}:${two(time.getMinutes())}`;
+}
+
+/** What it does, or how it ended: `copying`, `ok`, `partial (23)`. */
+export function stateText({ state, counters, end }: Job): string {
+  if (state === "running") return counters.phase;
+  if (end === undefined) return "lost";
+  return end.exitCode === 0 ? end.exitReason : `${end.exitReason} (${end.exitCode})`;
+}
+
+/** `copy to photos:/2024 by 10.0.0.5`, as seen from the daemon. */
+export function whatText(job: Job): string {
+  const direction = job.role === "target" ? "to" : "from";
+  const place = printable(
+    Buffer.concat([bytesOf(job.module ?? ""), bytesOf(job.module === undefined ? "//" : ":/"), job.path]),
+  );
+  const other =
+    job.other === undefined
+      ? `by ${job.peer}`
+      : `${job.role === "target" ? "from" : "to"} ${job.other}, asked by ${job.peer}`;
+  return `${job.verb}${job.dryRun ? " (dry run)" : ""} ${direction} ${place} ${other}`;
+}
+
+/** How far a job got, in one line. */
+export function progressOf(job: Job): string {
+  const { counters } = job;
+  const pieces = [
+    filesText(job, counters),
+    formatBytes(job.bytes),
+    ...(counters.deleted > 0 ? [`${formatCount(counters.deleted)} deleted`] : []),
+    ...(counters.failed > 0 ? [`${formatCount(counters.failed)} failed`] : []),
+  ];
+  return pieces.join(", ");
+}
+
+function filesText(
+  { role, other }: Job,
+  { filesTransferred, filesToTransfer, scanComplete }: Readonly<Counters>,
+): string {
+  if (role === "source" && other === undefined) return `${plural(filesTransferred, "file")} sent`;
+  const more = scanComplete ? "" : "+";
+  return `${formatCount(filesTransferred)}/${formatCount(Math.max(filesTransferred, filesToTransfer))}${more} files`;
+}
+
+/** The last line on a job that was watched. */
+export function endText(job: Job): string {
+  const took = job.endedMs === undefined ? "" : ` after ${formatDuration(job.endedMs - job.startedMs)}`;
+  const reason = job.end?.message === undefined ? "" : `: ${printable(bytesOf(job.end.message))}`;
+  return `Job ${job.id}: ${stateText(job)}${took}, ${progressOf(job)}${reason}`;
+}
