@@ -24,20 +24,12 @@ export function jobFields(job: Job, daemon: string): Json {
     other: job.other,
     started: new Date(job.startedMs).toISOString(),
     ended: job.endedMs === undefined ? undefined : new Date(job.endedMs).toISOString(),
-    ...countersOf(job),
+    ...counterFields(job.counters),
     network_bytes: job.bytes,
     ...(job.end === undefined
       ? {}
       : { exit_code: job.end.exitCode, exit_reason: job.end.exitReason, message: job.end.message }),
   };
-}
-
-/** A source knows little of what becomes of its files. */
-function countersOf({ role, other, counters }: Job): Json {
-  const fields = counterFields(counters);
-  if (role === "target" || other !== undefined) return fields;
-  const { phase, entries_examined, scan_complete, files_transferred, sources_removed } = fields;
-  return { phase, entries_examined, scan_complete, files_transferred, sources_removed };
 }
 
 const HEAD = ["ID", "STARTED", "STATE", "FILES", "BYTES", "WHAT"];

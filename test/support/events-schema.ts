@@ -26,8 +26,10 @@ export const closed = new Ajv2020(STRICT).compile(closedSchema(TEXT));
 
 const DAEMONS_TEXT = readFileSync(`${DOCS}/schema/daemons.schema.json`, "utf8");
 export const DAEMONS_SCHEMA = JSON.parse(DAEMONS_TEXT) as typeof SCHEMA;
-const publishedDaemons = new Ajv2020(STRICT).compile(JSON.parse(DAEMONS_TEXT));
-export const closedDaemons = new Ajv2020(STRICT).compile(closedSchema(DAEMONS_TEXT));
+/** It has the counters of a run, from the schema of events. */
+const withEvents = (): Ajv2020 => new Ajv2020(STRICT).addSchema(JSON.parse(TEXT));
+const publishedDaemons = withEvents().compile(JSON.parse(DAEMONS_TEXT));
+export const closedDaemons = withEvents().compile(closedSchema(DAEMONS_TEXT));
 
 /** Lines of `jobs --json`; what ends a command that could not be carried out is as everywhere. */
 export function expectDaemonRecords(lines: readonly Line[]): void {
