@@ -29,8 +29,8 @@ export interface Progress {
   readonly secondsLeft: number | undefined;
 }
 
-/** How much of the rate of the last interval goes into the running rate, per second of it. */
-const RATE_WEIGHT = 0.3;
+/** What happened so long ago counts a third (1/e) in the rate of the moment. */
+const RATE_MS = 3000;
 /** Earlier, a burst into the page cache would promise far too much. */
 const FIRST_ESTIMATE_MS = 1500;
 /** Without a byte or a file for so long there is no rate to speak of. */
@@ -54,8 +54,10 @@ export class ProgressMeter {
   #filesDone = 0;
   #bytesCompared = 0;
   #deleted = 0;
-  #byteRate = 0;
-  #workRate = 0;
+  /** Bytes, work and milliseconds of the last moments, older ones fading. */
+  #recentBytes = 0;
+  #recentWork = 0;
+  #recentMs = 0;
   #secondsLeft: number | undefined;
 
   sample(counters: Readonly<Counters>, elapsedMs: number): Progress {
@@ -65,16 +67,18 @@ export class ProgressMeter {
       Math.min(Math.max(counters.bytesLogical, counters.bytesLanded), counters.bytesToTransfer),
     );
     const filesDone = Math.max(this.#filesDone, counters.filesTransferred);
-    const seconds = (elapsedMs - this.#lastMs) / 1000;
-    if (seconds > 0) {
-      const weight = this.#lastMs === 0 ? 1 : Math.min(1, RATE_WEIGHT * seconds + 0.02);
-      this.#byteRate += weight * ((bytesDone - this.#bytesDone) / seconds - this.#byteRate);
-      const work = bytesDone - this.#bytesDone + FILE_BYTES * (filesDone - this.#filesDone);
-      this.#workRate += weight * (work / seconds - this.#workRate);
-    }
-    if (bytesDone > this.#bytesDone || filesDone > this.#filesDone) {
+    const intervalMs = Math.max(0, elapsedMs - this.#lastMs);
+    const bytes = bytesDone - this.#bytesDone;
+    const work = bytes + FILE_BYTES * (filesDone - this.#filesDone);
+    if (work > 0) {
       this.#beganMs ??= this.#lastMs;
       this.#movedMs = elapsedMs;
+    }
+    if (this.#beganMs !== undefined) {
+      const fading = Math.exp(-intervalMs / RATE_MS);
+      this.#recentBytes = this.#recentBytes * fading + bytes;
+      this.#recentWork = this.#recentWork * fading + work;
+      this.#recentMs = this.#recentMs * fading + intervalMs;
     }
     this.#lastMs = Math.max(this.#lastMs, elapsedMs);
     this.#bytesDone = bytesDone;
@@ -101,9 +105,11 @@ export class ProgressMeter {
       different:
         counters.created + counters.updated + counters.repaired + counters.linked + counters.directoriesCreated,
       failed: counters.failed,
-      bytesPerSecond: Math.max(0, this.#byteRate),
-      averageBytesPerSecond: transferMs > 0 ? (bytesDone * 1000) / transferMs : 0,
-      secondsLeft: counters.scanComplete ? this.#estimate(bytesTotal, filesTotal, elapsedMs, seconds) : undefined,
+      bytesPerSecond: perSecond(this.#recentBytes, this.#recentMs),
+      averageBytesPerSecond: perSecond(bytesDone, transferMs),
+      secondsLeft: counters.scanComplete
+        ? this.#estimate(bytesTotal, filesTotal, elapsedMs, intervalMs / 1000)
+        : undefined,
     };
   }
 
@@ -111,7 +117,12 @@ export class ProgressMeter {
     if (elapsedMs < FIRST_ESTIMATE_MS) return undefined;
     const transferMs = elapsedMs - (this.#beganMs ?? elapsedMs);
     const left = bytesTotal - this.#bytesDone + FILE_BYTES * (filesTotal - this.#filesDone);
-    const estimate = timeFor(left, this.#bytesDone + FILE_BYTES * this.#filesDone, this.#workRate, transferMs);
+    const done = this.#bytesDone + FILE_BYTES * this.#filesDone;
+    // By the slower of the two rates: better a pleasant surprise than a broken promise. Of bytes nothing is known before
+    // the first.
+    const rate = Math.min(perSecond(this.#recentWork, this.#recentMs), perSecond(done, transferMs));
+    const isUnknown = rate === 0 || (bytesTotal > 0 && this.#bytesDone === 0);
+    const estimate = left <= 0 ? 0 : isUnknown ? Number.POSITIVE_INFINITY : left / rate;
     const isStalled = estimate > 0 && elapsedMs - this.#movedMs > STALLED_MS;
     if (isStalled || estimate > LONGEST_SECONDS) {
       this.#secondsLeft = undefined;
@@ -124,9 +135,6 @@ export class ProgressMeter {
   }
 }
 
-/** By the slower of the recent and the average rate: better a pleasant surprise than a broken promise. */
-function timeFor(left: number, done: number, recentRate: number, elapsedMs: number): number {
-  if (left <= 0) return 0;
-  const rate = elapsedMs > 0 ? Math.min(recentRate, done / (elapsedMs / 1000)) : recentRate;
-  return rate > 0 ? left / rate : Number.POSITIVE_INFINITY;
+function perSecond(amount: number, milliseconds: number): number {
+  return milliseconds > 0 ? Math.max(0, (amount * 1000) / milliseconds) : 0;
 }

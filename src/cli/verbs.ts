@@ -147,7 +147,10 @@ export const VERBS = {
     maxPlaces: 1,
     operands: SHELLS,
     notes: [
-      "bash: put `source <(fastsync completions bash)` in ~/.bashrc. zsh: `source <(fastsync completions zsh)` in ~/.zshrc, after compinit. fish: fastsync completions fish > ~/.config/fish/completions/fastsync.fish. PowerShell: add `fastsync completions powershell | Out-String | Invoke-Expression` to $PROFILE.",
+      "bash: source <(fastsync completions bash), in ~/.bashrc.",
+      "zsh: source <(fastsync completions zsh), in ~/.zshrc after compinit.",
+      "fish: fastsync completions fish > ~/.config/fish/completions/fastsync.fish",
+      "PowerShell: fastsync completions powershell | Out-String | Invoke-Expression, in $PROFILE.",
       "Profiles and remotes come from the configuration, and paths behind a daemon from the daemon, if it answers within a second.",
     ],
   },

@@ -10,13 +10,16 @@ export class CallersFace {
   readonly hooks: RunHooks;
   private readonly stream: ControlStream;
   private readonly counters: Counters;
+  private readonly landed: () => number;
   private readonly sent = newCounters();
   private readonly timer: ReturnType<typeof setInterval>;
   private answer: ((answer: "accepted" | "declined" | "unattended") => void) | undefined;
 
-  constructor(stream: ControlStream, counters: Counters, open: Open) {
+  /** `landed`: payload bytes that are in the target by now, files in progress included. */
+  constructor(stream: ControlStream, counters: Counters, open: Open, landed: () => number) {
     this.stream = stream;
     this.counters = counters;
+    this.landed = landed;
     this.hooks = {
       wantsItems: open.wantsItems,
       wantsReasons: open.wantsReasons,
@@ -50,6 +53,7 @@ export class CallersFace {
   }
 
   private tellCounters(): void {
+    this.counters.bytesLanded = this.landed();
     const progress = encodeProgress(this.counters, this.sent);
     if (progress !== undefined) this.stream.send(say({ case: "progress", value: progress }));
   }

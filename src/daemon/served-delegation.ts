@@ -82,7 +82,7 @@ async function serveAsTarget(
     },
     session.stopping.signal,
   );
-  const face = new CallersFace(session.stream, session.counters, open);
+  const face = new CallersFace(session.stream, session.counters, open, () => session.backend!.bytesDone());
   let role: CallerSession | undefined;
   let inOrder = false;
   try {
@@ -194,7 +194,7 @@ async function serveAsSource(
     );
     session.started(places.module, "source", open.sources[0]!.path, options, delegation);
     const runner = sourceRunnerOf(session, places, decodeTargetFacts(facts), other.oneMachine, options, link);
-    const notices = new CallersFace(session.stream, session.counters, open);
+    const notices = new CallersFace(session.stream, session.counters, open, () => 0);
     notices.close();
     role = new CallerSession(
       other,

@@ -137,10 +137,13 @@ function refused(error: unknown, reached: string, { module }: DaemonEndpoint): F
 }
 
 function fixOf(error: unknown, { host, port }: DaemonEndpoint): string {
-  const reason = error instanceof RunError ? error.reason : "";
-  if (reason === "connect_timeout")
+  const message = messageOf(error);
+  if (error instanceof RunError && error.reason === "connect_timeout")
     return `let port ${port} through the firewall, or use ssh -L ${port}:127.0.0.1:${port} ${host}`;
-  return `start it there (systemctl start fastsyncd), with bind = "0.0.0.0" if it shall be reached from outside`;
+  if (message.includes("cannot be resolved"))
+    return "write its address, or give the name an address in DNS or /etc/hosts";
+  if (message.includes("no route")) return "is the network up, and the address right?";
+  return "start it there (systemctl start fastsyncd), and let it listen on that address (bind)";
 }
 
 function messageOf(error: unknown): string {

@@ -112,10 +112,16 @@ export function tcpBuffersFinding(read: ReadText = readText): Finding {
   const text = `the kernel grows them to ${mib(receive)} to receive and ${mib(send)} to send`;
   const smaller = Math.min(receive, send);
   if (smaller >= AMPLE_BYTES) return finding("tcp_buffers", "ok", text);
-  const fix = `for long fast lines: sysctl -w net.ipv4.tcp_rmem="4096 131072 ${BETTER}" net.ipv4.tcp_wmem="4096 16384 ${BETTER}"`;
-  if (smaller >= FEW_BYTES)
-    return finding("tcp_buffers", "ok", `${text}; one stream fills 1 Gbit/s up to ${reachMs(smaller)} ms`, fix);
-  return finding("tcp_buffers", "warning", `${text}: one stream fills 1 Gbit/s only up to ${reachMs(smaller)} ms`, fix);
+  const larger = [
+    ...(receive < AMPLE_BYTES ? [`net.ipv4.tcp_rmem="4096 131072 ${BETTER}"`] : []),
+    ...(send < AMPLE_BYTES ? [`net.ipv4.tcp_wmem="4096 16384 ${BETTER}"`] : []),
+  ];
+  return finding(
+    "tcp_buffers",
+    smaller >= FEW_BYTES ? "ok" : "warning",
+    `${text}; one stream fills 1 Gbit/s up to a round trip of ${reachMs(smaller)} ms`,
+    `for long fast lines: sysctl -w ${larger.join(" ")}`,
+  );
 }
 
 /** The round trip up to which half of the buffer holds what 1 Gbit/s has under way. */

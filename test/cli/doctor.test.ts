@@ -64,7 +64,7 @@ describe("the machine", () => {
         }),
       ),
       "warning",
-      "208 KiB to receive and 4 MiB to send: one stream fills 1 Gbit/s only up to 0 ms",
+      "208 KiB to receive and 4 MiB to send; one stream fills 1 Gbit/s up to a round trip of 0 ms",
     ],
     [
       "those of most kernels",
@@ -75,7 +75,7 @@ describe("the machine", () => {
         }),
       ),
       "ok",
-      "up to 16 ms",
+      "up to a round trip of 16 ms",
     ],
     ["buffers that nobody tells of", tcpBuffersFinding(kernel({})), "ok", "not known"],
     [
