@@ -350,6 +350,7 @@ enum {
 #define FSY_WALK_SELF_ONLY 128u /* open and stat the directory; list nothing (count is 0) */
 #define FSY_WALK_CONFINED 256u  /* links are followed only where they stay below directory fd1: what climbs out of it, or is
                                    absolute, answers -EXDEV, without a look at what is there */
+#define FSY_WALK_NOATIME 512u   /* reading the directory leaves its access time, where it is ours */
 #define FSY_RESOLVE_CREATE 1u
 #define FSY_RESOLVE_OPERATOR 2u
 #define FSY_LARGE_COMPARE 1u

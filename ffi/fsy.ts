@@ -96,6 +96,7 @@ export const Walk = {
   xattrPrivileged: 64,
   selfOnly: 128,
   confined: 256,
+  noatime: 512,
 } as const;
 export const Resolve = { create: 1, operator: 2 } as const;
 export const Large = { compare: 1, keep: 2, resume: 4 } as const;

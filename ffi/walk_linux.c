@@ -160,8 +160,10 @@ static int open_directory(fsy_task *t, const char *path, uint32_t *batch_flags, 
       else if (base != AT_FDCWD && !dot && fsy_lists(t, base, path) == 0) return -EEXIST;
     }
     bool confined = (q->flags & FSY_WALK_CONFINED) && (q->flags & FSY_WALK_OPEN_FOLLOW);
+    int quiet = (q->flags & FSY_WALK_NOATIME) ? O_NOATIME : 0;
     fd = confined ? FSY_TRY_STATUS(open_directory, fsy_open_confined(q->fd1, base, path, flags))
-                  : FSY_TRY(open_directory, openat(base, path, flags));
+                  : FSY_TRY(open_directory, openat(base, path, flags | quiet));
+    if (fd < 0 && errno == EPERM && quiet && !confined) fd = openat(base, path, flags); /* it is not ours */
     if (fd < 0 && !confined) fd = -errno;
   }
   if (created) *batch_flags |= FSY_BATCH_CREATED;

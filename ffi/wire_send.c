@@ -2,7 +2,7 @@
  *
  *   content     for each row
  *                 regular and below 1 MiB   read whole into the archive, behind room for its header; record, attributes
- *                 regular                   FILE, DATA by sendfile slice by slice, END
+ *                 regular                   FILE, DATA by sendfile (or as methods allow, by reading) slice by slice, END
  *                 anything else             its record
  *               the shard leaves when it holds 1 MiB, and at the end
  *   attributes  records with attributes
@@ -191,6 +191,8 @@ static int pour_read(sending *o, pouring *p, int64_t offset, int64_t length) {
   return send_zeros(s, length);
 }
 
+static bool may_sendfile(const sending *o) { return o->job.opt.methods & (1u << FSY_METHOD_SENDFILE); }
+
 /* Everything in offset..offset+length, slice by slice. */
 static int pour(sending *o, pouring *p, int64_t offset, int64_t length) {
   fsy_stream *s = o->stream;
@@ -199,7 +201,7 @@ static int pour(sending *o, pouring *p, int64_t offset, int64_t length) {
     int64_t most = fsy_slice_bytes(s->ring), slice = length < most ? length : most, done = 0;
     int status = fsy_pace(s->ring, slice);
     if (!status) status = send_head(o, FSY_FRAME_DATA, p->item, offset, (uint32_t)slice);
-    if (!status && !p->hasher) status = fsy_stream_sendfile(s, p->file, offset, slice, &done);
+    if (!status && !p->hasher && may_sendfile(o)) status = fsy_stream_sendfile(s, p->file, offset, slice, &done);
     if (status >= 0 && done < slice) status = pour_read(o, p, offset + done, slice - done);
     if (status) return status;
     p->sent += slice;

@@ -22,7 +22,7 @@ const SETTINGS = {
   BUN_JSC_thresholdForOptimizeAfterWarmUp: DFG_THRESHOLD,
   [MARK]: FTL_THRESHOLD,
 };
-const VERBS_THAT_RUN = new Set(["copy", "mirror", "move", "check", "daemon"]);
+const VERBS_THAT_RUN = new Set(["copy", "mirror", "move", "check", "cp", "sync", "explain", "daemon"]);
 
 /** Does not return when it restarts. Words that are not UTF-8 would not survive: then the program goes on as it is. */
 export function restartTuned(words: readonly string[]): void {

@@ -2,7 +2,7 @@
  * The flag table: the one place that knows which flags exist. The parser, the help (and what else is made from it, such
  * as man page and completions) read it; `resolve-options.ts` gives the flags their meaning.
  */
-import { VERB_NAMES, type VerbName } from "./verbs.ts";
+import { type LetterSet, letterSetOf, VERB_NAMES, type VerbName } from "./verbs.ts";
 
 export const GROUPS = [
   "General",
@@ -19,7 +19,8 @@ export const GROUPS = [
 
 export interface Flag {
   readonly name: string;
-  readonly short?: string;
+  /** Its letters in each set, the first of which is shown; a string is the letters in every set. */
+  readonly short?: string | Readonly<Partial<Record<LetterSet, string>>>;
   readonly verbs: readonly VerbName[];
   /** Absent: the flag takes no value. */
   readonly value?: {
@@ -33,36 +34,41 @@ export interface Flag {
   readonly help: string;
   /** Flags that contradict this one. One direction is enough. */
   readonly conflicts?: readonly string[];
-  /** One of these must be given too. */
+  /** One of these must be given too, in verbs that have any of them. */
   readonly needs?: readonly string[];
 }
 
-/** Verbs that walk trees. */
-const TREE = ["copy", "mirror", "move", "check"] as const;
-/** Verbs that write. */
-const WRITE = ["copy", "mirror", "move"] as const;
-const MIRROR = ["mirror"] as const;
+/** Verbs that run over trees, and those of them that write. */
+const RUN = ["copy", "mirror", "move", "check", "cp", "sync"] as const;
+const WRITING_RUN = ["copy", "mirror", "move", "cp", "sync"] as const;
+/** The same, and the verb that tells what they would do. */
+const TREE = [...RUN, "explain"] as const;
+const WRITE = [...WRITING_RUN, "explain"] as const;
+/** Verbs that may delete in the target, or tell what would be deleted. */
+const DELETING = ["mirror", "sync", "explain"] as const;
 const DAEMON = ["daemon"] as const;
 /** Verbs that a configuration of runs concerns. */
 const CONFIGURED = [...TREE, "config", "doctor", "diagnostics"] as const;
+/** Verbs that read the same files. */
+const READS_FILES = [...CONFIGURED, "presets"] as const;
 
 export const COPY_METHODS = ["clone", "copy_file_range", "sendfile", "mmap", "read_write"] as const;
 export const FSYNC_CHOICES = ["none", "file", "end"] as const;
 
 const TABLE = [
   // General
-  { name: "dry-run", short: "n", verbs: WRITE, group: "General", help: "show what would happen; touch nothing" },
-  { name: "yes", short: "y", verbs: WRITE, group: "General", help: "delete without asking" },
+  { name: "dry-run", short: "n", verbs: WRITING_RUN, group: "General", help: "show what would happen; touch nothing" },
+  { name: "yes", short: "y", verbs: WRITING_RUN, group: "General", help: "delete without asking" },
   {
     name: "retry",
-    verbs: WRITE,
+    verbs: WRITING_RUN,
     value: { hint: "N" },
     group: "General",
     help: "try a failed run again up to N times",
   },
   {
     name: "wait",
-    verbs: WRITE,
+    verbs: WRITING_RUN,
     value: { hint: "SECONDS" },
     group: "General",
     help: "pause before each --retry (default 1)",
@@ -73,63 +79,71 @@ const TABLE = [
     verbs: CONFIGURED,
     value: { hint: "NAME" },
     group: "General",
-    help: "use the settings of [profiles.NAME]",
+    help: "use the settings of [profiles.NAME], or those of the preset of that name",
+  },
+  {
+    name: "preset",
+    verbs: CONFIGURED,
+    value: { hint: "NAME" },
+    group: "General",
+    help: "use a set of settings that comes with the program; fastsync presets shows them",
   },
   {
     name: "config",
-    verbs: [...CONFIGURED, ...DAEMON],
+    verbs: [...READS_FILES, ...DAEMON],
     value: { hint: "FILE" },
     group: "General",
     help: "read this configuration (default: config.toml and conf.d of /etc/fastsync; for runs ~/.config/fastsync too)",
     conflicts: ["config-dir", "no-config"],
   },
-  { name: "no-config", verbs: CONFIGURED, group: "General", help: "read no configuration file" },
+  { name: "no-config", verbs: READS_FILES, group: "General", help: "read no configuration file" },
   {
     name: "project",
-    verbs: CONFIGURED,
+    verbs: READS_FILES,
     group: "General",
     help: "read ./.fastsync.toml too",
     conflicts: ["no-config"],
   },
+  { name: "no-history", verbs: WRITING_RUN, group: "General", help: "do not note this run for fastsync profile" },
   { name: "help", short: "h", verbs: VERB_NAMES, group: "General", help: "show this help" },
   { name: "version", verbs: VERB_NAMES, group: "General", help: "show the version" },
 
   // Output
-  { name: "verbose", short: "v", verbs: TREE, group: "Output", help: "list every item, and more in the summary" },
+  { name: "verbose", short: "v", verbs: RUN, group: "Output", help: "list every item, and more in the summary" },
   {
     name: "quiet",
     short: "q",
-    verbs: TREE,
+    verbs: RUN,
     group: "Output",
     help: "print nothing but errors",
     conflicts: ["verbose", "progress", "itemize", "stats"],
   },
   {
     name: "progress",
-    short: "p",
-    verbs: TREE,
+    short: { usual: "p", transfer: "P" },
+    verbs: RUN,
     group: "Output",
     help: "show progress: a live line on a terminal (the default there), else a line each second on stderr",
     conflicts: ["no-progress"],
   },
-  { name: "no-progress", verbs: TREE, group: "Output", help: "show no progress" },
-  { name: "itemize", short: "i", verbs: TREE, group: "Output", help: "list every item with the reason why" },
+  { name: "no-progress", verbs: RUN, group: "Output", help: "show no progress" },
+  { name: "itemize", short: "i", verbs: RUN, group: "Output", help: "list every item with the reason why" },
   {
     name: "stats",
-    verbs: TREE,
+    verbs: RUN,
     group: "Output",
     help: "end with statistics: numbers by kind, bytes, speedup, time by phase",
   },
   {
     name: "log-file",
-    verbs: TREE,
+    verbs: RUN,
     value: { hint: "FILE" },
     group: "Output",
     help: "add every item, failure and the summary to FILE, as --json writes them",
   },
   {
     name: "json",
-    verbs: [...TREE, "jobs", "capabilities", "config", "doctor", "diagnostics", "version"],
+    verbs: [...TREE, "jobs", "capabilities", "presets", "profile", "config", "doctor", "diagnostics", "version"],
     group: "Output",
     help: "one JSON object a line on stdout; text for people goes to stderr",
   },
@@ -137,7 +151,7 @@ const TABLE = [
   // Comparing
   {
     name: "checksum",
-    short: "c",
+    short: { usual: "c" },
     verbs: TREE,
     group: "Comparing",
     help: "compare contents, not only size and time",
@@ -169,6 +183,13 @@ const TABLE = [
   },
 
   // Selecting
+  {
+    name: "recursive",
+    short: { transfer: "Rr" },
+    verbs: ["cp", "sync"],
+    group: "Selecting",
+    help: "copy directories with what is in them (also -r; sync always does)",
+  },
   {
     name: "exclude",
     verbs: TREE,
@@ -276,23 +297,32 @@ const TABLE = [
 
   // Deleting
   {
+    name: "delete",
+    verbs: ["sync"],
+    group: "Deleting",
+    help: "delete what the source does not have, after everything arrived",
+  },
+  {
     name: "delete-excluded",
-    verbs: MIRROR,
+    verbs: DELETING,
     group: "Deleting",
     help: "also delete what the filters leave out",
+    needs: ["delete"],
   },
   {
     name: "max-delete",
-    verbs: MIRROR,
+    verbs: DELETING,
     value: { hint: "N|P%" },
     group: "Deleting",
     help: "delete nothing when it would be more than N entries, or P% of the target (default: over 100 and over half)",
+    needs: ["delete"],
   },
   {
     name: "allow-empty-source",
-    verbs: MIRROR,
+    verbs: DELETING,
     group: "Deleting",
     help: "an empty source may empty the target",
+    needs: ["delete"],
   },
 
   // Writing
@@ -394,6 +424,28 @@ const TABLE = [
     help: "move at most RATE bytes a second: 500K, 10M (0: no limit)",
   },
   {
+    name: "chunk-size",
+    short: { transfer: "c" },
+    verbs: WRITE,
+    value: { hint: "SIZE" },
+    group: "Speed",
+    help: "move large files in ranges of SIZE: 1M to 64M (default: 8 to 32 MiB, by their size)",
+  },
+  {
+    name: "buffer-size",
+    verbs: WRITE,
+    value: { hint: "SIZE" },
+    group: "Speed",
+    help: "let at most SIZE of content be on its way at a time, at least 1M (default: what keeps all busy)",
+  },
+  {
+    name: "small-file-size",
+    verbs: WRITE,
+    value: { hint: "SIZE" },
+    group: "Speed",
+    help: "files below SIZE travel whole, many at a time: up to 16M (default 1M)",
+  },
+  {
     name: "workers",
     verbs: TREE,
     value: { hint: "N" },
@@ -426,6 +478,7 @@ const TABLE = [
   },
   {
     name: "streams",
+    short: { transfer: "p" },
     verbs: TREE,
     value: { hint: "N" },
     group: "Network",
@@ -433,8 +486,22 @@ const TABLE = [
     conflicts: ["force-grpc"],
   },
   {
-    name: "detach",
+    name: "tcp-send-buffer",
     verbs: WRITE,
+    value: { hint: "SIZE" },
+    group: "Network",
+    help: "what the kernel holds for each data connection on its way out (default: as it learns the line)",
+  },
+  {
+    name: "tcp-recv-buffer",
+    verbs: WRITE,
+    value: { hint: "SIZE" },
+    group: "Network",
+    help: "the same on its way in",
+  },
+  {
+    name: "detach",
+    verbs: WRITING_RUN,
     group: "Network",
     help: "between two daemons: leave once the run goes on without us, and print its job's id",
     conflicts: ["dry-run", "progress"],
@@ -499,16 +566,19 @@ export type FlagName = (typeof TABLE)[number]["name"];
 export const FLAGS: readonly (Flag & { readonly name: FlagName })[] = TABLE;
 
 const BY_NAME = new Map<string, (typeof FLAGS)[number]>(FLAGS.map((flag) => [flag.name, flag]));
-const BY_SHORT = new Map<string, (typeof FLAGS)[number]>(
-  FLAGS.flatMap((flag) => (flag.short === undefined ? [] : [[flag.short, flag] as const])),
-);
 
 export function flagNamed(name: string): (typeof FLAGS)[number] | undefined {
   return BY_NAME.get(name);
 }
 
-export function flagOfLetter(letter: string): (typeof FLAGS)[number] | undefined {
-  return BY_SHORT.get(letter);
+/** The letters of a flag in a verb, the first of which is shown. */
+export function lettersOf({ short }: Flag, verb: VerbName): string {
+  return typeof short === "string" ? short : (short?.[letterSetOf(verb)] ?? "");
+}
+
+/** Whichever flag has this letter in the verb's set, also one that the verb has no use for. */
+export function flagOfLetter(letter: string, verb: VerbName): (typeof FLAGS)[number] | undefined {
+  return FLAGS.find((flag) => lettersOf(flag, verb).includes(letter));
 }
 
 export function flagsOf(verb: VerbName): (typeof FLAGS)[number][] {

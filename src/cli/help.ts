@@ -1,5 +1,5 @@
 /** Help texts, made from the table of verbs and the table of flags. */
-import { type Flag, flagsOf, GROUPS } from "./flags.ts";
+import { type Flag, flagsOf, GROUPS, lettersOf } from "./flags.ts";
 import { VERB_GROUPS, VERB_NAMES, VERBS, type VerbInfo, type VerbName } from "./verbs.ts";
 
 const WIDTH = 80;
@@ -65,7 +65,7 @@ export function verbHelp(verb: VerbName): string {
     const members = flags.filter((flag) => flag.group === group);
     if (members.length === 0) continue;
     lines.push("", group);
-    for (const flag of members) lines.push(...entry(`  ${flagSpelling(flag)}`, flag.help, FLAG_COLUMN));
+    for (const flag of members) lines.push(...entry(`  ${flagSpelling(flag, verb)}`, flag.help, FLAG_COLUMN));
   }
   const exits = exitCodesText(verb);
   if (exits !== undefined) lines.push("", ...wrap(`Exit codes: ${exits}`, WIDTH));
@@ -91,8 +91,9 @@ export function exitCodesText(verb: VerbName): string | undefined {
 }
 
 /** `-c, --checksum`, `    --max-size SIZE`, `    --verify[=readback]` */
-export function flagSpelling(flag: Flag): string {
-  const short = flag.short === undefined ? "    " : `-${flag.short}, `;
+export function flagSpelling(flag: Flag, verb: VerbName): string {
+  const [letter] = lettersOf(flag, verb);
+  const short = letter === undefined ? "    " : `-${letter}, `;
   if (flag.value === undefined) return `${short}--${flag.name}`;
   if (flag.value.optional) return `${short}--${flag.name}[=${flag.value.hint}]`;
   return `${short}--${flag.name} ${flag.value.hint}`;

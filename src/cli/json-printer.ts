@@ -247,11 +247,12 @@ export function summaryFields(summary: RunSummary): Json {
 
 function networkFields({ network }: RunSummary): Json | undefined {
   if (network === undefined) return undefined;
-  const { carrier, streams, bytes, firstContentMs } = network;
+  const { carrier, streams, bytes, firstContentMs, roundTripMs } = network;
   return {
     carrier,
     streams,
     bytes,
+    ...(roundTripMs === undefined ? {} : { round_trip_ms: Math.round(roundTripMs * 1000) / 1000 }),
     ...(firstContentMs === undefined ? {} : { first_content_ms: Math.round(firstContentMs * 1000) / 1000 }),
   };
 }

@@ -7,6 +7,7 @@ import { nearest } from "../core/nearest.ts";
 import { printable } from "../core/paths.ts";
 import { FLAGS, type Flag, type FlagName, flagNamed, flagOfLetter, flagsOf } from "./flags.ts";
 import { foreignFlag, foreignLetter } from "./foreign-flags.ts";
+import { valueOfSwitch, wrongLetterValue } from "./letter-mistakes.ts";
 import { type Argument, COMPLETE } from "./raw-args.ts";
 import { takenBackBy } from "./settings/keys.ts";
 import { UsageError } from "./usage-error.ts";
@@ -103,7 +104,7 @@ class Parser {
   readonly places: Argument[] = [];
   readonly takenBack = new Set<FlagName>();
   readonly #verb: VerbName;
-  /** `-p 8` and `-c 16M`: a switch followed by a number that is no file, seen while reading. */
+  /** `copy -p 8` and `copy -c 16M`: a switch followed by a number that is no file, seen while reading. */
   #mistakenValue: UsageError | undefined;
 
   constructor(verb: VerbName) {
@@ -128,11 +129,11 @@ class Parser {
       if (last.flag.name === "help" || last.flag.name === "version") return last.flag.name;
       if (last.flag.value === undefined || last.flag.value.optional) {
         this.#add(last.flag, undefined);
-        this.#noteMistakenValue(last.written, words[at + 1]);
+        this.#noteMistakenValue(last, words[at + 1]);
         continue;
       }
       at++;
-      this.#add(last.flag, valueAfter(last, words[at]));
+      this.#add(last.flag, this.#letterValue(last, valueAfter(last, words[at], this.#verb)));
     }
     return undefined;
   }
@@ -155,16 +156,22 @@ class Parser {
     return "done";
   }
 
-  /** `-nv`: all but the last letter must be switches. */
+  /** `-nv`, `-p16`: a letter that takes a value ends the bundle, with what follows it in the word or with the next word. */
   #bundle(word: Argument): "done" | { flag: Named; written: string } {
     const letters = [...word.text.slice(1)];
     for (const [index, letter] of letters.entries()) {
       const written = `-${letter}`;
       const rest = letters.slice(index + 1).join("");
-      const flag = flagOfLetter(letter);
+      const flag = flagOfLetter(letter, this.#verb);
       if (flag === undefined) throw this.#unknownLetter(letter, word);
+      if (flag.value !== undefined) {
+        this.#belongs(flag, written);
+        if (rest === "") return { flag, written };
+        this.#add(flag, this.#letterValue({ flag, written }, afterLetter(word, letters.slice(0, index + 1).join(""))));
+        return "done";
+      }
       if (/^=?[0-9.]/.test(rest)) {
-        const mistake = mistakenValue(written, rest.replace(/^=/, ""));
+        const mistake = valueOfSwitch(written, flag.name, rest.replace(/^=/, ""), this.#verb);
         if (mistake !== undefined) throw mistake;
       }
       if (rest.startsWith("="))
@@ -176,14 +183,22 @@ class Parser {
     return "done";
   }
 
+  #letterValue({ flag, written }: { flag: Named; written: string }, value: Argument): Argument {
+    const mistake = written.startsWith("--") ? undefined : wrongLetterValue(written, flag.name, value, quoted(value));
+    if (mistake !== undefined) throw mistake;
+    return value;
+  }
+
   #known(name: string, written: string): Named {
     const flag = flagNamed(name);
+    if (flag?.verbs.includes(this.#verb)) return flag;
+    // What another tool's flag is here says more than which verb has it.
+    const foreign = foreignFlag(name);
+    if (foreign !== undefined) throw new UsageError(`${written} ${foreign}`);
     if (flag !== undefined) {
       this.#belongs(flag, written);
       return flag;
     }
-    const foreign = foreignFlag(name);
-    if (foreign !== undefined) throw new UsageError(`${written} ${foreign}`);
     const here = flagsOf(this.#verb).map((known) => known.name);
     const meant =
       nearest(name, here) ??
@@ -243,9 +258,9 @@ class Parser {
     this.occurrences.push({ flag: flag.name, value });
   }
 
-  #noteMistakenValue(written: string, next: Argument | undefined): void {
-    if (next === undefined || this.#mistakenValue !== undefined || exists(next)) return;
-    this.#mistakenValue = mistakenValue(written, next.text);
+  #noteMistakenValue({ flag, written }: { flag: Named; written: string }, next: Argument | undefined): void {
+    if (next === undefined || this.#mistakenValue !== undefined || written.startsWith("--") || exists(next)) return;
+    this.#mistakenValue = valueOfSwitch(written, flag.name, next.text, this.#verb);
   }
 
   checkRelations(): void {
@@ -291,7 +306,14 @@ class Parser {
 
 type Named = (typeof FLAGS)[number];
 
-function valueAfter(from: { flag: Named; written: string }, next: Argument | undefined): Argument {
+/** What follows a letter in its word, without a `=` between them. */
+function afterLetter({ text, bytes }: Argument, before: string): Argument {
+  const from = 1 + before.length + (text[1 + before.length] === "=" ? 1 : 0);
+  // Letters are ASCII, so that characters and bytes of what stands before the value are as many.
+  return { text: text.slice(from), bytes: bytes.subarray(from) };
+}
+
+function valueAfter(from: { flag: Named; written: string }, next: Argument | undefined, verb: VerbName): Argument {
   const { flag, written } = from;
   const hint = flag.value!.choices?.join("|") ?? flag.value!.hint;
   if (next === undefined) throw new UsageError(`${written} needs a value: --${flag.name}=${hint}`);
@@ -300,7 +322,7 @@ function valueAfter(from: { flag: Named; written: string }, next: Argument | und
   const isFlag =
     name !== undefined
       ? flagNamed(name) !== undefined
-      : /^-[A-Za-z0-9]$/.test(next.text) && flagOfLetter(next.text[1]!) !== undefined;
+      : /^-[A-Za-z0-9]$/.test(next.text) && flagOfLetter(next.text[1]!, verb) !== undefined;
   if (next.text === "--" || isFlag) {
     throw new UsageError(
       `${written} needs a value before ${next.text}`,
@@ -308,23 +330,6 @@ function valueAfter(from: { flag: Named; written: string }, next: Argument | und
     );
   }
   return next;
-}
-
-/** The short flags that take a number in other tools. */
-function mistakenValue(written: string, value: string): UsageError | undefined {
-  if (written === "-p" && /^\d+$/.test(value)) {
-    return new UsageError(
-      `-p is --progress here and takes no value, so ${value} has no place`,
-      `For ${value} threads write --workers ${value}.`,
-    );
-  }
-  if (written === "-c" && /^\d+(\.\d+)?([kmgt](i?b)?|b)?$/i.test(value)) {
-    return new UsageError(
-      `-c is --checksum here and takes no value, so ${value} has no place`,
-      "Local copies have no chunk size to set; leave it out.",
-    );
-  }
-  return undefined;
 }
 
 function exists(word: Argument): boolean {

@@ -12,6 +12,7 @@ import type {
   DeleteOptions,
   PreserveOptions,
   RunOptions,
+  TransferOptions,
   Verb,
   WriteOptions,
 } from "../core/options.ts";
@@ -22,7 +23,15 @@ import { readOperatorFile } from "./operator-file.ts";
 import { type AccountFiles, parseOwner, SYSTEM_ACCOUNTS } from "./owners.ts";
 import { listed, type Occurrence, type ParsedArgs } from "./parse-args.ts";
 import type { ZeroCopy } from "./printer.ts";
-import { parseAge, parseCount, parseDeleteLimit, parseSeconds, parseSize, parseWindow } from "./sizes.ts";
+import {
+  parseAge,
+  parseCount,
+  parseDeleteLimit,
+  parseSeconds,
+  parseSize,
+  parseSizeWithin,
+  parseWindow,
+} from "./sizes.ts";
 import { UsageError } from "./usage-error.ts";
 
 /** What the options depend on beside the command line; tests give their own. */
@@ -55,6 +64,8 @@ export interface FaceOptions {
   readonly logFile: Uint8Array | undefined;
   readonly yes: boolean;
   readonly progress: "automatic" | "on" | "off";
+  /** The run is noted when it went well. */
+  readonly history: boolean;
   /** undefined: a verb that copies nothing. */
   readonly zeroCopy: ZeroCopy | undefined;
   /** Decisions worth a line with --verbose. */
@@ -68,7 +79,7 @@ export interface Resolved {
 }
 
 export async function resolveOptions(args: ParsedArgs, around: Surroundings = systemSurroundings()): Promise<Resolved> {
-  const verb = args.verb as Verb;
+  const verb = runVerbOf(args);
   const zeroCopy = verb === "check" ? undefined : resolveZeroCopy(args, around.env);
   const options: RunOptions = {
     verb,
@@ -77,8 +88,10 @@ export async function resolveOptions(args: ParsedArgs, around: Surroundings = sy
     preserve: resolvePreserve(args, around),
     delete: resolveDelete(args, verb),
     write: resolveWrite(args, verb, zeroCopy),
+    transfer: resolveTransfer(args),
     filter: await resolveFilter(args, around),
     oneFileSystem: args.has("one-file-system"),
+    recursive: args.verb !== "cp" || args.has("recursive"),
     copyLinks: args.has("copy-links"),
     safeLinks: args.has("safe-links"),
     pruneEmptyDirs: args.has("prune-empty-dirs"),
@@ -97,16 +110,29 @@ export async function resolveOptions(args: ParsedArgs, around: Surroundings = sy
     logFile: logFileValue(args),
     yes: args.has("yes"),
     progress: args.has("progress") ? "on" : args.has("no-progress") ? "off" : "automatic",
+    history: !args.has("no-history"),
     zeroCopy,
     notes: zeroCopy?.decidedBy === undefined ? [] : [zeroCopyNote(zeroCopy, around.env)],
   };
   const network: NetworkOptions = {
     inStream: args.has("force-grpc"),
-    streams: parsed(args, "streams", (text) => parseCount(text, "streams", 1, LIMITS.streamsMost)) ?? 0,
+    streams: parsed(args, "streams", (text) => parseCount(text, "streams", 1, LIMITS.streamsGrantable)) ?? 0,
     detach: args.has("detach"),
     acceptsDeletions: args.has("yes"),
   };
   return { options, network, face };
+}
+
+/** What the verb of the command line does: some say it in other words. */
+export function runVerbOf(args: ParsedArgs): Verb {
+  switch (args.verb) {
+    case "cp":
+      return "copy";
+    case "sync":
+      return args.has("delete") ? "mirror" : "copy";
+    default:
+      return args.verb as Verb;
+  }
 }
 
 function resolveCompare(args: ParsedArgs): CompareOptions {
@@ -171,6 +197,21 @@ function resolveWrite(args: ParsedArgs, verb: Verb, zeroCopy: ZeroCopy | undefin
     rateBytesPerSecond: parsed(args, "bwlimit", (text) => parseSize(text, "bwlimit")) ?? 0,
     workers: parsed(args, "workers", (text) => parseCount(text, "workers", 1, 256)) ?? 0,
     methods: resolveMethods(args, zeroCopy),
+  };
+}
+
+function resolveTransfer(args: ParsedArgs): TransferOptions {
+  const size = (flag: FlagName, fewest: number, most: number): number =>
+    parsed(args, flag, (text) => parseSizeWithin(text, flag, fewest, most)) ?? 0;
+  const { socketBufferFewestBytes, socketBufferMostBytes } = LIMITS;
+  const chunk = size("chunk-size", LIMITS.chunkFewestBytes, LIMITS.chunkMostBytes);
+  return {
+    // Ranges begin where a block of the basis does.
+    chunkBytes: chunk - (chunk % LIMITS.basisBlockBytes),
+    bufferBytes: size("buffer-size", LIMITS.bufferFewestBytes, 2 ** 40),
+    smallFileBytes: size("small-file-size", 1, LIMITS.smallFileMostBytes),
+    sendBufferBytes: size("tcp-send-buffer", socketBufferFewestBytes, socketBufferMostBytes),
+    receiveBufferBytes: size("tcp-recv-buffer", socketBufferFewestBytes, socketBufferMostBytes),
   };
 }
 

@@ -1,5 +1,6 @@
 /** Sizes, times and counts as people write them. What cannot be understood is refused with examples. */
 import { bytesOf, printable } from "../core/paths.ts";
+import { formatBytes } from "./format.ts";
 import { UsageError } from "./usage-error.ts";
 
 const POWERS: Readonly<Record<string, number>> = { "": 0, k: 1, m: 2, g: 3, t: 4, p: 5 };
@@ -20,6 +21,13 @@ export function parseSize(text: string, flag: string): number {
     );
   }
   return Number(bytes);
+}
+
+/** A size from `fewest` to `most` bytes. */
+export function parseSizeWithin(text: string, flag: string, fewest: number, most: number): number {
+  const bytes = parseSize(text, flag);
+  if (bytes >= fewest && bytes <= most) return bytes;
+  throw new UsageError(`--${flag}: ${shown(text)} is not from ${formatBytes(fewest)} to ${formatBytes(most)}`);
 }
 
 /** Whole numbers of at least `min` and at most `max`. */

@@ -128,10 +128,11 @@ function detailLines(summary: RunSummary, verbose: boolean): string[] {
   return lines;
 }
 
-export function networkText({ carrier, streams, bytes, firstContentMs }: NetworkSummary): string {
+export function networkText({ carrier, streams, bytes, firstContentMs, roundTripMs }: NetworkSummary): string {
   const way = carrier === "in_stream" ? "in the control connection" : `on ${plural(streams, "stream")}`;
   const first = firstContentMs === undefined ? "" : `, first content after ${formatDuration(firstContentMs)}`;
-  return `${formatBytes(bytes)} ${way}${first}`;
+  const line = roundTripMs === undefined ? "" : `, round trip ${roundTripMs.toFixed(2)} ms`;
+  return `${formatBytes(bytes)} ${way}${line}${first}`;
 }
 
 function skippedLines(summary: RunSummary): string[] {

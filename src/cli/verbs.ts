@@ -3,8 +3,16 @@
 /** The headings of the overview, in its order. */
 export const VERB_GROUPS = ["Transfer", "Look at", "Serve", "Settings", "Help"] as const;
 
+/**
+ * Which letters the flags of a verb have: a letter means one thing in all verbs of a set. `transfer` is for those who come
+ * with the habits of cp(1) and of tools that move data in parallel: `-p` is a number of streams there.
+ */
+export type LetterSet = "usual" | "transfer";
+
 export interface VerbInfo {
   readonly group: (typeof VERB_GROUPS)[number];
+  /** Default: usual. */
+  readonly letters?: LetterSet;
   /** At most 64 characters: a line of the overview. */
   readonly summary: string;
   readonly usage: string;
@@ -74,6 +82,45 @@ export const VERBS = {
       "Changes nothing. Compares sizes, times and attributes; --checksum compares contents too.",
     ],
   },
+  cp: {
+    group: "Transfer",
+    letters: "transfer",
+    summary: "copy, as cp is written: -R for directories, -p N streams",
+    usage: "fastsync cp [flags] SOURCE... TARGET",
+    minPlaces: 2,
+    maxPlaces: Number.POSITIVE_INFINITY,
+    notes: [
+      "Does what copy does. Directories are copied with -R only, so that a slip of the hand does not copy a whole tree.",
+      SLASH_NOTE,
+      PLACES_NOTE,
+      "What is already equal in the target is left alone, and an interrupted transfer goes on where it stopped.",
+    ],
+  },
+  sync: {
+    group: "Transfer",
+    letters: "transfer",
+    summary: "copy what differs; with --delete, make the target equal",
+    usage: "fastsync sync [flags] SOURCE TARGET",
+    minPlaces: 2,
+    maxPlaces: 2,
+    notes: [
+      "Without --delete it does what copy does, with it what mirror does: what only the target has stays, or goes.",
+      SLASH_NOTE,
+      PLACES_NOTE,
+    ],
+  },
+  explain: {
+    group: "Transfer",
+    summary: "say what a run would decide, and why; touch nothing",
+    usage: "fastsync explain [flags] SOURCE... TARGET",
+    minPlaces: 2,
+    maxPlaces: Number.POSITIVE_INFINITY,
+    notes: [
+      "Looks at both sides as a dry run does, and tells how many files would be copied, what a mirror would delete, which methods would move the data, and the reason of each decision. Takes the flags of the runs that it explains.",
+      SLASH_NOTE,
+      PLACES_NOTE,
+    ],
+  },
   daemon: {
     group: "Serve",
     summary: "serve directories to other machines",
@@ -106,6 +153,27 @@ export const VERBS = {
     operands: "directories",
     notes: [
       "With two directories it tries each copy method between them. TARGET must be writable: a small temporary file is made there and removed.",
+    ],
+  },
+  presets: {
+    group: "Settings",
+    summary: "show what each --preset turns on",
+    usage: "fastsync presets [--json]",
+    minPlaces: 0,
+    maxPlaces: 0,
+    notes: [
+      "Presets come with the program; [profiles.NAME] of a configuration are listed after them, and one that has a preset's name stands in its place.",
+    ],
+  },
+  profile: {
+    group: "Settings",
+    summary: "show what earlier runs took, and how; or forget it",
+    usage: "fastsync profile [show|enable|disable|clear] [--json]",
+    operands: ["show", "enable", "disable", "clear"],
+    minPlaces: 0,
+    maxPlaces: 1,
+    notes: [
+      "Runs that went well are noted after their summary was printed: how much, how fast and by which means, and no name of a file, a place or a host. --no-history leaves one run out, disable all of them.",
     ],
   },
   config: {
@@ -176,15 +244,19 @@ export const VERBS = {
 export type VerbName = keyof typeof VERBS;
 export const VERB_NAMES = Object.keys(VERBS) as VerbName[];
 
+export function letterSetOf(verb: VerbName): LetterSet {
+  const { letters }: VerbInfo = VERBS[verb];
+  return letters ?? "usual";
+}
+
 export function isVerb(word: string): word is VerbName {
   return Object.hasOwn(VERBS, word);
 }
 
 /** Words that other tools use for our verbs. */
 export const FOREIGN_VERBS: Readonly<Record<string, VerbName>> = {
-  cp: "copy",
-  rsync: "copy",
-  sync: "mirror",
+  rsync: "sync",
+  scp: "cp",
   clone: "copy",
   mv: "move",
   rename: "move",

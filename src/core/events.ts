@@ -245,6 +245,8 @@ export interface NetworkSummary {
   readonly bytes: number;
   /** From the target's start to the first content that it had whole; undefined: none came. */
   readonly firstContentMs: number | undefined;
+  /** Of the line, the shortest that a data connection saw; undefined: none was opened by this side. */
+  readonly roundTripMs?: number | undefined;
 }
 
 /** How the face of a run takes part in it. */

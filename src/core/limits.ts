@@ -34,6 +34,15 @@ export const LIMITS = {
   expectedAnswers: 256,
   /** Such slots that a large file takes, so that a handful of them are open at a time. */
   slotsOfLarge: 64,
+  /** Ranges that may be asked for instead, and files that may be called small. */
+  chunkFewestBytes: 1 * MIB,
+  chunkMostBytes: 64 * MIB,
+  smallFileMostBytes: 16 * MIB,
+  /** The least content that a run needs on its way: a chunk of the shortest on each of a few streams. */
+  bufferFewestBytes: 1 * MIB,
+  /** Socket buffers that may be asked for: what the kernel grants is another matter. */
+  socketBufferFewestBytes: 64 * KIB,
+  socketBufferMostBytes: 1024 * MIB,
   /** Unit in which the target tells what it already has of a range. */
   basisBlockBytes: 128 * KIB,
   /** A range of a split file: a few hundred of them in a big file, and milliseconds each. */
@@ -149,6 +158,9 @@ export const LIMITS = {
   offeredDirectories: 1024,
   /** Worker threads of one run, as `FSY_MAX_WORKERS`. */
   workersMost: 64,
+  /** Runs that the history keeps, and how long one that ended waits for another one to have written its own. */
+  historyRuns: 10_000,
+  historyWaitMs: 200,
   /** A config file of the daemon: thousands of modules fit; what is larger is some other file. */
   configFileBytes: 1 * MIB,
   /** A module's name: as long as a file's name may be. */
@@ -194,6 +206,10 @@ assertRelation(LIMITS.slotsOfLarge <= LIMITS.expectedAnswers, "slotsOfLarge <= e
 assertRelation(LIMITS.stripeLanes <= LIMITS.slotsOfLarge, "stripeLanes <= slotsOfLarge");
 assertRelation(LIMITS.basisBlockBytes <= LIMITS.blockMostBytes, "basisBlockBytes <= blockMostBytes");
 assertRelation(LIMITS.sliceFiles <= LIMITS.needRows, "sliceFiles <= needRows");
+assertRelation(LIMITS.chunkMostBytes <= LIMITS.rangeMostBytes, "chunkMostBytes <= rangeMostBytes");
+assertRelation(LIMITS.basisBlockBytes <= LIMITS.chunkFewestBytes, "basisBlockBytes <= chunkFewestBytes");
+assertRelation(LIMITS.smallFileMostBytes <= LIMITS.stripeFileBytes, "smallFileMostBytes <= stripeFileBytes");
+assertRelation(LIMITS.chunkFewestBytes <= LIMITS.bufferFewestBytes, "chunkFewestBytes <= bufferFewestBytes");
 assertRelation(LIMITS.basisBlockBytes < LIMITS.stripeRangeBytes, "basisBlockBytes < stripeRangeBytes");
 assertRelation(LIMITS.minRangeBytes <= LIMITS.rangeBytes, "minRangeBytes <= rangeBytes");
 assertRelation(LIMITS.rangeBytes < LIMITS.splitFileBytes, "rangeBytes < splitFileBytes");

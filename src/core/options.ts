@@ -65,6 +65,32 @@ export interface WriteOptions {
   readonly methods: readonly CopyMethod[] | undefined;
 }
 
+/** How content travels; 0 in any of them: as it follows from the work. */
+export interface TransferOptions {
+  /** Length of the ranges of a large file, a multiple of `LIMITS.basisBlockBytes`. */
+  readonly chunkBytes: number;
+  /** The most content that is on its way at a time: asked for, and not in its file yet. */
+  readonly bufferBytes: number;
+  /** Files below travel whole, many at a time. */
+  readonly smallFileBytes: number;
+  /** What the kernel is to hold for a data connection, on its way out and in. */
+  readonly sendBufferBytes: number;
+  readonly receiveBufferBytes: number;
+}
+
+export const AUTOMATIC_TRANSFER: TransferOptions = {
+  chunkBytes: 0,
+  bufferBytes: 0,
+  smallFileBytes: 0,
+  sendBufferBytes: 0,
+  receiveBufferBytes: 0,
+};
+
+/** Content must not stay in the kernel on its way out: then it is read and written by this process. */
+export function avoidsSendfile({ write }: Pick<RunOptions, "write">): boolean {
+  return write.methods !== undefined && !write.methods.includes("sendfile");
+}
+
 export interface RunOptions {
   readonly verb: Verb;
   readonly dryRun: boolean;
@@ -72,8 +98,11 @@ export interface RunOptions {
   readonly preserve: PreserveOptions;
   readonly delete: DeleteOptions;
   readonly write: WriteOptions;
+  readonly transfer: TransferOptions;
   readonly filter: FilterSpec;
   readonly oneFileSystem: boolean;
+  /** Sources may be directories. */
+  readonly recursive: boolean;
   readonly copyLinks: boolean;
   readonly safeLinks: boolean;
   /** Leave out directories that have nothing but directories in them and below. */

@@ -14,6 +14,7 @@ import { RunError } from "../core/run-error.ts";
 import { Accounts } from "../fs/accounts.ts";
 import { factsOf } from "../session/asked.ts";
 import { CallerSession, openSession } from "../session/caller.ts";
+import { socketBuffersOf } from "../session/carriers.ts";
 import { targetFacts } from "../session/facts.ts";
 import { sourceEnd } from "../session/network-link.ts";
 import { say } from "../session/wire-messages.ts";
@@ -116,6 +117,7 @@ async function serveAsTarget(
       session.backend!,
       { direction: "receive", backlog: () => side.runner.backlog },
       hooks,
+      { asked: socketBuffersOf(options.transfer), beyondLimits: false },
       session.host.stalledMs,
     );
     session.carriers = role.carriers;
@@ -201,6 +203,7 @@ async function serveAsSource(
       session.backend!,
       { direction: "send", backlog: () => runner.backlog },
       notices.hooks,
+      { asked: socketBuffersOf(options.transfer), beyondLimits: false },
       session.host.stalledMs,
     );
     session.carriers = role.carriers;

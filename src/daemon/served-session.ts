@@ -23,7 +23,7 @@ import type { ControlStream, StreamFailure } from "../link/control-stream.ts";
 import type { DataSocket } from "../link/data-client.ts";
 import { SESSION_ID_BYTES } from "../link/data-handshake.ts";
 import { type DaemonAddress, printableAddress } from "../link/dial.ts";
-import { Carriers } from "../session/carriers.ts";
+import { Carriers, socketBuffersOf } from "../session/carriers.ts";
 import { bootId } from "../session/facts.ts";
 import { greeting, isCompatible, versionsOf } from "../session/greeting.ts";
 import { PROTOCOL_VERSION } from "../session/messages.ts";
@@ -257,8 +257,13 @@ export class ServedSession {
   offerStreams(
     direction: "send" | "receive",
     open: Open,
+    { transfer }: RunOptions,
   ): { dataPort: number; tokens: Uint8Array[]; maxStreams: number } {
-    this.carriers = new Carriers(this.backend!, direction, this.stream, this.host.idleMs);
+    this.carriers = new Carriers(this.backend!, direction, this.stream, this.host.idleMs, {
+      asked: socketBuffersOf(transfer),
+      // A peer gets no more of the kernel's memory than anybody may ask for.
+      beyondLimits: false,
+    });
     const { data } = this.host;
     if (data === undefined) return { dataPort: 0, tokens: [], maxStreams: 0 };
     const maxStreams = Math.max(

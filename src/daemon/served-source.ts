@@ -15,6 +15,7 @@ import {
   sourceFacts,
   type TargetFacts,
 } from "../session/facts.ts";
+import { guardDirectories } from "../session/guard-directories.ts";
 import { type ModuleSource, openModuleSource } from "../session/module-places.ts";
 import { sourceEnd } from "../session/network-link.ts";
 import { type SourceRoot, SourceRunner } from "../session/source-runner.ts";
@@ -64,6 +65,10 @@ export async function openServedSource(
     session.handles.push(source.root.handle);
     sources.push(source);
   }
+  guardDirectories(
+    options,
+    sources.map(({ argument }) => argument),
+  );
   const roots = sources.map(({ root }) => root);
   const directory = await lookAtSource(backend, roots[0]!);
   const facts = sourceFacts(
@@ -90,7 +95,7 @@ export async function serveSource(
     accounts: options.preserve.numericIds ? undefined : new Accounts(),
     loops: session.backend?.loops,
   });
-  const grant = session.offerStreams("send", open);
+  const grant = session.offerStreams("send", open, options);
   session.stream.send(
     say({
       case: "accept",

@@ -137,7 +137,7 @@ export async function serveTarget(
   const target = await openServedTarget(session, module, moduleRoot, open.target, peer, oneMachine, options);
   const link = servedTargetEnd(session, session.stream, target, options);
   session.isReceiver = true;
-  const grant = session.offerStreams("receive", open);
+  const grant = session.offerStreams("receive", open, options);
   session.stream.send(
     say({
       case: "accept",

@@ -54,6 +54,8 @@ const WALK = {
   create: false,
   writable: false,
   selfOnly: false,
+  // It may be a dry run's, which leaves no trace.
+  noAtime: true,
 };
 
 /** Each run has one, so that its walks share one limit. */

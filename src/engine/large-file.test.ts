@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { listingOf } from "../../test/support/listings.ts";
+import { ByteBudget } from "../core/byte-budget.ts";
 import { type EntryBatch, FileType } from "../core/entry-batch.ts";
 import { E } from "../core/errno.ts";
 import { LIMITS } from "../core/limits.ts";
@@ -15,7 +16,7 @@ import {
   type RangeResult,
   ROW_EXISTS,
 } from "../fs/backend.ts";
-import { copyLargeFile, failedItem, lengthOfMost, splitRanges } from "./large-file.ts";
+import { copyLargeFile, failedItem, lengthOfMost, type Ranging, splitRanges } from "./large-file.ts";
 
 const MIB = 1 << 20;
 const READ_WRITE = METHODS.indexOf("read_write");
@@ -152,16 +153,25 @@ const REQUEST: LargeRequest = {
 };
 const NEVER = new AbortController().signal;
 
-async function run(script: Script = {}, signal: AbortSignal = NEVER) {
+const AUTOMATIC: Ranging = { chunkBytes: 0, budget: new ByteBudget(0) };
+
+async function run(script: Script = {}, signal: AbortSignal = NEVER, ranging: Ranging = AUTOMATIC) {
   const { backend, ...seen } = fake(script);
   const landed: number[] = [];
-  const results = await copyLargeFile(backend, REQUEST, (bytes) => landed.push(bytes), signal);
+  const results = await copyLargeFile(backend, REQUEST, ranging, (bytes) => landed.push(bytes), signal);
   return { results, landed: landed.reduce((sum, bytes) => sum + bytes, 0), ...seen };
 }
 
 const CHANGED = committed({ status: -E.BUSY, flags: ItemFlag.changed });
 
 describe("copyLargeFile", () => {
+  test("ranges are as long as was said, and no more of them under way than the budget has room for", async () => {
+    const { ranges, most, landed } = await run({}, NEVER, { chunkBytes: 5 * MIB, budget: new ByteBudget(5 * MIB) });
+    expect(ranges.map(({ length }) => length)).toEqual([...splitRanges(SIZE, 2, 5 * MIB)].map(({ length }) => length));
+    expect(ranges[0]!.length).toBe(5 * MIB);
+    expect(most()).toBe(1);
+    expect(landed).toBe(SIZE);
+  });
   test("copies every range once, as many at a time as there are workers, and publishes", async () => {
     const { results, log, ranges, landed, most } = await run();
     expect(log).toEqual(["begin", "commit"]);

@@ -6,6 +6,7 @@
  *     commit: check that the source did not change, metadata, publish
  *     the source is not what was listed: once more as it is now, with what is there as basis
  */
+import type { ByteBudget } from "../core/byte-budget.ts";
 import { FileType } from "../core/entry-batch.ts";
 import { E } from "../core/errno.ts";
 import { LIMITS } from "../core/limits.ts";
@@ -19,14 +20,22 @@ import {
   ROW_EXISTS,
 } from "../fs/backend.ts";
 
+/** How a large file is cut, and how much of this run's content may be on its way. */
+export interface Ranging {
+  /** Length of a range; 0: by its size and the workers, or as `LIMITS` says. */
+  readonly chunkBytes: number;
+  readonly budget: ByteBudget;
+}
+
 /** `onBytes` hears of payload as it lands. Keeps the part for the next run when the file could not be finished. */
 export async function copyLargeFile(
   backend: Backend,
   request: LargeRequest,
+  ranging: Ranging,
   onBytes: (bytes: number) => void,
   signal: AbortSignal,
 ): Promise<ItemResults> {
-  const attempt = await copyOnce(backend, request, onBytes, signal);
+  const attempt = await copyOnce(backend, request, ranging, onBytes, signal);
   const changed = attempt.status(0) === -E.BUSY && (attempt.flags(0) & ItemFlag.changed) !== 0;
   if (!changed || signal.aborted) return attempt;
   const row = request.rows[0]!;
@@ -37,7 +46,7 @@ export async function copyLargeFile(
     if (fresh.rowStatus(0) !== 0 || fresh.type(0) !== FileType.regular) return attempt;
     attempt.release();
     const rows = Uint32Array.of((row & ROW_EXISTS) >>> 0);
-    return asRetried(await copyOnce(backend, { ...request, batch: fresh, rows }, onBytes, signal));
+    return asRetried(await copyOnce(backend, { ...request, batch: fresh, rows }, ranging, onBytes, signal));
   } finally {
     backend.releaseBatch(fresh);
   }
@@ -64,6 +73,7 @@ export function asRetried(results: ItemResults): ItemResults {
 async function copyOnce(
   backend: Backend,
   request: LargeRequest,
+  { chunkBytes, budget }: Ranging,
   onBytes: (bytes: number) => void,
   signal: AbortSignal,
 ): Promise<ItemResults> {
@@ -71,7 +81,7 @@ async function copyOnce(
   if (file.status !== 0) return failedItem(file.status, file.stage, file.refused);
   if (file.cloned)
     return withTransfer(file, await backend.largeCommit(file, request), 0, METHODS.indexOf("clone"), file.refused);
-  const ranges = splitRanges(file.size, backend.workers);
+  const ranges = splitRanges(file.size, backend.workers, chunkBytes);
   let bytes = 0;
   let method = 0;
   let refused = file.refused;
@@ -80,12 +90,9 @@ async function copyOnce(
     while (failure === undefined && !signal.aborted) {
       const range = ranges.next().value;
       if (range === undefined) return;
-      const result = await backend.largeRange(
-        file,
-        range.offset,
-        range.length,
-        range.offset < file.basisBytes,
-        request.settings,
+      const { offset, length } = range;
+      const result = await budget.run(length, () =>
+        backend.largeRange(file, offset, length, offset < file.basisBytes, request.settings),
       );
       bytes += result.bytes;
       refused |= result.refused;
@@ -112,11 +119,14 @@ export interface Range {
 
 const MIB = 1 << 20;
 
-/** Even ranges, a multiple of 1 MiB long, at least two per worker where the file is long enough for that. */
-export function* splitRanges(size: number, workers: number): Generator<Range, undefined> {
+/**
+ * Even ranges, a multiple of 1 MiB long, at least two per worker where the file is long enough for that. `chunkBytes`:
+ * so long instead; 0: nobody said so.
+ */
+export function* splitRanges(size: number, workers: number, chunkBytes = 0): Generator<Range, undefined> {
   const even = Math.ceil(size / Math.max(1, workers * 2) / MIB) * MIB;
   const usual = Math.min(LIMITS.rangeBytes, Math.max(LIMITS.minRangeBytes, even));
-  const length = Math.max(usual, lengthOfMost(size));
+  const length = Math.max(chunkBytes > 0 ? chunkBytes : usual, lengthOfMost(size));
   for (let offset = 0; offset < size; offset += length) yield { offset, length: Math.min(length, size - offset) };
 }
 

@@ -22,7 +22,7 @@ import {
   type RangeResult,
   STAGES,
 } from "../fs/backend.ts";
-import { asRetried, failedItem, lengthOfMost, type Range, withTransfer } from "./large-file.ts";
+import { asRetried, failedItem, lengthOfMost, type Range, type Ranging, withTransfer } from "./large-file.ts";
 
 export interface LargeNeeds {
   /** Number of the next need. */
@@ -45,34 +45,36 @@ export async function receiveLargeFile(
   backend: Backend,
   request: Request,
   needs: LargeNeeds,
+  ranging: Ranging,
   onBytes: (bytes: number) => void,
   signal: AbortSignal,
 ): Promise<ItemResults> {
-  const attempt = await receiveOnce(backend, request, needs, onBytes, signal);
+  const attempt = await receiveOnce(backend, request, needs, ranging, onBytes, signal);
   const changed = attempt.status(0) === -E.BUSY && (attempt.flags(0) & ItemFlag.changed) !== 0;
   if (!changed || signal.aborted) return attempt;
   attempt.release();
-  return asRetried(await receiveOnce(backend, { ...request, resume: true }, needs, onBytes, signal));
+  return asRetried(await receiveOnce(backend, { ...request, resume: true }, needs, ranging, onBytes, signal));
 }
 
 async function receiveOnce(
   backend: Backend,
   request: Request,
   needs: LargeNeeds,
+  { chunkBytes, budget }: Ranging,
   onBytes: (bytes: number) => void,
   signal: AbortSignal,
 ): Promise<ItemResults> {
   const whole: LargeRequest = { ...request, source: NO_HANDLE };
   const file = await backend.largeBegin(whole);
   if (file.status !== 0) return failedItem(file.status, file.stage, file.refused);
-  const ranges = rangesOf(file);
+  const ranges = rangesOf(file, chunkBytes);
   let bytes = 0;
   let failure: Failed | undefined;
   const lane = async (): Promise<void> => {
     while (failure === undefined && !signal.aborted) {
       const range = ranges.next().value;
       if (range === undefined) return;
-      const result = await receiveRange(backend, file, range, request, needs);
+      const result = await budget.run(range.length, () => receiveRange(backend, file, range, request, needs));
       bytes += result.bytes;
       onBytes(result.bytes);
       if (result.status !== 0) failure ??= { status: result.status, stage: result.stage };
@@ -126,8 +128,9 @@ async function receiveRange(
 }
 
 /** No range lies on both sides of the basis' end. */
-function* rangesOf({ size, basisBytes }: LargeFile): Generator<Range, undefined> {
-  const most = Math.min(LIMITS.rangeMostBytes, Math.max(LIMITS.stripeRangeBytes, lengthOfMost(size)));
+function* rangesOf({ size, basisBytes }: LargeFile, chunkBytes: number): Generator<Range, undefined> {
+  const usual = chunkBytes > 0 ? chunkBytes : LIMITS.stripeRangeBytes;
+  const most = Math.min(LIMITS.rangeMostBytes, Math.max(usual, lengthOfMost(size)));
   for (let offset = 0; offset < size; ) {
     const end = offset < basisBytes ? Math.min(basisBytes, size) : size;
     const length = Math.min(most, end - offset);

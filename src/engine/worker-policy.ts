@@ -21,14 +21,29 @@ const MOST_WORKERS = 8;
 const SMALL_FILE_WORKERS = 4;
 const SMALL_AVERAGE_BYTES = 1 << 20;
 
+export interface WorkerChoice {
+  readonly workers: number;
+  /** For people. */
+  readonly reason: string;
+}
+
 export function workersFor(facts: WorkerFacts): number {
-  if (facts.rotational) return ROTATIONAL_WORKERS;
-  if (facts.remote) return REMOTE_WORKERS;
-  const most =
-    facts.averageFileBytes !== undefined && facts.averageFileBytes < SMALL_AVERAGE_BYTES
-      ? SMALL_FILE_WORKERS
-      : MOST_WORKERS;
-  return Math.max(FEWEST_WORKERS, Math.min(most, facts.cores));
+  return workerChoice(facts).workers;
+}
+
+export function workerChoice({ cores, rotational, remote, averageFileBytes }: WorkerFacts): WorkerChoice {
+  if (rotational) return { workers: ROTATIONAL_WORKERS, reason: "a disk with one arm is slowed by every further one" };
+  if (remote)
+    return { workers: REMOTE_WORKERS, reason: "a network filesystem answers late: waiting in parallel helps" };
+  const areSmall = averageFileBytes !== undefined && averageFileBytes < SMALL_AVERAGE_BYTES;
+  const most = areSmall ? SMALL_FILE_WORKERS : MOST_WORKERS;
+  const workers = Math.max(FEWEST_WORKERS, Math.min(most, cores));
+  const processors = cores === 1 ? "1 processor" : `${cores} processors`;
+  if (workers === cores || workers === FEWEST_WORKERS) return { workers, reason: processors };
+  const why = areSmall
+    ? "small files: more would wait for each other's names"
+    : "more would not keep the device busier";
+  return { workers, reason: `${processors}; ${why}` };
 }
 
 /** The average is looked at again whenever this many more files are known. */

@@ -31,6 +31,11 @@ export interface WalkOptions {
   /** Only open it and fill the directory's own row. */
   readonly selfOnly: boolean;
   /**
+   * Reading the directory leaves its access time: where it belongs to this process's user, or that is root, and the
+   * backend can. A link's is another matter: reading it changes it.
+   */
+  readonly noAtime?: boolean;
+  /**
    * With `xattrs`: also trusted.* and security.*. Default: when this process is root. Roles of one run must agree, or
    * their digests differ.
    */

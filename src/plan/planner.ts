@@ -11,7 +11,7 @@
  */
 import type { EntryBatch } from "../core/entry-batch.ts";
 import { LIMITS } from "../core/limits.ts";
-import type { CopyMethod } from "../core/options.ts";
+import type { CopyMethod, TransferOptions } from "../core/options.ts";
 
 export type TaskKind = "shard" | "bundle" | "large" | "direct";
 
@@ -32,6 +32,8 @@ export interface PlannerLimits {
   /** The most files and bytes of one task; the planner's own targets apply below that. */
   readonly taskFiles: number;
   readonly taskBytes: number;
+  /** Files below travel in shards. */
+  readonly smallBytes: number;
   /** Files from this size are tasks of their own. */
   readonly largeBytes: number;
 }
@@ -39,6 +41,7 @@ export interface PlannerLimits {
 export const LOCAL_LIMITS: PlannerLimits = {
   taskFiles: LIMITS.sliceFiles,
   taskBytes: LIMITS.sliceBytes,
+  smallBytes: LIMITS.shardFileBytes,
   largeBytes: LIMITS.splitFileBytes,
 };
 
@@ -50,6 +53,7 @@ export function streamLimits(resume: boolean): PlannerLimits {
   return {
     taskFiles: LIMITS.sliceFiles,
     taskBytes: LIMITS.sliceBytes,
+    smallBytes: LIMITS.shardFileBytes,
     largeBytes: resume ? LIMITS.shardFileBytes : LIMITS.stripeFileBytes,
   };
 }
@@ -61,6 +65,13 @@ export function streamLimits(resume: boolean): PlannerLimits {
 export function localLimits(methods: readonly CopyMethod[] | undefined): PlannerLimits {
   const splits = methods?.some((method) => method !== "clone" && method !== "sendfile") ?? true;
   return splits ? LOCAL_LIMITS : { ...LOCAL_LIMITS, largeBytes: Number.POSITIVE_INFINITY };
+}
+
+/** The same with what the run was told: which files are small, and how much may be on its way at a time. */
+export function toldLimits(limits: PlannerLimits, told: TransferOptions): PlannerLimits {
+  const smallBytes = told.smallFileBytes > 0 ? told.smallFileBytes : limits.smallBytes;
+  const taskBytes = told.bufferBytes > 0 ? Math.min(told.bufferBytes, limits.taskBytes) : limits.taskBytes;
+  return { ...limits, taskBytes, smallBytes, largeBytes: Math.max(limits.largeBytes, smallBytes) };
 }
 
 export class Planner {
@@ -115,7 +126,7 @@ export class Planner {
       if (size >= this.limits.largeBytes) {
         tasks.push({ kind: "large", rows: Uint32Array.of(row), bytes: size });
         this.mix.large++;
-      } else if (size >= LIMITS.shardFileBytes) {
+      } else if (size >= this.limits.smallBytes) {
         medium.push(row);
         mediumBytes += size;
         if (medium.length >= this.limits.taskFiles || mediumBytes >= Math.min(this.limits.taskBytes, this.bundleBytes))

@@ -75,6 +75,7 @@ function addUp(earlier: NetworkSummary | undefined, latest: NetworkSummary): Net
     streams: Math.max(earlier?.streams ?? 0, latest.streams),
     bytes: (earlier?.bytes ?? 0) + latest.bytes,
     firstContentMs: earlier?.firstContentMs ?? latest.firstContentMs,
+    roundTripMs: latest.roundTripMs ?? earlier?.roundTripMs,
   };
 }
 

@@ -95,6 +95,11 @@ export class CallerStreams {
     this.session.stream.send(say({ case: "carrier", value: { inStream: false } }));
   }
 
+  /** The shortest round trip so far; undefined: no stream was opened. */
+  get lineMs(): number | undefined {
+    return Number.isFinite(this.roundTripMs) ? this.roundTripMs : undefined;
+  }
+
   stop(): void {
     clearInterval(this.tuning);
   }

@@ -5,7 +5,7 @@
 
 import type { Socket } from "node:net";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import type { RunHooks } from "../core/events.ts";
+import type { NetworkSummary, RunHooks } from "../core/events.ts";
 import { ExitCode, failureExitCode } from "../core/exit-codes.ts";
 import { LIMITS } from "../core/limits.ts";
 import { RunError } from "../core/run-error.ts";
@@ -14,13 +14,14 @@ import { openControl } from "../link/control-client.ts";
 import type { ControlStream } from "../link/control-stream.ts";
 import { SESSION_ID_BYTES, TOKEN_BYTES } from "../link/data-handshake.ts";
 import { type DaemonAddress, printableAddress } from "../link/dial.ts";
+import type { GrantedBuffer, GrantedBuffers, SocketBuffers } from "../link/socket-buffers.ts";
 import type { Accept, Hello, Open, SessionMessage } from "../wire/gen/fastsync/v1/session_pb.ts";
 import { OpenSchema } from "../wire/gen/fastsync/v1/session_pb.ts";
 import { ProtocolViolation } from "../wire/protocol-violation.ts";
 import { told, toldWord } from "../wire/told.ts";
 import type { NetworkOptions } from "./api.ts";
 import { type CallerRole, CallerStreams } from "./caller-streams.ts";
-import { Carriers } from "./carriers.ts";
+import { type CarrierBuffers, Carriers } from "./carriers.ts";
 import { bootId } from "./facts.ts";
 import { greeting, isCompatible, versionsOf } from "./greeting.ts";
 import { PROTOCOL_VERSION } from "./messages.ts";
@@ -198,6 +199,23 @@ async function untilDone(
   }
 }
 
+/** `socket buffers of each stream: send 16.0 MiB, receive left to the kernel, which gives no 16.0 MiB` */
+function grantedText(asked: SocketBuffers, { send, receive }: GrantedBuffers): string {
+  const one = (way: string, wanted: number, granted: GrantedBuffer | undefined): string[] => {
+    if (wanted === 0) return [];
+    if (granted === undefined) return [`${way} not told`];
+    if (granted.isAutomatic)
+      return [`${way} left to the kernel, whose limit for what is asked for is below what it gives`];
+    return [`${way} ${mib(granted.bytes)}${granted.bytes < wanted ? ` of ${mib(wanted)}` : ""}`];
+  };
+  const parts = [...one("send", asked.sendBytes, send), ...one("receive", asked.receiveBytes, receive)];
+  return `socket buffers of each stream: ${parts.join(", ")}`;
+}
+
+function mib(bytes: number): string {
+  return `${(bytes / (1 << 20)).toFixed(1)} MiB`;
+}
+
 /** A session whose role runs here. */
 export class CallerSession {
   readonly carriers: Carriers;
@@ -213,13 +231,20 @@ export class CallerSession {
     backend: Backend,
     role: CallerRole,
     hooks: RunHooks,
+    buffers: Omit<CarrierBuffers, "onGranted">,
     stalledMs = Number.POSITIVE_INFINITY,
   ) {
     this.session = session;
     this.hooks = hooks;
     this.direction = role.direction;
     const idleMs = idleOf(session.accept.idleTimeoutMs);
-    this.carriers = new Carriers(backend, role.direction, session.stream, idleMs);
+    this.carriers = new Carriers(backend, role.direction, session.stream, idleMs, {
+      ...buffers,
+      onGranted: (granted) => {
+        const message = grantedText(buffers.asked, granted);
+        hooks.onEvent({ kind: "notice", level: "info", code: "socket_buffers", message });
+      },
+    });
     this.streams = new CallerStreams(session, this.carriers, role, hooks);
     let last = 0;
     const hasMoved = (): boolean => {
@@ -256,6 +281,11 @@ export class CallerSession {
       code: "in_stream",
       message: `content travels in the control connection: ${reason}`,
     });
+  }
+
+  /** What this side knows of the network beside what the target sums up. */
+  withLine(summary: NetworkSummary): NetworkSummary {
+    return { ...summary, roundTripMs: this.streams.lineMs };
   }
 
   /** A run without content may be over before its streams are open, and then nobody waits for them. */

@@ -1,10 +1,12 @@
 /** How the content of one session travels: its data streams, or the control plane, as seen by one side. */
 import { E } from "../core/errno.ts";
 import type { NetworkSummary } from "../core/events.ts";
+import type { TransferOptions } from "../core/options.ts";
 import type { Backend, StreamEnd, WireStream } from "../fs/backend.ts";
 import type { ControlStream } from "../link/control-stream.ts";
 import type { DataSocket } from "../link/data-client.ts";
 import { type PayloadReceiver, type PayloadSender, receivePayload, sendPayload } from "../link/payload-bridge.ts";
+import { type GrantedBuffers, type SocketBuffers, sizeSocketBuffers } from "../link/socket-buffers.ts";
 import type { SessionMessage } from "../wire/gen/fastsync/v1/session_pb.ts";
 import { ProtocolViolation } from "../wire/protocol-violation.ts";
 
@@ -19,11 +21,25 @@ const LAST_WORD_MS = 300;
 /** Enough for a goodbye to leave, and on a near line for the answer to it. */
 const TOLD_MS = 5;
 
+/** What is asked of the kernel for each data connection. */
+export interface CarrierBuffers {
+  readonly asked: SocketBuffers;
+  /** See `sizeSocketBuffers`. */
+  readonly beyondLimits: boolean;
+  /** Hears once what the kernel made of it. */
+  readonly onGranted?: (granted: GrantedBuffers) => void;
+}
+
+export function socketBuffersOf({ sendBufferBytes, receiveBufferBytes }: TransferOptions): SocketBuffers {
+  return { sendBytes: sendBufferBytes, receiveBytes: receiveBufferBytes };
+}
+
 export class Carriers {
   private readonly backend: Backend;
   private readonly direction: "send" | "receive";
   private readonly stream: ControlStream;
   private readonly idleMs: number;
+  private readonly buffers: CarrierBuffers;
   private readonly streams = new Set<OpenStream>();
   private readonly gone: Promise<void>[] = [];
   private endedBytes = 0;
@@ -38,11 +54,18 @@ export class Carriers {
   private early: SessionMessage[] | undefined;
   inStream = false;
 
-  constructor(backend: Backend, direction: "send" | "receive", stream: ControlStream, idleMs: number) {
+  constructor(
+    backend: Backend,
+    direction: "send" | "receive",
+    stream: ControlStream,
+    idleMs: number,
+    buffers: CarrierBuffers,
+  ) {
     this.backend = backend;
     this.direction = direction;
     this.stream = stream;
     this.idleMs = idleMs;
+    this.buffers = buffers;
   }
 
   get count(): number {
@@ -70,6 +93,7 @@ export class Carriers {
 
   add(socket: DataSocket): void {
     if (this.isClosed) return socket.release();
+    if (!this.inStream) this.sizeBuffers(socket.fd);
     const wire = this.backend.openStream(socket.fd, this.direction, { idleMs: this.idleMs });
     const open = { wire, socket };
     this.streams.add(open);
@@ -82,6 +106,14 @@ export class Carriers {
     );
     // The run was over before this stream was open: all that is left to say is goodbye.
     if (this.isEnding) wire.end();
+  }
+
+  private sizeBuffers(fd: number): void {
+    const { asked, beyondLimits, onGranted } = this.buffers;
+    if (asked.sendBytes === 0 && asked.receiveBytes === 0) return;
+    const granted = sizeSocketBuffers(fd, asked, beyondLimits);
+    // All streams of a session get the same.
+    if (this.most === 0) onGranted?.(granted);
   }
 
   private onEnded(open: OpenStream, end: StreamEnd): void {

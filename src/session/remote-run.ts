@@ -29,8 +29,10 @@ import type { DaemonPlace, LocalPlace, NetworkOptions, Place, Placement, Run, Ru
 import { factsOf } from "./asked.ts";
 import { askedOnce, beginAgain, EarlierAttempts, mayPass, waitForNext } from "./attempts.ts";
 import { CallerSession, type OpenedSession, openSession } from "./caller.ts";
+import { socketBuffersOf } from "./carriers.ts";
 import { openDelegated } from "./delegated-run.ts";
 import { lookAt, lookAtSource, sourceFacts, targetFacts } from "./facts.ts";
+import { guardDirectories } from "./guard-directories.ts";
 import { guardOwners } from "./guard-owners.ts";
 import { sourceEnd, targetEnd } from "./network-link.ts";
 import { OpenPlaces } from "./open-places.ts";
@@ -66,12 +68,13 @@ export async function startRemoteRun(asked: RunRequest, dialled?: EarlyDial): Pr
   const request = { ...asked, hooks: askedOnce(asked.hooks) };
   const { options, hooks, signal } = request;
   const open = lawful(attemptOf(request));
-  if (options.write.methods !== undefined) {
+  // Without zero-copy there is one method, and that one has its effect on the way as well.
+  if (options.write.methods !== undefined && options.write.methods.join() !== "read_write") {
     hooks.onEvent({
       kind: "notice",
       level: "warning",
       code: "copy_methods",
-      message: "between machines content comes over the network: the choice of copy methods has no effect",
+      message: "between machines content comes over the network: of the copy methods only sendfile counts there",
     });
   }
   const counters = newCounters();
@@ -199,6 +202,7 @@ function attemptOf({ sources, target, options, network }: RunRequest): (attempt:
   const daemons = sources.filter((place): place is DaemonPlace => !isLocal(place));
   if (daemons.length === 0) {
     const local = resolveSources(sources.filter(isLocal));
+    guardDirectories(options, local);
     return (attempt) => openPush(attempt, local, target as DaemonPlace);
   }
   const [first] = daemons;
@@ -309,7 +313,10 @@ async function push(
 ): Promise<RunSummary> {
   const { request, backend, network, counters } = attempt;
   const { hooks, signal } = request;
-  const role = new CallerSession(session, backend, { direction: "send", backlog: () => source.backlog }, hooks);
+  const role = new CallerSession(session, backend, { direction: "send", backlog: () => source.backlog }, hooks, {
+    asked: socketBuffersOf(request.options.transfer),
+    beyondLimits: true,
+  });
   const told = new ToldSummary(session.stream, counters, hooks);
   dispatch(role, (message) => told.take(message));
   source.start();
@@ -320,7 +327,12 @@ async function push(
     const sent = source.done.then(() => role.carriers.end(!signal.aborted, told.summary));
     await role.untilDone(Promise.all([sent, told.summary]), signal, () => source.stop());
     inOrder = !signal.aborted;
-    return { ...(await told.summary), durationMs: Math.round(performance.now() - attempt.startedMs) };
+    const summary = await told.summary;
+    return {
+      ...summary,
+      ...(summary.network === undefined ? {} : { network: role.withLine(summary.network) }),
+      durationMs: Math.round(performance.now() - attempt.startedMs),
+    };
   } finally {
     await role.close(inOrder);
     await source.dispose();
@@ -402,6 +414,7 @@ async function openPull(attempt: Attempt, sources: readonly DaemonPlace[], targe
         backend,
         { direction: "receive", backlog: () => side.runner.backlog },
         request.hooks,
+        { asked: socketBuffersOf(options.transfer), beyondLimits: true },
       );
       role.dispatch(link, () => false);
       side.runner.start();
@@ -428,7 +441,7 @@ async function openPull(attempt: Attempt, sources: readonly DaemonPlace[], targe
         backend,
         durationMs: performance.now() - attempt.startedMs,
         aborted: signal.aborted,
-        network: role.carriers.summary(side.runner.firstContentMs),
+        network: role.withLine(role.carriers.summary(side.runner.firstContentMs)),
       });
     };
     return {

@@ -13,6 +13,7 @@ import { openBackend } from "../fs/open-backend.ts";
 import { EarlyDial } from "../link/dial.ts";
 import type { DaemonPlace, LocalPlace, Place, Run, RunRequest } from "./api.ts";
 import { askedOnce, beginAgain, EarlierAttempts, mayPass, waitForNext } from "./attempts.ts";
+import { guardDirectories } from "./guard-directories.ts";
 import { guardMethods } from "./guard-methods.ts";
 import { guardOwners } from "./guard-owners.ts";
 import { runLocally } from "./local-run.ts";
@@ -52,6 +53,7 @@ export async function startRun(request: RunRequest): Promise<Run> {
   }
   guardOwners(request.options);
   const places = resolvePlaces(sources, target);
+  guardDirectories(request.options, places.sources);
   const filter = compileFilter(request.options.filter, { deleteExcluded: request.options.delete.excluded });
   guardOverlap(places, request.options, filter.root());
   const placement = placementOf(places);

@@ -271,6 +271,7 @@ export class SourceRunner {
       create: false,
       writable: false,
       selfOnly,
+      noAtime: options.dryRun || options.verb === "check",
     };
   }
 

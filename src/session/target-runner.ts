@@ -1,5 +1,6 @@
 /** Runs the target role: its step function decides, this does. */
-import { BatchFlag, type EntryBatch, Kind, rowFields } from "../core/entry-batch.ts";
+import { ByteBudget } from "../core/byte-budget.ts";
+import { BatchFlag, type EntryBatch, FileType, Kind, rowFields } from "../core/entry-batch.ts";
 import { E } from "../core/errno.ts";
 import type { RunHooks } from "../core/events.ts";
 import { LIMITS } from "../core/limits.ts";
@@ -14,7 +15,7 @@ import {
   restoreMode,
 } from "../engine/directory-access.ts";
 import { ExtraneousWalker } from "../engine/extraneous.ts";
-import { copyLargeFile, failedItem } from "../engine/large-file.ts";
+import { copyLargeFile, failedItem, type Ranging } from "../engine/large-file.ts";
 import { sweepLeftovers } from "../engine/leftovers.ts";
 import { moveEntries } from "../engine/move-entries.ts";
 import { type LargeNeeds, receiveLargeFile } from "../engine/receive-large.ts";
@@ -89,6 +90,7 @@ export class TargetRunner {
   private nextCopy = 0;
   private copying = 0;
   private readonly copySlots: number;
+  private readonly ranging: Ranging;
   /** Links that wait for their turn, from `nextLink` on. */
   private waitingLinks: LinkEffect[] = [];
   private nextLink = 0;
@@ -122,6 +124,8 @@ export class TargetRunner {
     this.copySlots =
       state.payload === "streams" ? LIMITS.expectedAnswers : context.backend.workers * LIMITS.slicesPerWorker;
     const { backup } = context.options.write;
+    const { chunkBytes, bufferBytes } = context.options.transfer;
+    this.ranging = { chunkBytes, budget: new ByteBudget(bufferBytes) };
     this.extraneous = new ExtraneousWalker(
       context.backend,
       (listing, row) => isKept(state, listing, row),
@@ -314,6 +318,7 @@ export class TargetRunner {
       create: create && !touchesNothing(this.state),
       writable: false,
       selfOnly: false,
+      noAtime: touchesNothing(this.state),
     };
   }
 
@@ -467,7 +472,7 @@ export class TargetRunner {
       const slots = effect.task === "large" && effect.need !== 0 ? LIMITS.slotsOfLarge : 1;
       this.copying += slots;
       const lifting = this.lift(effect.dir);
-      const copied = lifting === undefined ? this.copy(effect) : lifting.then(() => this.copy(effect));
+      const copied = lifting === undefined ? this.copyWithin(effect) : lifting.then(() => this.copyWithin(effect));
       this.afterwards(copied, (results) => {
         this.copying -= slots;
         this.startCopies();
@@ -494,6 +499,15 @@ export class TargetRunner {
     if (this.nextLink < this.waitingLinks.length) return;
     this.waitingLinks = [];
     this.nextLink = 0;
+  }
+
+  /** As soon as the budget has room for it; a large file asks for room range by range. */
+  private copyWithin(effect: CopyEffect): Promise<ItemResults> {
+    if (effect.task === "large" || this.context.options.transfer.bufferBytes === 0) return this.copy(effect);
+    const { source } = effect.dir;
+    let bytes = 0;
+    for (const row of effect.rows) if (source.type(row) === FileType.regular) bytes += source.size(row);
+    return this.ranging.budget.run(bytes, () => this.copy(effect));
   }
 
   private copy(effect: CopyEffect): Promise<ItemResults> {
@@ -543,7 +557,7 @@ export class TargetRunner {
         return results;
       });
     }
-    if (effect.need === 0) return copyLargeFile(backend, { ...request, resume: true }, onBytes, signal);
+    if (effect.need === 0) return copyLargeFile(backend, { ...request, resume: true }, this.ranging, onBytes, signal);
     const row = Uint32Array.of(effect.rows[0]!);
     const needs: LargeNeeds = {
       next: () => this.state.nextNeed++,
@@ -556,7 +570,9 @@ export class TargetRunner {
           ...(range === undefined ? { purpose: "commit" } : { purpose: "range", range }),
         }),
     };
-    return receiveLargeFile(backend, { ...request, resume: true }, needs, onBytes, signal).then((r) => this.arrived(r));
+    return receiveLargeFile(backend, { ...request, resume: true }, needs, this.ranging, onBytes, signal).then((r) =>
+      this.arrived(r),
+    );
   }
 
   /** Expects the answer to a need, then asks for it. */

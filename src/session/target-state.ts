@@ -10,7 +10,7 @@ import type { RowLoops } from "../core/row-loops.ts";
 import type { Collected, ExtraneousRecord } from "../engine/extraneous.ts";
 import type { DirectoryFilter } from "../filter/filter.ts";
 import type { DirHandle, ItemResults } from "../fs/backend.ts";
-import { localLimits, Planner, streamLimits, type TaskKind } from "../plan/planner.ts";
+import { localLimits, Planner, streamLimits, type TaskKind, toldLimits } from "../plan/planner.ts";
 import type { Content, DirId, NeedId, NeedPurpose, SourceMessage, TargetMessage } from "./messages.ts";
 import type { SpellingGuess } from "./spellings.ts";
 
@@ -241,9 +241,12 @@ export function targetState(options: {
     wantsReasons: options.wantsReasons ?? false,
     counters: options.counters,
     planner: new Planner(
-      options.payload === "streams"
-        ? streamLimits(options.options.write.resume)
-        : localLimits(options.options.write.methods),
+      toldLimits(
+        options.payload === "streams"
+          ? streamLimits(options.options.write.resume)
+          : localLimits(options.options.write.methods),
+        options.options.transfer,
+      ),
     ),
     payload: options.payload ?? "handles",
     asked: options.asked,

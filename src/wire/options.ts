@@ -3,12 +3,21 @@ import { create, type Message } from "@bufbuild/protobuf";
 import { ExitCode } from "../core/exit-codes.ts";
 import type { FilterSpec } from "../core/filter-spec.ts";
 import { LIMITS } from "../core/limits.ts";
-import type { DeleteOptions, RunOptions, Verb, WriteOptions } from "../core/options.ts";
+import {
+  AUTOMATIC_TRANSFER,
+  avoidsSendfile,
+  type DeleteOptions,
+  type RunOptions,
+  type TransferOptions,
+  type Verb,
+  type WriteOptions,
+} from "../core/options.ts";
 import { RunError } from "../core/run-error.ts";
 import {
   Fsync,
   type RunOptions as RunOptionsMessage,
   RunOptionsSchema,
+  type TransferOptions as TransferOptionsMessage,
   Verb as VerbMessage,
   Verify,
 } from "./gen/fastsync/v1/options_pb.ts";
@@ -45,7 +54,10 @@ function fromMessage<A, B>(table: readonly (readonly [A, B])[], value: B, name: 
   return found[0];
 }
 
-/** What only a run on one machine knows (copy methods) and what only the caller does (retries) stays behind. */
+/**
+ * What only a run on one machine knows (copy methods, but for whether sendfile may be used) and what only the caller does
+ * (retries) stays behind.
+ */
 export function encodeOptions(options: RunOptions): RunOptionsMessage {
   const { compare, preserve, write, filter } = options;
   const { limit } = options.delete;
@@ -91,6 +103,15 @@ export function encodeOptions(options: RunOptions): RunOptionsMessage {
     safeLinks: options.safeLinks,
     pruneEmptyDirs: options.pruneEmptyDirs,
     strictAttrs: options.strictAttrs,
+    transfer: {
+      chunkBytes: BigInt(options.transfer.chunkBytes),
+      bufferBytes: BigInt(options.transfer.bufferBytes),
+      smallFileBytes: BigInt(options.transfer.smallFileBytes),
+      sendBufferBytes: BigInt(options.transfer.sendBufferBytes),
+      receiveBufferBytes: BigInt(options.transfer.receiveBufferBytes),
+      avoidSendfile: avoidsSendfile(options),
+    },
+    noDirectories: !options.recursive,
   });
 }
 
@@ -159,16 +180,38 @@ export function decodeOptions(message: RunOptionsMessage): RunOptions {
       verify: fromMessage(VERIFIES, write.verify, "verify"),
       rateBytesPerSecond: safe(write.rateBytesPerSecond, "rate_bytes_per_second"),
       workers: Math.min(write.workers, LIMITS.workersMost),
-      methods: undefined,
+      methods: message.transfer?.avoidSendfile ? ["read_write"] : undefined,
     },
+    transfer: decodeTransfer(message.transfer),
     filter: decodeFilter(filter),
     oneFileSystem: message.oneFileSystem,
+    recursive: !message.noDirectories,
     copyLinks: message.copyLinks,
     safeLinks: message.safeLinks,
     pruneEmptyDirs: message.pruneEmptyDirs,
     strictAttrs: message.strictAttrs,
     retry: { attempts: 0, waitMs: 0 },
   };
+}
+
+/** They are wishes: what is out of bounds is taken for the nearest that is not. */
+function decodeTransfer(message: TransferOptionsMessage | undefined): TransferOptions {
+  if (message === undefined) return AUTOMATIC_TRANSFER;
+  const within = (value: bigint, fewest: number, most: number): number =>
+    value === 0n ? 0 : Number(value < BigInt(fewest) ? fewest : value > BigInt(most) ? most : value);
+  const buffer = (value: bigint): number => within(value, LIMITS.socketBufferFewestBytes, LIMITS.socketBufferMostBytes);
+  return {
+    chunkBytes: wholeBlocks(within(message.chunkBytes, LIMITS.chunkFewestBytes, LIMITS.chunkMostBytes)),
+    bufferBytes: within(message.bufferBytes, LIMITS.bufferFewestBytes, Number.MAX_SAFE_INTEGER),
+    smallFileBytes: within(message.smallFileBytes, 1, LIMITS.smallFileMostBytes),
+    sendBufferBytes: buffer(message.sendBufferBytes),
+    receiveBufferBytes: buffer(message.receiveBufferBytes),
+  };
+}
+
+/** Ranges begin where a block of the basis does. */
+export function wholeBlocks(bytes: number): number {
+  return bytes - (bytes % LIMITS.basisBlockBytes);
 }
 
 function safe(value: bigint, name: string): number {

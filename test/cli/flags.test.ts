@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { FLAGS, flagNamed, flagsOf, GROUPS } from "../../src/cli/flags.ts";
+import { FLAGS, flagNamed, flagsOf, GROUPS, lettersOf } from "../../src/cli/flags.ts";
 import { foreignFlag, foreignLetter } from "../../src/cli/foreign-flags.ts";
 import { overviewHelp, shortUsage, verbHelp } from "../../src/cli/help.ts";
 import { ParsedArgs, parseCommandLine } from "../../src/cli/parse-args.ts";
@@ -33,11 +33,13 @@ export async function resolve(line: string, over: Partial<Surroundings> = {}): P
 describe("the table", () => {
   test("names and letters are unique and well formed", () => {
     const names = FLAGS.map((flag) => flag.name);
-    const letters = FLAGS.flatMap((flag) => flag.short ?? []);
     expect(new Set(names).size).toBe(names.length);
-    expect(new Set(letters).size).toBe(letters.length);
     for (const name of names) expect(name).toMatch(/^[a-z][a-z0-9-]*$/);
-    for (const letter of letters) expect(letter).toMatch(/^[A-Za-z0-9]$/);
+    for (const verb of ["copy", "cp"] as const) {
+      const letters = FLAGS.flatMap((flag) => [...lettersOf(flag, verb)]);
+      expect(new Set(letters).size).toBe(letters.length);
+      for (const letter of letters) expect(letter).toMatch(/^[A-Za-z0-9]$/);
+    }
   });
   test("conflicts and needs name flags that a common verb has", () => {
     for (const flag of FLAGS) {
@@ -58,8 +60,9 @@ describe("the table", () => {
   });
   test("no flag of ours is explained as another tool's", () => {
     for (const flag of FLAGS) {
-      expect(foreignFlag(flag.name)).toBeUndefined();
-      if (flag.short !== undefined) expect(foreignLetter(flag.short)).toBeUndefined();
+      // Those of cp and sync alone have an answer for the other verbs.
+      if (flag.verbs.includes("copy")) expect(foreignFlag(flag.name)).toBeUndefined();
+      for (const letter of lettersOf(flag, "copy")) expect(foreignLetter(letter)).toBeUndefined();
     }
   });
 });
@@ -116,6 +119,7 @@ const rules: Get = ({ options }) =>
 /** Each flag with the value it makes, and the value without it. */
 const REACH: Readonly<Record<string, readonly [line: string, get: Get, set: unknown, unset: unknown]>> = {
   "dry-run": ["copy -n A B", option((o) => o.dryRun), true, false],
+  "no-history": ["copy --no-history A B", ({ face }) => face.history, false, true],
   yes: ["mirror -y A B", ({ face }) => face.yes, true, false],
   retry: ["copy --retry 3 A B", option((o) => o.retry.attempts), 3, 0],
   verbose: ["copy -v A B", ({ face }) => face.verbose, true, false],
@@ -175,6 +179,13 @@ const REACH: Readonly<Record<string, readonly [line: string, get: Get, set: unkn
   "no-sparse": ["copy --no-sparse A B", option((o) => o.preserve.sparse), false, true],
   "no-dir-times": ["copy --no-dir-times A B", option((o) => o.preserve.dirTimes), false, true],
   "no-strict-attrs": ["copy --no-strict-attrs A B", option((o) => o.strictAttrs), false, true],
+  recursive: ["cp -R A B", option((o) => o.recursive), true, false],
+  delete: ["sync --delete A B", option((o) => [o.verb, o.delete.enabled]), ["mirror", true], ["copy", false]],
+  "chunk-size": ["copy --chunk-size=4M A B", option((o) => o.transfer.chunkBytes), 4 << 20, 0],
+  "buffer-size": ["copy --buffer-size=16M A B", option((o) => o.transfer.bufferBytes), 16 << 20, 0],
+  "small-file-size": ["copy --small-file-size=10MB A B", option((o) => o.transfer.smallFileBytes), 10e6, 0],
+  "tcp-send-buffer": ["copy --tcp-send-buffer=2M A B", option((o) => o.transfer.sendBufferBytes), 2 << 20, 0],
+  "tcp-recv-buffer": ["copy --tcp-recv-buffer=3M A B", option((o) => o.transfer.receiveBufferBytes), 3 << 20, 0],
   bwlimit: ["copy --bwlimit=10M A B", option((o) => o.write.rateBytesPerSecond), 10 * 1024 * 1024, 0],
   workers: ["copy --workers 3 A B", option((o) => o.write.workers), 3, 0],
   "copy-method": [
@@ -201,7 +212,7 @@ function text(bytes: Uint8Array | undefined): string | undefined {
 
 /** Flags whose effect shows only with others, or outside of the options; each has a test of its own. */
 const DAEMON = flagsOf("daemon").flatMap(({ name, verbs }) => (verbs.length === 1 ? [name] : []));
-const SETTINGS = ["profile", "config", "no-config", "project"];
+const SETTINGS = ["profile", "preset", "config", "no-config", "project"];
 const ELSEWHERE: readonly string[] = [
   ...["help", "version", "wait", "suffix", "from0", "zero-copy"],
   // test/cli/settings.test.ts
@@ -225,6 +236,29 @@ describe("every flag reaches what it is for", () => {
         expect((await resolve([verb, ...words].join(" "))).options.verb).toBe(verb);
       }
     }
+  });
+  test("cp and sync have letters of their own, with a value behind them or in their word", async () => {
+    for (const line of [
+      "cp -R -p 16 -c 4M A B",
+      "cp -rp16 -c4M A B",
+      "cp -Rp=16 -c=4M A B",
+      "sync -rPp 16 -c 4M A B",
+    ]) {
+      const { options, network, face } = await resolve(line);
+      expect(network.streams).toBe(16);
+      expect(options).toMatchObject({ verb: "copy", recursive: true, transfer: { chunkBytes: 4 << 20 } });
+      expect(face.progress).toBe(line.includes("P") ? "on" : "automatic");
+      expect(options.compare.checksum).toBe(false);
+    }
+    expect((await resolve("sync A B")).options.recursive).toBe(true);
+    expect((await resolve("copy A B")).options.recursive).toBe(true);
+    expect((await resolve("sync --delete --max-delete=5 A B")).options.delete.limit).toEqual({
+      kind: "count",
+      count: 5,
+    });
+  });
+  test("chunks begin where blocks that are compared do", async () => {
+    expect((await resolve("copy --chunk-size=1300KB A B")).options.transfer.chunkBytes).toBe(9 * 128 * 1024);
   });
   test("--wait", async () => {
     expect((await resolve("copy --retry 2 --wait 0.5 A B")).options.retry).toEqual({ attempts: 2, waitMs: 500 });

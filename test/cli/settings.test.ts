@@ -7,7 +7,7 @@ import { argumentOf } from "../../src/cli/raw-args.ts";
 import { applySettings } from "../../src/cli/settings/apply.ts";
 import { checkValues } from "../../src/cli/settings/check.ts";
 import { SETTING_KEYS, takenBackBy } from "../../src/cli/settings/keys.ts";
-import { loadSettings, type Settings, type SettingsRequest } from "../../src/cli/settings/load.ts";
+import { layersInOrder, loadSettings, type Settings, type SettingsRequest } from "../../src/cli/settings/load.ts";
 import { configureRun } from "../../src/cli/settings/of-run.ts";
 import { UsageError } from "../../src/cli/usage-error.ts";
 import { isRoot } from "../support/run.ts";
@@ -32,6 +32,7 @@ function load(over: Partial<SettingsRequest> & { env?: Record<string, string> } 
     file: undefined,
     noFiles: false,
     profile: undefined,
+    preset: undefined,
     project: false,
     systemDirectory: dir.join("system"),
     ...over,
@@ -47,7 +48,7 @@ function parse(line: string) {
 
 /** The flags of the line with the settings, as words, sorted. */
 function flagsOf(line: string, settings: Settings): string[] {
-  const { args } = applySettings(parse(line), settings.order);
+  const { args } = applySettings(parse(line), layersInOrder(settings));
   return args.occurrences
     .map(({ flag, value }) => (value === undefined ? `--${flag}` : `--${flag}=${value.text}`))
     .sort();
@@ -120,10 +121,33 @@ describe("precedence", () => {
     expect(ofWorkers(load({ env: { XDG_CONFIG_HOME: dir.join("xdg") } }))).toEqual(["--workers=8"]);
     expect(ofWorkers(load({ env: { XDG_CONFIG_HOME: "relative" } }))).toEqual(["--workers=2"]);
   });
+  test("the keys of a file that was written for the whole family", () => {
+    write(
+      "user",
+      `[global]
+      parallel_streams = 16
+      chunk_size = "8M"
+      buffer_size = "32M"
+      checksum = true
+      resume = true
+      [profiles.wan]
+      parallel_streams = 8
+      chunk_size = "4M"
+      tcp_send_buffer = "16M"
+      tcp_recv_buffer = "16M"
+      `,
+    );
+    const always = ["--buffer-size=32M", "--checksum", "--resume"];
+    expect(load().problems).toEqual([]);
+    expect(flagsOf("cp A B", load())).toEqual([...always, "--chunk-size=8M", "--streams=16"].sort());
+    const buffers = ["--tcp-recv-buffer=16M", "--tcp-send-buffer=16M"];
+    const wan = load({ profile: "wan", env: { FASTSYNC_PARALLEL_STREAMS: "3" } });
+    expect(flagsOf("cp A B", wan)).toEqual([...always, ...buffers, "--chunk-size=4M", "--streams=3"].sort());
+  });
   test("rules add up, the nearest first; other lists and values do not", () => {
     write("system", '[global]\nexclude = ["*.o", ".git"]\n');
     write("user", '[global]\nexclude = "*.tmp"\n');
-    const { args } = applySettings(parse("copy --exclude=near A B"), load().order);
+    const { args } = applySettings(parse("copy --exclude=near A B"), layersInOrder(load()));
     expect(args.occurrences.map(({ value }) => value!.text)).toEqual(["near", "*.tmp", "*.o", ".git"]);
   });
   test("false takes back what is behind it", () => {
@@ -162,8 +186,13 @@ describe("what is wrong is told with file and key", () => {
     ["a list that is none", "[global]\nexclude = [1]\n", "global.exclude: holds a number, not a string or a list"],
     ["a flag's name", "[global]\nno_perms = true\n", "global.no_perms: is written perms = false"],
     ["what a line says", "[global]\nyes = true\n", "global.yes: is said on the command line: a deletion that nobody"],
-    ["another tool's key", "[global]\nparallel_streams = 16\n", "global.parallel_streams: is called streams"],
-    ["what is not set here", '[profiles.wan]\nchunk_size = "4M"\n', "profiles.wan.chunk_size: is not set here"],
+    ["another tool's key", "[global]\ntransfers = 16\n", "global.transfers: is called workers"],
+    [
+      "two names of one key",
+      "[global]\nstreams = 2\nparallel_streams = 3\n",
+      "is another name of streams; leave one out",
+    ],
+    ["what a verb says", "[global]\ndelete = true\n", "global.delete: is said on the command line"],
     ["a remote without an endpoint", "[remotes.nas]\n", "remotes.nas.endpoint: is missing"],
     ["a remote of a relative path", '[remotes.nas]\nendpoint = "x"\n', "which means another place in every directory"],
     ["a remote that is none", '[remotes.nas]\nendpoint = "nas:x"\n', "is no place behind a daemon"],
@@ -183,14 +212,14 @@ describe("what is wrong is told with file and key", () => {
     ]);
   });
   test("a profile that is not there", () => {
-    expect(load({ profile: "wan" }).problems).toEqual([
-      '--profile: there is no profile "wan"; no file has a [profiles.NAME]',
-    ]);
-    write("user", "[profiles.lan]\n[profiles.backup]\n");
+    expect(load({ profile: "mine" }).problems[0]).toStartWith(
+      '--profile: there is no profile "mine"; no file has a [profiles.NAME], and the presets lan, wan, small-files',
+    );
+    write("user", "[profiles.lan]\n[profiles.nightly]\n");
     expect(load({ env: { FASTSYNC_PROFILE: "lann" } }).problems).toEqual([
       'FASTSYNC_PROFILE: there is no profile "lann"; did you mean lan?',
     ]);
-    expect(load({ profile: "other" }).problems[0]).toContain("(there are backup, lan)");
+    expect(load({ profile: "other" }).problems[0]).toContain("; there are lan, nightly, and the presets");
   });
   test("a named file that is not there, and a project without a file", () => {
     expect(load({ file: dir.join("gone") }).problems).toEqual([`${dir.join("gone")}: there is no such file`]);

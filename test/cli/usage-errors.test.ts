@@ -12,8 +12,8 @@ writeFileSync(join(directory, "rules"), "*.o\n");
 
 const CASES: readonly (readonly [line: string, message: string])[] = [
   // verbs
-  ["cp A B", "fastsync: unknown verb 'cp'; did you mean copy?"],
-  ["sync A B", "fastsync: unknown verb 'sync'; did you mean mirror?"],
+  ["scp A B", "fastsync: unknown verb 'scp'; did you mean cp?"],
+  ["rsync A B", "fastsync: unknown verb 'rsync'; did you mean sync?"],
   ["miror A B", "fastsync: unknown verb 'miror'; did you mean mirror?"],
   ["mrirro A B", "fastsync: unknown verb 'mrirro'; did you mean mirror?"],
   ["A B", "fastsync: unknown verb 'A'\n  Put a verb before the places"],
@@ -32,18 +32,24 @@ const CASES: readonly (readonly [line: string, message: string])[] = [
   ["copy -nk A B", "unknown flag '-k' (in '-nk')"],
   ["copy -verbose A B", "unknown flag '-verbose'; did you mean --verbose?"],
   // flags of other verbs
-  ["copy --delete-excluded A B", "--delete-excluded belongs to mirror; copy has no use for it"],
-  ["move --max-delete 3 A B", "--max-delete belongs to mirror; move has no use for it"],
-  ["check --dry-run A B", "--dry-run belongs to copy, mirror and move; check has no use for it"],
-  ["check -n A B", "-n (--dry-run) belongs to copy, mirror and move; check has no use for it"],
-  ["version --checksum", "--checksum belongs to copy, mirror, move and check; version has no use for it"],
+  ["copy --delete-excluded A B", "--delete-excluded belongs to mirror, sync and explain; copy has no use for it"],
+  ["move --max-delete 3 A B", "--max-delete belongs to mirror, sync and explain; move has no use for it"],
+  ["check --dry-run A B", "--dry-run belongs to copy, mirror, move, cp and sync; check has no use for it"],
+  ["check -n A B", "-n (--dry-run) belongs to copy, mirror, move, cp and sync; check has no use for it"],
+  [
+    "version --checksum",
+    "--checksum belongs to copy, mirror, move, check, cp, sync and explain; version has no use for it",
+  ],
   // flags of other tools
   ["copy -a A B", "-a is the default here, with hard links"],
   ["copy -av A B", "-a (in '-av') is the default here"],
   ["copy -r A B", "-r is the default here"],
   ["copy --recursive A B", "--recursive is the default here"],
   ["copy --archive A B", "--archive is the default here"],
-  ["copy --delete A B", "--delete is not a flag here; use the verb mirror"],
+  ["copy --delete A B", "--delete is not a flag here; use the verb mirror, or sync --delete"],
+  ["mirror --delete A B", "--delete is not a flag here; use the verb mirror"],
+  ["cp --delete A B", "--delete is not a flag here"],
+  ["sync --max-delete=3 A B", "--max-delete needs --delete"],
   ["copy --remove-source-files A B", "--remove-source-files is not a flag here; use the verb move"],
   ["copy -P A B", "-P is not here; progress is -p"],
   ["copy -z A B", "-z is not here"],
@@ -129,17 +135,43 @@ const CASES: readonly (readonly [line: string, message: string])[] = [
   // the daemon
   ["daemon here", "daemon takes no arguments; 'here' is too many"],
   ["daemon --prot 1", "unknown flag '--prot'; did you mean --port?"],
-  ["daemon --checksum", "--checksum belongs to copy, mirror, move and check; daemon has no use for it"],
+  [
+    "daemon --checksum",
+    "--checksum belongs to copy, mirror, move, check, cp, sync and explain; daemon has no use for it",
+  ],
   ["copy --port 1 A B", "--port belongs to daemon; copy has no use for it"],
   ["daemon --no-mdns --mdns-name x", "--no-mdns and --mdns-name contradict each other"],
   ["daemon --config a --config-dir b", "--config and --config-dir contradict each other"],
   ["daemon --config=", "--config is empty"],
   ["serve", "unknown verb 'serve'; did you mean daemon?"],
   // short flags that take numbers elsewhere
-  ["copy -p 8 A B", "-p is --progress here and takes no value, so 8 has no place\n  For 8 threads write --workers 8."],
+  [
+    "copy -p 8 A B",
+    "-p is --progress here and takes no value, so 8 has no place\n  For 8 data streams write --streams 8, for 8 threads --workers 8.",
+  ],
   ["copy -p8 A B", "-p is --progress here and takes no value"],
   ["copy -c 16M A B", "-c is --checksum here and takes no value, so 16M has no place"],
   ["copy -c16M A B", "-c is --checksum here and takes no value"],
+  ["copy -c 16M A B", "To move large files in pieces of 16M write --chunk-size 16M."],
+  [
+    "cp -P 8 A B",
+    "-P is --progress here and takes no value, so 8 has no place\n  For 8 data streams write -p 8 (--streams)",
+  ],
+  ["cp -p A B", "-p is --streams here and takes a number, not 'A'\n  To see progress write -P (--progress)."],
+  ["cp -p 16M A B", "-p is --streams here and takes a number, not '16M'\n  A size of chunks is -c 16M (--chunk-size)."],
+  ["cp -p 99 A B", "--streams: '99' is not a whole number from 1 to 64"],
+  ["cp -p", "-p needs a value: --streams=N"],
+  ["cp -p -R A B", "-p needs a value before -R"],
+  ["sync -c A B", "-c is --chunk-size here and takes a size, not 'A'\n  To compare contents write --checksum."],
+  [
+    "cp -c 8 A B",
+    "-c is --chunk-size here, and no chunk is as short as 8 bytes\n  For 8 data streams write -p 8 (--streams)",
+  ],
+  ["cp -c 128K A B", "--chunk-size: '128K' is not from 1.00 MiB to 64.0 MiB"],
+  ["cp -c 4Q A B", "-c is --chunk-size here and takes a size, not '4Q'"],
+  ["copy --buffer-size=1K A B", "--buffer-size: '1K' is not from 1.00 MiB"],
+  ["cp --parallel 4 A B", "--parallel is called --streams N between machines, and --workers N on one"],
+  ["cp -x16 A B", "unknown flag '-1' (in '-x16')"],
 ];
 
 describe("usage errors", () => {

@@ -6,7 +6,7 @@ import type { CompareRules } from "../../src/compare/rules.ts";
 import { BatchFlag, buildBatch, type EntryBatch, type EntryFields, FileType } from "../../src/core/entry-batch.ts";
 import { type Failure, newCounters } from "../../src/core/events.ts";
 import { NO_FILTER } from "../../src/core/filter-spec.ts";
-import type { RunOptions, Verb } from "../../src/core/options.ts";
+import { AUTOMATIC_TRANSFER, type RunOptions, type Verb } from "../../src/core/options.ts";
 import type { Collected, ExtraneousRecord } from "../../src/engine/extraneous.ts";
 import { compileFilter } from "../../src/filter/compile.ts";
 import type { ItemResults } from "../../src/fs/backend.ts";
@@ -222,8 +222,10 @@ export function optionsFor(verb: Verb, dryRun: boolean, limit: number | undefine
       workers: 0,
       methods: undefined,
     },
+    transfer: AUTOMATIC_TRANSFER,
     filter: NO_FILTER,
     oneFileSystem: false,
+    recursive: true,
     copyLinks: false,
     safeLinks: false,
     pruneEmptyDirs: false,

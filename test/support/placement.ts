@@ -11,6 +11,7 @@
  */
 import { closeSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { flagNamed, flagOfLetter } from "../../src/cli/flags.ts";
+import type { VerbName } from "../../src/cli/verbs.ts";
 import { type Circumstances, commandPrefix, environment, fastsyncCommand, ROOT } from "./program.ts";
 import { type TempDir, tempDir } from "./temp.ts";
 
@@ -28,7 +29,7 @@ function placementOf(value: string | undefined): Placement | undefined {
 
 // ---- words ----------------------------------------------------------------------------------------------------
 
-const TREE_VERBS = new Set<Word>(["copy", "mirror", "move", "check"]);
+const TREE_VERBS = new Set<Word>(["copy", "mirror", "move", "check", "cp", "sync"]);
 
 /** The words of a command line, with the places of one side behind a daemon. */
 export function placed(words: readonly Word[], placement: Placement, port: number, cwd: string): Word[] {
@@ -51,7 +52,7 @@ function placesOf(words: readonly Word[]): number[] {
       places.push(at);
       continue;
     }
-    const flag = text.startsWith("--") ? flagNamed(text.slice(2)) : flagOfLetter(text.at(-1)!);
+    const flag = text.startsWith("--") ? flagNamed(text.slice(2)) : flagOfLetter(text.at(-1)!, words[0] as VerbName);
     if (flag !== undefined && "value" in flag && !("optional" in flag.value && flag.value.optional)) at++;
   }
   return places.length < 2 ? [] : places;

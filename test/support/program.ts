@@ -36,8 +36,14 @@ export function commandPrefix({ asUser, prefix = [] }: Circumstances): string[] 
   return [...become, ...prefix];
 }
 
-/** The tester's own configuration is not read. */
-export const NO_SETTINGS = { XDG_CONFIG_HOME: "/nonexistent", FASTSYNC_CONFIG: "", FASTSYNC_PROFILE: "" };
+/** The tester's own configuration is not read, and their history not written. */
+export const NO_SETTINGS = {
+  XDG_CONFIG_HOME: "/nonexistent",
+  FASTSYNC_CONFIG: "",
+  FASTSYNC_PROFILE: "",
+  FASTSYNC_PRESET: "",
+  XDG_STATE_HOME: "/dev/null",
+};
 
 export function environment({ asUser, env }: Circumstances): Record<string, string | undefined> {
   /* Neither the tester's settings nor a home that the ordinary user cannot read may change a result. */

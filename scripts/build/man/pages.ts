@@ -1,7 +1,7 @@
 /** The man pages: the tables of verbs and flags, and the documents that people read anyway. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Flag, flagsOf, GROUPS } from "../../../src/cli/flags.ts";
+import { type Flag, flagsOf, GROUPS, lettersOf } from "../../../src/cli/flags.ts";
 import { EXAMPLES, exitCodesText } from "../../../src/cli/help.ts";
 import { VERB_NAMES, VERBS, type VerbInfo, type VerbName } from "../../../src/cli/verbs.ts";
 import { VERSION } from "../../../src/cli/version.ts";
@@ -169,13 +169,15 @@ function flagSections(verb: VerbName): string[] {
       ...subsection(group),
       ...flags
         .filter((flag) => flag.group === group)
-        .flatMap((flag) => tagged(flagTerm(flag), `${marked(capital(flag.help))}.`)),
+        .flatMap((flag) => tagged(flagTerm(flag, verb), `${marked(capital(flag.help))}.`)),
     ]),
   ];
 }
 
-function flagTerm({ name, short, value }: Flag): string {
-  const letter = short === undefined ? "" : `${bold(`-${short}`)}, `;
+function flagTerm(flag: Flag, verb: VerbName): string {
+  const { name, value } = flag;
+  const [first] = lettersOf(flag, verb);
+  const letter = first === undefined ? "" : `${bold(`-${first}`)}, `;
   const long = bold(`--${name}`);
   if (value === undefined) return letter + long;
   return value.optional ? `${letter}${long}[=${italic(value.hint)}]` : `${letter}${long} ${italic(value.hint)}`;

@@ -7,7 +7,7 @@ import { quoted } from "../parse-args.ts";
 import { type Effective, effectiveSettings } from "../settings/apply.ts";
 import { checkValues } from "../settings/check.ts";
 import type { SettingValue } from "../settings/layer.ts";
-import { loadSettings, type Settings } from "../settings/load.ts";
+import { layersInOrder, loadSettings, type Settings } from "../settings/load.ts";
 import { requestOf, usable } from "../settings/of-run.ts";
 import { UsageError } from "../usage-error.ts";
 
@@ -37,7 +37,7 @@ export const configCommand = defineCommand({
 });
 
 function textOf(settings: Settings): string {
-  const effective = effectiveSettings(settings.order);
+  const effective = effectiveSettings(layersInOrder(settings));
   const column = Math.max(...effective.map((setting) => shown(setting).length)) + 2;
   const wide = Math.min(column, 44);
   const lines = effective.map((setting) => {
@@ -72,7 +72,7 @@ function valueText(value: SettingValue | undefined): string {
 
 /** One line a setting, then one that ends the list. */
 function jsonOf(settings: Settings): string {
-  const lines: object[] = effectiveSettings(settings.order).map(({ key, value, origin }) => ({
+  const lines: object[] = effectiveSettings(layersInOrder(settings)).map(({ key, value, origin }) => ({
     type: "setting",
     key,
     value: value ?? null,

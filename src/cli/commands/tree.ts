@@ -6,7 +6,9 @@ import { ExitCode } from "../../core/exit-codes.ts";
 import { printable } from "../../core/paths.ts";
 import { RunError } from "../../core/run-error.ts";
 import type { Endpoint } from "../../endpoints/parse.ts";
-import type { Placement } from "../../session/api.ts";
+import { PhaseClock } from "../../history/phase-clock.ts";
+import { teaches } from "../../history/run-record.ts";
+import type { Place, Placement } from "../../session/api.ts";
 import { confirmDeletions, readTerminalLine } from "../confirm.ts";
 import type { CommandContext } from "../context.ts";
 import { takeHint } from "../hints.ts";
@@ -15,6 +17,7 @@ import { hasLiveLine, Output, type Outputs } from "../output.ts";
 import { LiveLine } from "../progress-line.ts";
 import { type PacedPrinter, Reporter } from "../reporter.ts";
 import { type FaceOptions, type Resolved, resolveOptions } from "../resolve-options.ts";
+import { settingNotes } from "../settings/notes.ts";
 import { configureRun, explained } from "../settings/of-run.ts";
 import { onStopSignals } from "../stop-signals.ts";
 import { TextPrinter } from "../text-printer.ts";
@@ -31,6 +34,7 @@ export const treeCommand = defineCommand({
     const { reporter, live } = makeReporter(withOrigins(resolved, origins), context.outputs, log);
     context.onReporter(reporter);
     using _resizes = onResize(live);
+    const phases = new PhaseClock("scanning", performance.now());
     const stop = new AbortController();
     using _signals = onStopSignals({
       onFirst: () => {
@@ -55,13 +59,15 @@ export const treeCommand = defineCommand({
         target: places.at(-1)!,
         options: resolved.options,
         network: resolved.network,
-        hooks: makeHooks(resolved, context.outputs, reporter, stop.signal),
+        hooks: makeHooks(resolved, context.outputs, reporter, phases, stop.signal),
         signal: stop.signal,
       });
       reporter.placed(run.placement);
       const summary = await run.summary;
       reporter.end(summary);
       sayHint(resolved, context.outputs, run.placement, summary);
+      if (resolved.face.history && teaches(resolved.options, summary))
+        await noteInHistory(summary, resolved, places, phases.end(performance.now()));
     } catch (error) {
       if (error instanceof RunError) {
         reporter.endAbruptly({ exitCode: error.exitCode, exitReason: error.reason, message: error.message });
@@ -78,10 +84,7 @@ export const treeCommand = defineCommand({
 
 /** With --verbose it is told what the configuration added to the line. */
 function withOrigins(resolved: Resolved, origins: ReadonlyMap<string, string>): Resolved {
-  const byOrigin = new Map<string, string[]>();
-  for (const [flag, origin] of origins) byOrigin.set(origin, [...(byOrigin.get(origin) ?? []), `--${flag}`]);
-  const notes = [...byOrigin].map(([origin, flags]) => `settings: ${flags.join(" ")} (${origin})`);
-  return { ...resolved, face: { ...resolved.face, notes: [...notes, ...resolved.face.notes] } };
+  return { ...resolved, face: { ...resolved.face, notes: [...settingNotes(origins), ...resolved.face.notes] } };
 }
 
 /** What is listed is decided here, so that the session makes no items that nobody prints. */
@@ -89,13 +92,51 @@ function listsItems({ options, face }: Resolved): boolean {
   return !face.quiet && (face.verbose || face.itemize || options.dryRun || options.verb === "check");
 }
 
-function makeHooks(resolved: Resolved, outputs: Outputs, reporter: Reporter, signal: AbortSignal): RunHooks {
+/** After everything was printed: nobody waits for it but the end of the process. */
+async function noteInHistory(
+  summary: RunSummary,
+  { options }: Resolved,
+  places: readonly Place[],
+  phases: Readonly<Record<string, number>>,
+): Promise<void> {
+  const [{ noteRun }, { recordOf }, { VERSION }] = await Promise.all([
+    import("../../history/note-run.ts"),
+    import("../../history/run-record.ts"),
+    import("../version.ts"),
+  ]);
+  const kindOf = (place: Place) => (place.kind === "daemon" ? "daemon" : "local");
+  const daemon = places.find((place) => place.kind === "daemon");
+  const facts = {
+    endedMs: Date.now(),
+    version: VERSION,
+    verb: options.verb,
+    source: kindOf(places[0]!),
+    target: kindOf(places.at(-1)!),
+    peer: undefined,
+    phases,
+  } as const;
+  const address = daemon === undefined ? undefined : `${daemon.host}:${daemon.port}`;
+  const problem = noteRun(process.env, recordOf(facts, summary), address);
+  if (problem !== undefined && process.env["FASTSYNC_DEBUG"])
+    console.error(`fastsync: not noted in the history: ${problem}`);
+}
+
+function makeHooks(
+  resolved: Resolved,
+  outputs: Outputs,
+  reporter: Reporter,
+  phases: PhaseClock,
+  signal: AbortSignal,
+): RunHooks {
   const { face } = resolved;
   return {
     wantsItems: face.json || face.logFile !== undefined || listsItems(resolved),
     wantsReasons: face.itemize,
     onStart: (counters) => reporter.begin(counters),
-    onEvent: (event) => reporter.event(event),
+    onEvent: (event) => {
+      if (event.kind === "phase") phases.enter(event.phase, performance.now());
+      reporter.event(event);
+    },
     confirmDeletions: (plan) =>
       reporter.whilePaused(() =>
         confirmDeletions(plan, {

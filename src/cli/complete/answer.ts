@@ -91,6 +91,7 @@ function known(): Known {
       file: undefined,
       noFiles: false,
       profile: undefined,
+      preset: undefined,
       project: false,
     });
     return settings;

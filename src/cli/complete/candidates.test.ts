@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { FLAGS, flagsOf } from "../flags.ts";
+import { FLAGS, flagsOf, lettersOf } from "../flags.ts";
 import { VERB_NAMES, VERBS } from "../verbs.ts";
 import { type Completion, complete, type Known } from "./candidates.ts";
 
@@ -39,7 +39,7 @@ describe("what is offered", () => {
     const letters = (await values(`${verb} -`)).filter((value) => /^-[A-Za-z0-9]$/.test(value));
     expect(letters.sort()).toEqual(
       flagsOf(verb)
-        .flatMap(({ short }) => (short === undefined ? [] : [`-${short}`]))
+        .flatMap((flag) => [...lettersOf(flag, verb)].slice(0, 1).map((letter) => `-${letter}`))
         .sort(),
     );
   });

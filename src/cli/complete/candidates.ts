@@ -8,7 +8,8 @@
  *     - or --                        flags of the verb that still fit
  *     anything else                  what the verb works on
  */
-import { COPY_METHODS, FLAGS, type Flag, flagsOf } from "../flags.ts";
+import { COPY_METHODS, FLAGS, type Flag, flagsOf, lettersOf } from "../flags.ts";
+import { PRESETS } from "../settings/presets.ts";
 import { isVerb, VERB_NAMES, VERBS, type VerbInfo, type VerbName } from "../verbs.ts";
 
 export interface Candidate {
@@ -82,14 +83,11 @@ function readLine(verb: VerbName, words: readonly string[]): Line {
       places.push(word);
       continue;
     }
-    const flag: Flag | undefined = word.startsWith("--")
-      ? flags.find(({ name }) => name === word.slice(2).split("=", 1)[0])
-      : flags.find(({ short }) => short === word.at(-1));
-    if (!word.startsWith("--"))
-      for (const letter of word.slice(1)) {
-        const one = flags.find(({ short }) => short === letter);
-        if (one !== undefined) given.add(one.name);
-      }
+    const { bundled, last } = word.startsWith("--")
+      ? { bundled: [], last: flags.find(({ name }) => name === word.slice(2).split("=", 1)[0]) }
+      : lettersIn(word, verb);
+    for (const { name } of bundled) given.add(name);
+    const flag: Flag | undefined = last;
     if (flag === undefined) continue;
     given.add(flag.name);
     if (flag.value === undefined || flag.value.optional || word.includes("=")) continue;
@@ -97,6 +95,20 @@ function readLine(verb: VerbName, words: readonly string[]): Line {
     at++;
   }
   return { given, places, waiting: undefined, onlyPlaces: false };
+}
+
+/** `-nv`, `-p16`: the flags of a word of letters; `last`: what it ends with, unless that is a value. */
+function lettersIn(word: string, verb: VerbName): { bundled: Flag[]; last: Flag | undefined } {
+  const bundled: Flag[] = [];
+  const flags: readonly Flag[] = flagsOf(verb);
+  for (let at = 1; at < word.length; at++) {
+    const flag = flags.find((one) => lettersOf(one, verb).includes(word[at]!));
+    if (flag === undefined) continue;
+    bundled.push(flag);
+    if (at === word.length - 1) return { bundled, last: flag };
+    if (flag.value !== undefined) break;
+  }
+  return { bundled, last: undefined };
 }
 
 /** Flags that may still be given: neither there already nor at odds with what is. */
@@ -109,13 +121,15 @@ function flagCandidates(verb: VerbName, { given }: Line): Candidate[] {
   const fitting = flagsOf(verb).filter(
     (flag) => !contradicted.has(flag.name) && (flag.repeatable || !given.has(flag.name)),
   );
-  return fitting.flatMap(({ name, short, value, help }) => {
+  return fitting.flatMap((flag: Flag) => {
+    const { name, value, help } = flag;
+    const [letter] = lettersOf(flag, verb);
     const about = firstSentence(help);
     const long = { value: `--${name}${value === undefined || value.optional ? "" : "="}`, about };
     const assigned = value?.optional
       ? (value.choices ?? []).map((choice) => ({ value: `--${name}=${choice}`, about }))
       : [];
-    return [...(short === undefined ? [] : [{ value: `-${short}`, about }]), long, ...assigned];
+    return [...(letter === undefined ? [] : [{ value: `-${letter}`, about }]), long, ...assigned];
   });
 }
 
@@ -140,6 +154,7 @@ function valueCandidates(flag: Flag, before: string, current: string, known: Kno
     case "DIR":
       return DIRECTORIES;
     case "NAME":
+      if (flag.name === "preset") return words(PRESETS.map(({ name }) => name));
       return flag.name === "profile" ? words(known.profiles()) : NOTHING;
     default:
       return NOTHING;

@@ -6,7 +6,7 @@ import { examineMachine, examinePlaces } from "../doctor-examination.ts";
 import { COPY_METHODS, flagNamed } from "../flags.ts";
 import { effectiveSettings } from "../settings/apply.ts";
 import { SETTING_KEYS } from "../settings/keys.ts";
-import { loadSettings, type Settings } from "../settings/load.ts";
+import { layersInOrder, loadSettings, type Settings } from "../settings/load.ts";
 import { requestOf } from "../settings/of-run.ts";
 import { VERSION } from "../version.ts";
 import { type Private, privateFacts, redacted, redactedValue } from "./redact.ts";
@@ -96,7 +96,7 @@ function configurationOf(settings: Settings, secret: Private): Diagnostics["conf
     profiles: settings.profiles.length,
     remotes: settings.remotes.size,
     problems: settings.problems.map((problem) => withoutQuotes(redacted(problem, secret))),
-    settings: effectiveSettings(settings.order)
+    settings: effectiveSettings(layersInOrder(settings))
       .filter(({ origin }) => origin !== "default")
       .map(({ key, value, origin }) => ({
         key,

@@ -80,17 +80,21 @@ function contradict(a: FlagName, b: FlagName): boolean {
 }
 
 function hasWhatItNeeds(flag: FlagName, args: ParsedArgs, words: readonly Word[]): boolean {
+  const needs = neededBy(flag, args);
+  return needs.length === 0 || needs.some((other) => args.has(other) || words.some((w) => w.flag === other));
+}
+
+/** Of the flags that it needs, those that the verb has: a mirror deletes without being told to. */
+function neededBy(flag: FlagName, { verb }: ParsedArgs): FlagName[] {
   const { needs }: Flag = flagNamed(flag)!;
-  return (
-    needs === undefined || needs.some((other) => args.has(other as FlagName) || words.some((w) => w.flag === other))
-  );
+  return ((needs ?? []) as readonly FlagName[]).filter((other) => flagNamed(other)!.verbs.includes(verb));
 }
 
 /** What `fits` leaves to the end: `--suffix` may wait for a `backup` of the configuration. */
 export function checkNeeds(args: ParsedArgs): void {
   for (const { flag: name } of args.occurrences) {
-    const { needs }: Flag = flagNamed(name)!;
-    if (needs !== undefined && !needs.some((other) => args.has(other as FlagName))) {
+    const needs = neededBy(name, args);
+    if (needs.length > 0 && !needs.some((other) => args.has(other))) {
       throw new UsageError(
         `--${name} needs ${listed(
           needs.map((other) => `--${other}`),

@@ -8,6 +8,8 @@ type Named = (typeof FLAGS)[number];
 
 export interface SettingKey {
   readonly key: string;
+  /** Other names that are taken for it. */
+  readonly aliases: readonly string[];
   /** What `true`, a value or a list of them stands for. Absent: true is what is done anyway. */
   readonly on?: FlagName;
   /** What `false` stands for. Absent: false is what is done anyway. */
@@ -21,6 +23,8 @@ export interface SettingKey {
 const COMMAND_LINE_ONLY: Partial<Record<FlagName, string>> = {
   "dry-run": "is said on the command line, or runs would do nothing and nobody would know why",
   yes: "is said on the command line: a deletion that nobody is asked about is decided where the run is started",
+  delete: "is said on the command line: the verb sync deletes where it is told to",
+  recursive: "is said on the command line of the cp that is to copy a directory",
   detach: "is said on the command line of the run that is to go on alone",
   json: "is said where the program is called that reads it",
   "files-from": "names what one run takes, so it is said on the command line",
@@ -36,16 +40,14 @@ const COMMAND_LINE_ONLY: Partial<Record<FlagName, string>> = {
 /** Names that do not follow from the flag's. */
 const NAMES: Partial<Record<FlagName, string>> = { "zero-copy": "use_zero_copy", "no-zero-copy": "use_zero_copy" };
 
+/** Second names of keys, for files that were written for other programs. */
+const ALIASES: Readonly<Record<string, readonly string[]>> = { streams: ["parallel_streams"] };
+
 /** Keys that people bring along, and what to write instead. */
 const FOREIGN: Readonly<Record<string, string>> = {
-  parallel_streams: "is called streams",
   transfers: "is called workers",
   parallel: "is called workers",
   threads: "is called workers",
-  chunk_size: "is not set here: large files travel in ranges that follow from their size",
-  buffer_size: "is not set here: buffers follow from the work",
-  tcp_send_buffer: "is not set here: the kernel sizes the buffers of a connection as it learns the line",
-  tcp_recv_buffer: "is not set here: the kernel sizes the buffers of a connection as it learns the line",
   bandwidth_limit: "is called bwlimit",
   verify_after_copy: "is called verify",
 };
@@ -69,6 +71,7 @@ function makeKeys(): SettingKey[] {
     const key = NAMES[flag.name] ?? flag.name.slice(turnsOff ? 3 : 0).replaceAll("-", "_");
     keys.set(key, {
       key,
+      aliases: ALIASES[key] ?? [],
       ...keys.get(key),
       ...(turnsOff ? { off: flag.name } : { on: flag.name }),
       form: formOf(flag),

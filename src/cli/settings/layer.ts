@@ -23,7 +23,7 @@ export function layerOfTable(
   const reader = new TableReader(problems, file, `${name}.`, table);
   const values = new Map<string, SettingValue>();
   for (const setting of SETTING_KEYS) {
-    const value = readSetting(reader, setting);
+    const value = readSetting(reader, setting, writtenAs(reader, setting));
     if (value !== undefined) values.set(setting.key, value);
   }
   for (const key of others) reader.raw(key);
@@ -37,7 +37,15 @@ export function layerOfTable(
   return { layer: { origin: () => `${file} [${name}]`, values }, reader };
 }
 
-function readSetting(reader: TableReader, { key, on, form }: SettingKey): SettingValue | undefined {
+/** The name by which the table has it; a second one beside it is a mistake. */
+function writtenAs(reader: TableReader, { key, aliases }: SettingKey): string {
+  const [first = key, ...others] = [key, ...aliases].filter((name) => reader.has(name));
+  for (const other of others) reader.problem(other, `is another name of ${first}; leave one out`);
+  for (const name of aliases) reader.raw(name);
+  return first;
+}
+
+function readSetting(reader: TableReader, { on, form }: SettingKey, key: string): SettingValue | undefined {
   switch (form) {
     case "switch":
       return reader.boolean(key);
@@ -69,9 +77,9 @@ const FALSE = ["0", "false", "no", "off"];
 export function layerOfEnvironment(problems: Problems, env: Readonly<Record<string, string | undefined>>): Layer {
   const values = new Map<string, SettingValue>();
   for (const setting of SETTING_KEYS) {
-    const name = variableOf(setting.key);
-    const text = env[name];
-    if (text === undefined || text === "") continue;
+    const name = [setting.key, ...setting.aliases].map(variableOf).find((variable) => env[variable]);
+    const text = name === undefined ? undefined : env[name];
+    if (name === undefined || text === undefined) continue;
     const value = readText(setting, text);
     if (typeof value === "string") problems.add(name, "", value);
     else values.set(setting.key, value);

@@ -3,7 +3,8 @@
  *
  *     the command line
  *     the environment                        FASTSYNC_KEY
- *     [profiles.NAME] of any of the files    --profile NAME, FASTSYNC_PROFILE
+ *     [profiles.NAME] of any of the files    --profile NAME, FASTSYNC_PROFILE; of that name only, the preset
+ *     a preset                               --preset NAME, FASTSYNC_PRESET; one that a table names comes right behind it
  *     [remotes.NAME] of any of the files     where a place is written NAME:PATH
  *     [global] of ./.fastsync.toml           only with --project: a directory that one happens to stand in decides nothing
  *     [global] of the user's files           $XDG_CONFIG_HOME/fastsync, ~/.config/fastsync
@@ -27,6 +28,7 @@ import { nearest } from "../../core/nearest.ts";
 import { bytesOf } from "../../core/paths.ts";
 import { EndpointError, parseEndpoint } from "../../endpoints/parse.ts";
 import { type Layer, layerOfEnvironment, layerOfTable } from "./layer.ts";
+import { layerOfPreset, PRESETS, type Preset, presetNamed, unknownPreset } from "./presets.ts";
 
 export interface SettingsRequest {
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -35,6 +37,8 @@ export interface SettingsRequest {
   /** --no-config: no file, whatever the environment says. */
   readonly noFiles: boolean;
   readonly profile: string | undefined;
+  /** --preset. */
+  readonly preset: string | undefined;
   readonly project: boolean;
   /** Default /etc/fastsync; tests give their own. */
   readonly systemDirectory?: string;
@@ -51,15 +55,17 @@ export interface Settings {
   /** Files that were read, the nearest first. */
   readonly files: readonly string[];
   readonly environment: Layer;
-  /** Of the chosen profile, the nearest file first. */
+  /** Of the chosen profile, the nearest file first; or the preset of its name. */
   readonly profile: readonly Layer[];
+  /** Of --preset, or its variable. */
+  readonly preset: Layer | undefined;
   readonly profileName: string | undefined;
   readonly profiles: readonly string[];
   readonly remotes: ReadonlyMap<string, Remote>;
   /** [global] of each file, the nearest first. */
   readonly globals: readonly Layer[];
-  /** What counts for a run without a remote, the nearest first. */
-  readonly order: readonly Layer[];
+  /** [profiles.NAME] of all the files, each the nearest file first. */
+  readonly ownProfiles: ReadonlyMap<string, readonly Layer[]>;
   /** Every table and the environment, also what this run does not use. */
   readonly layers: readonly Layer[];
   readonly problems: readonly string[];
@@ -90,20 +96,66 @@ export function loadSettings(request: SettingsRequest): Settings {
   }
   const environment = layerOfEnvironment(problems, request.env);
   const profileName = request.profile ?? (request.env["FASTSYNC_PROFILE"] || undefined);
-  const profile = profileName === undefined ? [] : profiles.get(profileName);
+  const profile = profileName === undefined ? [] : (profiles.get(profileName) ?? presetAsProfile(profileName));
   if (profile === undefined) addUnknownProfile(problems, profileName!, [...profiles.keys()], request);
+  const layers = [
+    environment,
+    ...globals,
+    ...[...profiles.values()].flat(),
+    ...[...remotes.values()].map((remote) => remote.layer),
+  ];
+  for (const layer of layers) checkPreset(problems, layer);
   return {
     files: files.map(({ name }) => name),
     environment,
     profile: profile ?? [],
+    preset: presetOfRun(problems, request, environment),
+    ownProfiles: profiles,
     profileName,
     profiles: [...profiles.keys()].sort(),
     remotes,
     globals,
-    order: [environment, ...(profile ?? []), ...globals],
-    layers: [environment, ...globals, ...[...profiles.values()].flat(), ...[...remotes.values()].map((r) => r.layer)],
+    layers,
     problems: problems.list,
   };
+}
+
+/** What counts for a run that uses these remotes, the nearest first. */
+export function layersInOrder(
+  { environment, profile, preset, globals }: Settings,
+  remotes: readonly Layer[] = [],
+): Layer[] {
+  const farther = [...remotes, ...globals];
+  if (preset !== undefined) return [environment, ...profile, preset, ...farther];
+  const order = [environment, ...profile, ...farther];
+  const naming = order.findIndex((layer) => layer.values.has("preset"));
+  const named = presetOf(order[naming]);
+  return named === undefined ? order : order.toSpliced(naming + 1, 0, layerOfPreset(named));
+}
+
+/** The preset that a layer names. */
+function presetOf(layer: Layer | undefined): Preset | undefined {
+  const [name] = (layer?.values.get("preset") ?? []) as readonly string[];
+  return name === undefined ? undefined : presetNamed(name);
+}
+
+function checkPreset(problems: Problems, layer: Layer): void {
+  const [name] = (layer.values.get("preset") ?? []) as readonly string[];
+  if (name !== undefined && presetNamed(name) === undefined)
+    problems.add(layer.origin("preset"), "preset", unknownPreset(name));
+}
+
+function presetAsProfile(name: string): Layer[] | undefined {
+  const preset = presetNamed(name);
+  return preset === undefined ? undefined : [layerOfPreset(preset)];
+}
+
+/** Of the line, or of the environment, which was checked. */
+function presetOfRun(problems: Problems, { preset: name }: SettingsRequest, environment: Layer): Layer | undefined {
+  const preset = name === undefined ? presetOf(environment) : presetNamed(name);
+  if (preset !== undefined) return layerOfPreset(preset);
+  if (name !== undefined) problems.add("--preset", "", unknownPreset(name));
+  return undefined;
 }
 
 /** The nearest first. */
@@ -201,14 +253,13 @@ function addUnknownProfile(
   { profile, noFiles }: SettingsRequest,
 ): void {
   const where = profile === undefined ? "FASTSYNC_PROFILE" : "--profile";
-  const meant = nearest(name, known);
-  const way =
-    meant !== undefined
-      ? `; did you mean ${meant}?`
-      : noFiles
-        ? "; --no-config reads no file"
-        : known.length === 0
-          ? "; no file has a [profiles.NAME]"
-          : ` (there are ${[...known].sort().join(", ")})`;
+  const builtIn = PRESETS.map((preset) => preset.name);
+  const meant = nearest(name, [...known, ...builtIn]);
+  const own = noFiles
+    ? "--no-config reads no file"
+    : known.length === 0
+      ? "no file has a [profiles.NAME]"
+      : `there are ${[...known].sort().join(", ")}`;
+  const way = meant !== undefined ? `; did you mean ${meant}?` : `; ${own}, and the presets ${builtIn.join(", ")}`;
   problems.add(where, "", `there is no profile ${JSON.stringify(name)}${way}`);
 }

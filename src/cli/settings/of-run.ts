@@ -8,7 +8,7 @@ import type { Argument } from "../raw-args.ts";
 import { UsageError } from "../usage-error.ts";
 import { type Applied, applySettings, checkNeeds } from "./apply.ts";
 import type { Layer } from "./layer.ts";
-import { loadSettings, type Remote, type Settings, type SettingsRequest } from "./load.ts";
+import { layersInOrder, loadSettings, type Remote, type Settings, type SettingsRequest } from "./load.ts";
 
 export interface ConfiguredRun extends Applied {
   readonly places: readonly Endpoint[];
@@ -22,6 +22,7 @@ export function requestOf(args: ParsedArgs, env: SettingsRequest["env"]): Settin
     file: textOf(args, "config"),
     noFiles: args.has("no-config"),
     profile: textOf(args, "profile"),
+    preset: textOf(args, "preset"),
     project: args.has("project"),
   };
 }
@@ -36,8 +37,7 @@ export function configureRun(args: ParsedArgs, env: SettingsRequest["env"]): Con
   const settings = usable(loadSettings(requestOf(args, env)));
   const remotes = new Set<Remote>();
   const places = args.places.map((word) => placeWithRemotes(word, settings.remotes, remotes));
-  const layers = [settings.environment, ...settings.profile, ...layersOf([...remotes]), ...settings.globals];
-  const applied = applySettings(args, layers);
+  const applied = applySettings(args, layersInOrder(settings, layersOf([...remotes])));
   checkNeeds(applied.args);
   return { ...applied, places, files: settings.files };
 }

@@ -157,7 +157,8 @@ export class NativeBackend implements Backend {
       (options.create ? Walk.create : 0) |
       (options.openFollow ? Walk.openFollow : 0) |
       (options.writable ? Walk.writable : 0) |
-      (options.selfOnly ? Walk.selfOnly : 0);
+      (options.selfOnly ? Walk.selfOnly : 0) |
+      (options.noAtime ? Walk.noatime : 0);
     ring.u32[word + (Q.path >> 2)] = path;
     ring.u32[word + (Q.path_bytes >> 2)] = name.length + 1;
     return ring.send(request, (completion) => {

@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file fastsync/v1/options.proto.
  */
 export const file_fastsync_v1_options: GenFile = /*@__PURE__*/
-  fileDesc("ChlmYXN0c3luYy92MS9vcHRpb25zLnByb3RvEgtmYXN0c3luYy52MSKgAQoOQ29tcGFyZU9wdGlvbnMSEAoIY2hlY2tzdW0YASABKAgSEQoJc2l6ZV9vbmx5GAIgASgIEhQKDGlnbm9yZV90aW1lcxgDIAEoCBIYChBtb2RpZnlfd2luZG93X25zGAQgASgEEhcKD2lnbm9yZV9leGlzdGluZxgFIAEoCBIQCghleGlzdGluZxgGIAEoCBIOCgZ1cGRhdGUYByABKAgilQIKD1ByZXNlcnZlT3B0aW9ucxINCgVwZXJtcxgBIAEoCBINCgV0aW1lcxgCIAEoCBIRCglkaXJfdGltZXMYAyABKAgSDQoFb3duZXIYBCABKAgSDQoFZ3JvdXAYBSABKAgSDgoGeGF0dHJzGAYgASgIEgwKBGFjbHMYByABKAgSEgoKaGFyZF9saW5rcxgIIAEoCBIQCghzcGVjaWFscxgJIAEoCBIOCgZzcGFyc2UYCiABKAgSEwoLbnVtZXJpY19pZHMYCyABKAgSFgoJY2hvd25fdWlkGAwgASgNSACIAQESFgoJY2hvd25fZ2lkGA0gASgNSAGIAQFCDAoKX2Nob3duX3VpZEIMCgpfY2hvd25fZ2lkInsKDURlbGV0ZU9wdGlvbnMSDwoHZW5hYmxlZBgBIAEoCBIQCghleGNsdWRlZBgCIAEoCBIPCgVjb3VudBgDIAEoBEgAEhEKB3BlcmNlbnQYBCABKAFIABIaChJhbGxvd19lbXB0eV9zb3VyY2UYBSABKAhCBwoFbGltaXQioQIKDFdyaXRlT3B0aW9ucxIPCgdpbnBsYWNlGAEgASgIEhUKCHRlbXBfZGlyGAIgASgMSACIAQESGgoNYmFja3VwX3N1ZmZpeBgDIAEoDEgBiAEBEhcKCmJhY2t1cF9kaXIYBCABKAxIAogBARIOCgZyZXN1bWUYBSABKAgSIQoFZnN5bmMYBiABKA4yEi5mYXN0c3luYy52MS5Gc3luYxIjCgZ2ZXJpZnkYByABKA4yEy5mYXN0c3luYy52MS5WZXJpZnkSHQoVcmF0ZV9ieXRlc19wZXJfc2Vjb25kGAggASgEEg8KB3dvcmtlcnMYCSABKA1CCwoJX3RlbXBfZGlyQhAKDl9iYWNrdXBfc3VmZml4Qg0KC19iYWNrdXBfZGlyIioKCkZpbHRlclJ1bGUSDAoEdGV4dBgBIAEoDBIOCgZvcmlnaW4YAiABKAkioAIKDUZpbHRlck9wdGlvbnMSJgoFcnVsZXMYASADKAsyFy5mYXN0c3luYy52MS5GaWx0ZXJSdWxlEhYKDmhhc19maWxlc19mcm9tGAIgASgIEhIKCmZpbGVzX2Zyb20YAyADKAwSEQoJZ2l0aWdub3JlGAQgASgIEhUKCG1pbl9zaXplGAUgASgESACIAQESFQoIbWF4X3NpemUYBiABKARIAYgBARIbCg5tb2RpZmllZF9hZnRlchgHIAEoAUgCiAEBEhwKD21vZGlmaWVkX2JlZm9yZRgIIAEoAUgDiAEBQgsKCV9taW5fc2l6ZUILCglfbWF4X3NpemVCEQoPX21vZGlmaWVkX2FmdGVyQhIKEF9tb2RpZmllZF9iZWZvcmUijwMKClJ1bk9wdGlvbnMSHwoEdmVyYhgBIAEoDjIRLmZhc3RzeW5jLnYxLlZlcmISDwoHZHJ5X3J1bhgCIAEoCBIsCgdjb21wYXJlGAMgASgLMhsuZmFzdHN5bmMudjEuQ29tcGFyZU9wdGlvbnMSLgoIcHJlc2VydmUYBCABKAsyHC5mYXN0c3luYy52MS5QcmVzZXJ2ZU9wdGlvbnMSKgoGZGVsZXRlGAUgASgLMhouZmFzdHN5bmMudjEuRGVsZXRlT3B0aW9ucxIoCgV3cml0ZRgGIAEoCzIZLmZhc3RzeW5jLnYxLldyaXRlT3B0aW9ucxIqCgZmaWx0ZXIYByABKAsyGi5mYXN0c3luYy52MS5GaWx0ZXJPcHRpb25zEhcKD29uZV9maWxlX3N5c3RlbRgIIAEoCBISCgpjb3B5X2xpbmtzGAkgASgIEhIKCnNhZmVfbGlua3MYCiABKAgSFAoMc3RyaWN0X2F0dHJzGAsgASgIEhgKEHBydW5lX2VtcHR5X2RpcnMYDCABKAgqWwoEVmVyYhIUChBWRVJCX1VOU1BFQ0lGSUVEEAASDQoJVkVSQl9DT1BZEAESDwoLVkVSQl9NSVJST1IQAhINCglWRVJCX01PVkUQAxIOCgpWRVJCX0NIRUNLEAQqTQoFRnN5bmMSFQoRRlNZTkNfVU5TUEVDSUZJRUQQABIOCgpGU1lOQ19OT05FEAESDgoKRlNZTkNfRklMRRACEg0KCUZTWU5DX0VORBADKloKBlZlcmlmeRIWChJWRVJJRllfVU5TUEVDSUZJRUQQABIPCgtWRVJJRllfTk9ORRABEhIKDlZFUklGWV9DT01QQVJFEAISEwoPVkVSSUZZX1JFQURCQUNLEANiBnByb3RvMw");
+  fileDesc("ChlmYXN0c3luYy92MS9vcHRpb25zLnByb3RvEgtmYXN0c3luYy52MSKgAQoOQ29tcGFyZU9wdGlvbnMSEAoIY2hlY2tzdW0YASABKAgSEQoJc2l6ZV9vbmx5GAIgASgIEhQKDGlnbm9yZV90aW1lcxgDIAEoCBIYChBtb2RpZnlfd2luZG93X25zGAQgASgEEhcKD2lnbm9yZV9leGlzdGluZxgFIAEoCBIQCghleGlzdGluZxgGIAEoCBIOCgZ1cGRhdGUYByABKAgilQIKD1ByZXNlcnZlT3B0aW9ucxINCgVwZXJtcxgBIAEoCBINCgV0aW1lcxgCIAEoCBIRCglkaXJfdGltZXMYAyABKAgSDQoFb3duZXIYBCABKAgSDQoFZ3JvdXAYBSABKAgSDgoGeGF0dHJzGAYgASgIEgwKBGFjbHMYByABKAgSEgoKaGFyZF9saW5rcxgIIAEoCBIQCghzcGVjaWFscxgJIAEoCBIOCgZzcGFyc2UYCiABKAgSEwoLbnVtZXJpY19pZHMYCyABKAgSFgoJY2hvd25fdWlkGAwgASgNSACIAQESFgoJY2hvd25fZ2lkGA0gASgNSAGIAQFCDAoKX2Nob3duX3VpZEIMCgpfY2hvd25fZ2lkInsKDURlbGV0ZU9wdGlvbnMSDwoHZW5hYmxlZBgBIAEoCBIQCghleGNsdWRlZBgCIAEoCBIPCgVjb3VudBgDIAEoBEgAEhEKB3BlcmNlbnQYBCABKAFIABIaChJhbGxvd19lbXB0eV9zb3VyY2UYBSABKAhCBwoFbGltaXQioQIKDFdyaXRlT3B0aW9ucxIPCgdpbnBsYWNlGAEgASgIEhUKCHRlbXBfZGlyGAIgASgMSACIAQESGgoNYmFja3VwX3N1ZmZpeBgDIAEoDEgBiAEBEhcKCmJhY2t1cF9kaXIYBCABKAxIAogBARIOCgZyZXN1bWUYBSABKAgSIQoFZnN5bmMYBiABKA4yEi5mYXN0c3luYy52MS5Gc3luYxIjCgZ2ZXJpZnkYByABKA4yEy5mYXN0c3luYy52MS5WZXJpZnkSHQoVcmF0ZV9ieXRlc19wZXJfc2Vjb25kGAggASgEEg8KB3dvcmtlcnMYCSABKA1CCwoJX3RlbXBfZGlyQhAKDl9iYWNrdXBfc3VmZml4Qg0KC19iYWNrdXBfZGlyIqcBCg9UcmFuc2Zlck9wdGlvbnMSEwoLY2h1bmtfYnl0ZXMYASABKAQSFAoMYnVmZmVyX2J5dGVzGAIgASgEEhgKEHNtYWxsX2ZpbGVfYnl0ZXMYAyABKAQSGQoRc2VuZF9idWZmZXJfYnl0ZXMYBCABKAQSHAoUcmVjZWl2ZV9idWZmZXJfYnl0ZXMYBSABKAQSFgoOYXZvaWRfc2VuZGZpbGUYBiABKAgiKgoKRmlsdGVyUnVsZRIMCgR0ZXh0GAEgASgMEg4KBm9yaWdpbhgCIAEoCSKgAgoNRmlsdGVyT3B0aW9ucxImCgVydWxlcxgBIAMoCzIXLmZhc3RzeW5jLnYxLkZpbHRlclJ1bGUSFgoOaGFzX2ZpbGVzX2Zyb20YAiABKAgSEgoKZmlsZXNfZnJvbRgDIAMoDBIRCglnaXRpZ25vcmUYBCABKAgSFQoIbWluX3NpemUYBSABKARIAIgBARIVCghtYXhfc2l6ZRgGIAEoBEgBiAEBEhsKDm1vZGlmaWVkX2FmdGVyGAcgASgBSAKIAQESHAoPbW9kaWZpZWRfYmVmb3JlGAggASgBSAOIAQFCCwoJX21pbl9zaXplQgsKCV9tYXhfc2l6ZUIRCg9fbW9kaWZpZWRfYWZ0ZXJCEgoQX21vZGlmaWVkX2JlZm9yZSLXAwoKUnVuT3B0aW9ucxIfCgR2ZXJiGAEgASgOMhEuZmFzdHN5bmMudjEuVmVyYhIPCgdkcnlfcnVuGAIgASgIEiwKB2NvbXBhcmUYAyABKAsyGy5mYXN0c3luYy52MS5Db21wYXJlT3B0aW9ucxIuCghwcmVzZXJ2ZRgEIAEoCzIcLmZhc3RzeW5jLnYxLlByZXNlcnZlT3B0aW9ucxIqCgZkZWxldGUYBSABKAsyGi5mYXN0c3luYy52MS5EZWxldGVPcHRpb25zEigKBXdyaXRlGAYgASgLMhkuZmFzdHN5bmMudjEuV3JpdGVPcHRpb25zEioKBmZpbHRlchgHIAEoCzIaLmZhc3RzeW5jLnYxLkZpbHRlck9wdGlvbnMSFwoPb25lX2ZpbGVfc3lzdGVtGAggASgIEhIKCmNvcHlfbGlua3MYCSABKAgSEgoKc2FmZV9saW5rcxgKIAEoCBIUCgxzdHJpY3RfYXR0cnMYCyABKAgSGAoQcHJ1bmVfZW1wdHlfZGlycxgMIAEoCBIuCgh0cmFuc2ZlchgNIAEoCzIcLmZhc3RzeW5jLnYxLlRyYW5zZmVyT3B0aW9ucxIWCg5ub19kaXJlY3RvcmllcxgOIAEoCCpbCgRWZXJiEhQKEFZFUkJfVU5TUEVDSUZJRUQQABINCglWRVJCX0NPUFkQARIPCgtWRVJCX01JUlJPUhACEg0KCVZFUkJfTU9WRRADEg4KClZFUkJfQ0hFQ0sQBCpNCgVGc3luYxIVChFGU1lOQ19VTlNQRUNJRklFRBAAEg4KCkZTWU5DX05PTkUQARIOCgpGU1lOQ19GSUxFEAISDQoJRlNZTkNfRU5EEAMqWgoGVmVyaWZ5EhYKElZFUklGWV9VTlNQRUNJRklFRBAAEg8KC1ZFUklGWV9OT05FEAESEgoOVkVSSUZZX0NPTVBBUkUQAhITCg9WRVJJRllfUkVBREJBQ0sQA2IGcHJvdG8z");
 
 /**
  * What decides whether an entry differs.
@@ -319,6 +319,62 @@ export const WriteOptionsSchema: GenMessage<WriteOptions> = /*@__PURE__*/
   messageDesc(file_fastsync_v1_options, 3);
 
 /**
+ * How content travels. In every field 0 means: as it follows from the work.
+ *
+ * @generated from message fastsync.v1.TransferOptions
+ */
+export type TransferOptions = Message<"fastsync.v1.TransferOptions"> & {
+  /**
+   * Length of the ranges of a large file, 1 MiB to 64 MiB; other values are taken for the nearest.
+   *
+   * @generated from field: uint64 chunk_bytes = 1;
+   */
+  chunkBytes: bigint;
+
+  /**
+   * The most content that is on its way at a time, at least 1 MiB.
+   *
+   * @generated from field: uint64 buffer_bytes = 2;
+   */
+  bufferBytes: bigint;
+
+  /**
+   * Files below travel whole, many at a time; at most 16 MiB.
+   *
+   * @generated from field: uint64 small_file_bytes = 3;
+   */
+  smallFileBytes: bigint;
+
+  /**
+   * What the kernel is to hold for a data connection on its way out. A daemon asks for no more than anybody may have.
+   *
+   * @generated from field: uint64 send_buffer_bytes = 4;
+   */
+  sendBufferBytes: bigint;
+
+  /**
+   * The same on its way in.
+   *
+   * @generated from field: uint64 receive_buffer_bytes = 5;
+   */
+  receiveBufferBytes: bigint;
+
+  /**
+   * The source reads content and writes it to the connection, instead of letting the kernel do it.
+   *
+   * @generated from field: bool avoid_sendfile = 6;
+   */
+  avoidSendfile: boolean;
+};
+
+/**
+ * Describes the message fastsync.v1.TransferOptions.
+ * Use `create(TransferOptionsSchema)` to create a new message.
+ */
+export const TransferOptionsSchema: GenMessage<TransferOptions> = /*@__PURE__*/
+  messageDesc(file_fastsync_v1_options, 4);
+
+/**
  * One filter rule.
  *
  * @generated from message fastsync.v1.FilterRule
@@ -344,7 +400,7 @@ export type FilterRule = Message<"fastsync.v1.FilterRule"> & {
  * Use `create(FilterRuleSchema)` to create a new message.
  */
 export const FilterRuleSchema: GenMessage<FilterRule> = /*@__PURE__*/
-  messageDesc(file_fastsync_v1_options, 4);
+  messageDesc(file_fastsync_v1_options, 5);
 
 /**
  * What is selected.
@@ -414,7 +470,7 @@ export type FilterOptions = Message<"fastsync.v1.FilterOptions"> & {
  * Use `create(FilterOptionsSchema)` to create a new message.
  */
 export const FilterOptionsSchema: GenMessage<FilterOptions> = /*@__PURE__*/
-  messageDesc(file_fastsync_v1_options, 5);
+  messageDesc(file_fastsync_v1_options, 6);
 
 /**
  * Everything that a run is asked to do.
@@ -505,6 +561,20 @@ export type RunOptions = Message<"fastsync.v1.RunOptions"> & {
    * @generated from field: bool prune_empty_dirs = 12;
    */
   pruneEmptyDirs: boolean;
+
+  /**
+   * How content travels; absent: as it follows from the work.
+   *
+   * @generated from field: fastsync.v1.TransferOptions transfer = 13;
+   */
+  transfer?: TransferOptions | undefined;
+
+  /**
+   * A source that is a directory is refused.
+   *
+   * @generated from field: bool no_directories = 14;
+   */
+  noDirectories: boolean;
 };
 
 /**
@@ -512,7 +582,7 @@ export type RunOptions = Message<"fastsync.v1.RunOptions"> & {
  * Use `create(RunOptionsSchema)` to create a new message.
  */
 export const RunOptionsSchema: GenMessage<RunOptions> = /*@__PURE__*/
-  messageDesc(file_fastsync_v1_options, 6);
+  messageDesc(file_fastsync_v1_options, 7);
 
 /**
  * The verb of a run.

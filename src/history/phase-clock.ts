@@ -1,0 +1,23 @@
+/** How long each phase of a run took. */
+export class PhaseClock {
+  private phase: string;
+  private sinceMs: number;
+  private readonly spent = new Map<string, number>();
+
+  constructor(phase: string, nowMs: number) {
+    this.phase = phase;
+    this.sinceMs = nowMs;
+  }
+
+  enter(phase: string, nowMs: number): void {
+    this.spent.set(this.phase, (this.spent.get(this.phase) ?? 0) + nowMs - this.sinceMs);
+    this.phase = phase;
+    this.sinceMs = nowMs;
+  }
+
+  /** Whole milliseconds; ends the phase that goes on. */
+  end(nowMs: number): Record<string, number> {
+    this.enter("", nowMs);
+    return Object.fromEntries([...this.spent].map(([phase, ms]) => [phase, Math.round(ms)]));
+  }
+}

@@ -1,0 +1,177 @@
+/** `explain`: tells what a run would do, and leaves no trace. */
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { lstatSync, lutimesSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { startDaemon } from "../network/support/daemon.ts";
+import { fastsync, describe as shown } from "../support/run.ts";
+import { type TempDir, tempDir } from "../support/temp.ts";
+import { noise } from "../support/tree.ts";
+import { jsonLines } from "./processes.ts";
+
+let dir: TempDir;
+beforeEach(() => {
+  dir = tempDir();
+  for (const name of ["source/sub", "target/old"]) mkdirSync(dir.join(name), { recursive: true });
+  writeFileSync(dir.join("source/large"), noise(100_000, 1));
+  writeFileSync(dir.join("source/sub/small"), "small");
+  symlinkSync("large", dir.join("source/link"));
+  writeFileSync(dir.join("target/large"), "older");
+  writeFileSync(dir.join("target/old/extra"), "extra");
+});
+afterEach(() => dir[Symbol.dispose]());
+
+/**
+ * Everything that looking could change, of every entry. Reading a link's text changes its access time whatever one does;
+ * the portable twin has no say in how directories are read.
+ */
+function traces(root: string, names = namesIn(root)): string[] {
+  return names.map((name) => {
+    const stat = lstatSync(join(root, name), { bigint: true });
+    const { ino, mode, nlink, size, mtimeNs, ctimeNs } = stat;
+    const atimeNs = stat.isFile() || (stat.isDirectory() && isNative) ? stat.atimeNs : 0;
+    return [name, ino, mode, nlink, size, atimeNs, mtimeNs, ctimeNs].join(" ");
+  });
+}
+
+function namesIn(root: string): string[] {
+  return ["", ...(readdirSync(root, { recursive: true }) as string[])].sort();
+}
+
+/** Watches trees whose access times are so old that any reading would move them; our own listing comes before. */
+function watch(...roots: string[]): () => string[] {
+  const trees = roots.map((root) => [root, namesIn(root)] as const);
+  const long = new Date("2020-01-01");
+  for (const [root, names] of trees)
+    for (const name of names) lutimesSync(join(root, name), long, lstatSync(join(root, name)).mtime);
+  return () => trees.flatMap(([root, names]) => traces(root, names));
+}
+
+const isNative = process.env["FASTSYNC_NATIVE"] !== "off";
+
+const places = (): string[] => [dir.join("source/"), dir.join("target/")];
+
+async function explainedJson(words: readonly string[]): Promise<Record<string, unknown>> {
+  const result = await fastsync(["explain", "--json", ...words]);
+  expect(shown(result)).toStartWith("exit 0");
+  const lines = jsonLines(result.stdout);
+  expect(lines.map(({ type }) => type)).toEqual(["explain"]);
+  return lines[0]!;
+}
+
+function decision(line: Record<string, unknown>, topic: string): { value: string; reason: string } | undefined {
+  return (line["decisions"] as { topic: string; value: string; reason: string }[]).find((one) => one.topic === topic);
+}
+
+describe("explain", () => {
+  test("tells the work, the deletions, the methods and every decision; as text within 80 columns", async () => {
+    const line = await explainedJson(places());
+    expect(line).toMatchObject({
+      schema: 1,
+      files_to_transfer: 3,
+      bytes_to_transfer: 100_005,
+      deletions: { entries: 2, refusal: null },
+      target: { exists: true },
+    });
+    const topics = (line["decisions"] as { topic: string }[]).map(({ topic }) => topic);
+    expect(topics).toEqual(["engine", "compare", "method", "workers", "ranges", "verify", "fsync", "resume", "write"]);
+    for (const { reason } of line["decisions"] as { reason: string }[]) expect(reason).not.toBe("");
+    const text = await fastsync(["explain", ...places()]);
+    expect(text.stdout).toContain("to do           3 files to copy, 97.7 KiB");
+    expect(text.stdout.replaceAll(/\s+/g, " ")).toContain(
+      "2 entries in the target only: copy and sync leave them, mirror and sync --delete would delete them",
+    );
+    expect(text.stdout).toEndWith("Nothing was changed.\n");
+    for (const one of text.stdout.split("\n").slice(1)) expect(one.length).toBeLessThanOrEqual(80);
+  });
+
+  test("leaves no trace: inodes, times, also of access, names, and what is below", async () => {
+    const seen = watch(dir.join("source"), dir.join("target"));
+    const before = seen();
+    for (const flags of [[], ["--checksum"], ["--preset", "backup"], ["--temp-dir", dir.join("temporary")]])
+      expect((await fastsync(["explain", ...flags, ...places()])).exitCode).toBe(0);
+    expect(seen()).toEqual(before);
+    const missing = await explainedJson([dir.join("source/"), dir.join("not/yet/there")]);
+    expect(missing).toMatchObject({ target: { exists: false }, deletions: { entries: 0 } });
+    expect(readdirSync(dir.path).sort()).toEqual(["source", "target"]);
+  });
+
+  const noStrace = Bun.which("strace") === null;
+  test.skipIf(noStrace)("makes no call that changes a file below the places (needs strace)", async () => {
+    const log = dir.join("strace");
+    const changing =
+      "write,pwrite64,writev,ftruncate,fallocate,mkdir,mkdirat,mknodat,unlink,unlinkat,rename,renameat,renameat2,link,linkat,symlinkat,utimensat,fchmod,fchmodat,fchown,fchownat,fsetxattr,setxattr,lsetxattr,copy_file_range,sendfile,openat,openat2,ioctl";
+    const prefix = ["strace", "-f", "-qq", "-y", "-e", `trace=${changing}`, "-o", log];
+    expect((await fastsync(["explain", "--checksum", ...places()], { prefix })).exitCode).toBe(0);
+    const calls = readFileSync(log, "utf8")
+      .split("\n")
+      .filter((line) => line.includes(`${dir.path}/`));
+    // It was looked at, so that the trace is one of the right program.
+    expect(calls.some((call) => call.includes("/target"))).toBe(true);
+    const suspicious = calls
+      .filter((call) => !call.includes("openat resumed>"))
+      .filter((call) => !/ (openat2?|ioctl)\(/.test(call) || /O_(WRONLY|RDWR|CREAT|TMPFILE|TRUNC)|FICLONE/.test(call));
+    expect(suspicious).toEqual([]);
+  });
+
+  test("says why deletions would be refused, and what cannot be counted", async () => {
+    for (let i = 0; i < 120; i++) writeFileSync(dir.join(`target/extra${i}`), "");
+    const refused = await explainedJson(places());
+    expect(refused["deletions"]).toMatchObject({
+      entries: 122,
+      refusal: expect.stringContaining("more than the limit of 100"),
+    });
+    mkdirSync(dir.join("empty"));
+    const empty = await explainedJson([dir.join("empty/"), dir.join("target/")]);
+    expect(empty["deletions"]).toMatchObject({ refusal: expect.stringContaining("the source is empty") });
+    const several = await explainedJson([dir.join("source/large"), dir.join("source/sub/small"), dir.join("target/")]);
+    expect(several["deletions"]).toEqual({ entries: null, refusal: "a mirror has one source" });
+    const inside = await explainedJson([dir.join("source/"), dir.join("source/sub/copy")]);
+    expect(inside["deletions"]).toMatchObject({
+      entries: null,
+      refusal: expect.stringContaining("lies inside source"),
+    });
+  });
+
+  test("follows the flags and settings of the run", async () => {
+    const line = await explainedJson([
+      "--preset",
+      "safe",
+      "--workers",
+      "3",
+      "--chunk-size=1M",
+      "--buffer-size=4M",
+      ...places(),
+    ]);
+    expect(decision(line, "method")?.value).toBe("read_write");
+    expect(decision(line, "verify")?.value).toBe("compare");
+    expect(decision(line, "resume")?.value).toBe("on");
+    expect(decision(line, "workers")?.value).toBe("3");
+    expect(decision(line, "ranges")?.value).toBe("1.00 MiB");
+    expect(decision(line, "buffer")?.value).toBe("4.00 MiB");
+    const clone = (line["methods"] as { method: string; tried: boolean; reason: string }[])[0];
+    expect(clone).toEqual({ method: "clone", tried: false, reason: expect.any(String) });
+    expect((await fastsync(["explain", "--preset", "safe", ...places()])).stdout).toContain("(preset safe)");
+  });
+
+  test("names what cannot be used, with its exit code", async () => {
+    const { exitCode, stderr } = await fastsync(["explain", dir.join("gone"), dir.join("target")]);
+    expect([exitCode, stderr]).toEqual([3, expect.stringContaining("gone cannot be used")]);
+    expect((await fastsync(["explain", "--yes", ...places()])).stderr).toContain("explain has no use for it");
+  });
+
+  test("of a daemon: what is there, how content would travel, and nothing changed either", async () => {
+    await using daemon = await startDaemon({ path: dir.join("target") });
+    const seen = watch(dir.join("target"));
+    const before = seen();
+    const push = await explainedJson([dir.join("source/"), daemon.place()]);
+    expect(push).toMatchObject({ files_to_transfer: 3, deletions: { entries: 2 }, target: { place: "daemon" } });
+    expect(decision(push, "carrier")?.value).toBe("data connections");
+    expect(decision(push, "streams")?.value).toStartWith("4 at first");
+    expect(decision(push, "method")).toBeUndefined();
+    const inStream = await explainedJson(["--force-grpc", dir.join("source/"), daemon.place()]);
+    expect(decision(inStream, "carrier")?.value).toBe("control connection");
+    const pull = await explainedJson([daemon.place(), dir.join("source")]);
+    expect(pull).toMatchObject({ sources: [{ place: "daemon" }], target: { place: "local" } });
+    expect(seen()).toEqual(before);
+  });
+});
