@@ -52,6 +52,17 @@ export function parseNetwork(text: string): IpNetwork | string {
   return { family: address.family, bits, prefix };
 }
 
+const LOOPBACK: readonly IpNetwork[] = [
+  { family: 4, bits: 127n << 24n, prefix: 8 },
+  { family: 6, bits: 1n, prefix: 128 },
+];
+
+/** An address that only this machine reaches; also in its IPv4-mapped form. False for what is no address. */
+export function isLoopback(text: string): boolean {
+  const address = parseIp(text);
+  return address !== undefined && LOOPBACK.some((network) => contains(network, address));
+}
+
 export function contains(network: IpNetwork, address: IpAddress): boolean {
   return network.family === address.family && networkBits(address, network.prefix) === network.bits;
 }

@@ -168,6 +168,9 @@ export const LIMITS = {
   /** Jobs are looked at so often for those who watch, of whom there are at most so many. */
   jobWatchMs: 500,
   jobWatchers: 64,
+  /** Series of modules and roles in the metrics; what more modules do is one series. Connections that ask for them. */
+  metricSeries: 2048,
+  metricConnections: 64,
 } as const;
 
 function assertRelation(holds: boolean, relation: string): void {

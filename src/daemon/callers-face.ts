@@ -1,10 +1,18 @@
 /** The face of a run is at the caller's: what it is told travels there, and its answers come back. */
-import { type Counters, newCounters, type RunEvent, type RunHooks } from "../core/events.ts";
+import { type Counters, newCounters, type Phase, type RunEvent, type RunHooks } from "../core/events.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { ControlStream } from "../link/control-stream.ts";
 import { say } from "../session/wire-messages.ts";
 import { encodeEvent, encodeProgress } from "../wire/events.ts";
 import type { Open, SessionMessage } from "../wire/gen/fastsync/v1/session_pb.ts";
+
+/** What a face hears of the run, beside its events. */
+export interface FaceNeeds {
+  /** Payload bytes that are in the target by now, files in progress included. */
+  readonly landed: () => number;
+  /** Hears of each phase as it begins. */
+  readonly onPhase: (phase: Phase) => void;
+}
 
 export class CallersFace {
   readonly hooks: RunHooks;
@@ -15,8 +23,7 @@ export class CallersFace {
   private readonly timer: ReturnType<typeof setInterval>;
   private answer: ((answer: "accepted" | "declined" | "unattended") => void) | undefined;
 
-  /** `landed`: payload bytes that are in the target by now, files in progress included. */
-  constructor(stream: ControlStream, counters: Counters, open: Open, landed: () => number) {
+  constructor(stream: ControlStream, counters: Counters, open: Open, { landed, onPhase }: FaceNeeds) {
     this.stream = stream;
     this.counters = counters;
     this.landed = landed;
@@ -24,7 +31,10 @@ export class CallersFace {
       wantsItems: open.wantsItems,
       wantsReasons: open.wantsReasons,
       onStart: () => undefined,
-      onEvent: (event) => this.tell(event),
+      onEvent: (event) => {
+        if (event.kind === "phase") onPhase(event.phase);
+        this.tell(event);
+      },
       confirmDeletions: (plan) => {
         const answered = new Promise<"accepted" | "declined" | "unattended">((resolve) => {
           this.answer = resolve;

@@ -27,6 +27,8 @@ export interface DaemonConfig {
   readonly jobHistory: number;
   /** Root and the daemon's own user, calling from this machine, may see and cancel every job. */
   readonly admin: boolean;
+  /** Where metrics and health are told; undefined: nowhere. */
+  readonly metrics: { readonly host: string; readonly port: number } | undefined;
   /** No data plane, although there may be a data port. */
   readonly forceGrpcData: boolean;
   /** Data streams of one session. */

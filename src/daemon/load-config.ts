@@ -12,7 +12,7 @@ import { resolve } from "node:path";
 import { CLIENT_TABLES, DAEMON_TABLES, kindOf, Problems, safe, shownValue, TableReader } from "../config/table.ts";
 import { type ConfigFile, SYSTEM_DIRECTORY } from "../config/toml-file.ts";
 import type { DaemonFlags } from "../core/daemon-flags.ts";
-import { parseIp, parseNetwork } from "../core/ip.ts";
+import { isLoopback, parseIp, parseNetwork } from "../core/ip.ts";
 import { LIMITS } from "../core/limits.ts";
 import { bytesOf } from "../core/paths.ts";
 import { DEFAULT_PORT } from "../endpoints/parse.ts";
@@ -77,6 +77,7 @@ function readDaemon(main: ConfigFile | undefined, flags: DaemonFlags, problems: 
     stateDirectory: readStateDirectory(reader),
     jobHistory: reader.integer("job_history", { min: 0, max: 10_000 }) ?? DEFAULTS.jobHistory,
     admin: reader.boolean("admin") ?? false,
+    metrics: readMetrics(reader),
     forceGrpcData: (reader.boolean("force_grpc_data") ?? false) || flags.forceGrpcData,
     maxStreams: reader.integer("max_streams", { min: 1, max: 64 }) ?? DEFAULTS.maxStreams,
     maxConnectionsPerPeer:
@@ -151,6 +152,31 @@ function readMdns(reader: TableReader, flags: DaemonFlags, problems: Problems): 
   if (flags.mdnsName !== undefined && !isLabel(flags.mdnsName))
     problems.add("--mdns-name", "", "is not a name of 1 to 63 bytes");
   return { enabled, name: flags.mdnsName ?? written };
+}
+
+/** `IP:PORT` or `[IPV6]:PORT`; where others can reach it only when that is said too. */
+function readMetrics(reader: TableReader): DaemonConfig["metrics"] {
+  const written = reader.string("metrics");
+  const isPublic = reader.boolean("metrics_public") ?? false;
+  if (written === undefined) return undefined;
+  const [, six, four, port] = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(written) ?? [];
+  const host = six ?? four;
+  if (host === undefined || parseIp(host) === undefined || host.includes(":") !== (six !== undefined)) {
+    reader.problem(
+      "metrics",
+      `${shownValue(written)} is not an address with a port; write "127.0.0.1:9042" or "[::1]:9042"`,
+    );
+    return undefined;
+  }
+  if (Number(port) > PORTS.max) {
+    reader.problem("metrics", `${shownValue(written)} has no port from 0 to ${PORTS.max}`);
+    return undefined;
+  }
+  if (!isLoopback(host) && !isPublic) {
+    reader.problem("metrics", `${shownValue(written)} can be reached by others; metrics_public = true allows that`);
+    return undefined;
+  }
+  return { host, port: Number(port) };
 }
 
 function readStateDirectory(reader: TableReader): string | undefined {

@@ -12,7 +12,7 @@
 import { safe } from "../config/table.ts";
 import type { DaemonFlags, RunDaemon } from "../core/daemon-flags.ts";
 import { ExitCode } from "../core/exit-codes.ts";
-import { covers, parseNetwork } from "../core/ip.ts";
+import { isLoopback } from "../core/ip.ts";
 import { RunError } from "../core/run-error.ts";
 import type { DaemonConfig } from "./config.ts";
 import { openedRanges } from "./delegation.ts";
@@ -86,6 +86,7 @@ class Daemon {
     this.#log.event("info", "started", {
       listen: bind.map((address) => withPort(address, listener.controlPort)),
       data_port: listener.dataPort ?? "none",
+      metrics: listener.metrics,
       modules: modules.map(({ name }) => name),
       root: root?.path,
       config: files,
@@ -153,14 +154,15 @@ function boundTo(config: DaemonConfig, activation: Activation): DaemonConfig {
 }
 
 /** What is decided once, when the daemon starts. */
-function boundFields({ bind, port, dataPort, mdns, stateDirectory }: DaemonConfig): Partial<DaemonConfig> {
-  return { bind, port, dataPort, mdns, stateDirectory };
+function boundFields(config: DaemonConfig): Partial<DaemonConfig> {
+  const { bind, port, dataPort, mdns, stateDirectory, metrics } = config;
+  return { bind, port, dataPort, mdns, stateDirectory, metrics };
 }
 
 function fixedChanges(before: DaemonConfig, after: DaemonConfig): string[] {
   const keys = {
     ...({ bind: "bind", port: "port", dataPort: "data_port", mdns: "mdns" } as const),
-    stateDirectory: "state_directory",
+    ...({ stateDirectory: "state_directory", metrics: "metrics" } as const),
   } as const;
   return Object.entries(keys).flatMap(([field, key]) => {
     const [old, fresh] = [before, after].map((config) => JSON.stringify(config[field as keyof typeof keys]));
@@ -176,15 +178,6 @@ function exposure({ bind }: DaemonConfig): string[] {
     `ANYBODY WHO CAN REACH ${open.join(", ")} CAN USE THIS DAEMON: there is no authentication and no encryption yet. ` +
       "Use bind = 127.0.0.1 with ssh -L, or a network that you trust, and allow lists",
   ];
-}
-
-function isLoopback(address: string): boolean {
-  const network = parseNetwork(address.split("%", 1)[0]!);
-  if (typeof network === "string") return false;
-  return ["127.0.0.0/8", "::1"].some((text) => {
-    const loopback = parseNetwork(text);
-    return typeof loopback !== "string" && covers(loopback, network);
-  });
 }
 
 /** True of the configuration at a start and at each reload. */

@@ -6,6 +6,7 @@ import { create } from "@bufbuild/protobuf";
 import { createContextKey, createContextValues, type HandlerContext } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { ExitCode } from "../core/exit-codes.ts";
+import { isLoopback } from "../core/ip.ts";
 import type { JobEnd } from "../core/jobs.ts";
 import { LIMITS } from "../core/limits.ts";
 import { RunError } from "../core/run-error.ts";
@@ -22,14 +23,17 @@ import {
   TransferService,
 } from "../wire/gen/fastsync/v1/session_pb.ts";
 import { decideAccess } from "./access.ts";
-import { moduleNamed } from "./config.ts";
+import { type ModuleConfig, moduleNamed } from "./config.ts";
 import { decideDelegation } from "./delegation.ts";
-import { type Caller, isLoopbackPeer, ownerOf, rightsOf } from "./jobs/ownership.ts";
+import { type Caller, ownerOf, rightsOf } from "./jobs/ownership.ts";
 import { JobRegistry } from "./jobs/registry.ts";
 import { jobsService } from "./jobs/service.ts";
 import { openJobStore } from "./jobs/store.ts";
-import type { SessionStart } from "./log.ts";
+import type { Refused, SessionStart } from "./log.ts";
 import { userOfPeer } from "./loopback-user.ts";
+import { daemonMetrics } from "./metrics/daemon-metrics.ts";
+import type { MetricsListener } from "./metrics/listener.ts";
+import { SessionCounts } from "./metrics/session-counts.ts";
 import { moduleTrouble } from "./module-state.ts";
 import { type ServedEnd, type SessionHost, serveSession } from "./served-session.ts";
 import type { GivenSockets, Listener, Serve, ServeHooks } from "./server-contract.ts";
@@ -70,7 +74,7 @@ function connectionOf(request: object): ServerHttp2Session | undefined {
 /** Its calls ask this later, when the connection may be gone. */
 function callerOf({ socket }: ServerHttp2Session): Caller {
   const { remoteAddress: peer = "", remotePort, localAddress, localPort } = socket;
-  const isKnown = isLoopbackPeer(peer) && remotePort !== undefined && localAddress && localPort !== undefined;
+  const isKnown = isLoopback(peer) && remotePort !== undefined && localAddress && localPort !== undefined;
   return {
     peer,
     user: isKnown
@@ -92,6 +96,8 @@ class DaemonServer implements Listener {
   private admitted = 0;
   private readonly stopping = new AbortController();
   private data: DataListener | undefined;
+  private readonly counts = new SessionCounts();
+  private watching: MetricsListener | undefined;
   private isDraining = false;
 
   constructor(hooks: ServeHooks, jobs: JobRegistry) {
@@ -101,6 +107,12 @@ class DaemonServer implements Listener {
 
   get dataPort(): number | undefined {
     return this.data?.port;
+  }
+  get metrics(): string | undefined {
+    const where = this.hooks.config().metrics;
+    return where === undefined || this.watching === undefined
+      ? undefined
+      : printableAddress({ host: where.host, port: this.watching.port });
   }
   sessions(): number {
     return this.open.size;
@@ -120,6 +132,7 @@ class DaemonServer implements Listener {
       }
       if (controlFd !== undefined && this.controlPort === 0) this.controlPort = port;
       this.listenData(controlFd !== undefined);
+      await this.listenMetrics();
     } catch (error) {
       await this.stop();
       throw error;
@@ -174,15 +187,35 @@ class DaemonServer implements Listener {
       handshakeMs: handshakeTimeoutMs,
       halfOpenMost: maxSessions * maxStreams,
       halfOpenPerPeer: maxConnectionsPerPeer,
-      onStray: (peer, detail) => this.hooks.log.refused({ peer, reason: "stray_data_connection", detail }),
+      onStray: (peer, detail) => this.refused({ peer, reason: "stray_data_connection", detail }),
     });
+  }
+
+  private async listenMetrics(): Promise<void> {
+    const where = this.hooks.config().metrics;
+    if (where === undefined) return;
+    const { listenForMetrics } = await import("./metrics/listener.ts");
+    const startedSeconds = Date.now() / 1000;
+    this.watching = await listenForMetrics(where.host, where.port, {
+      isReady: () => !this.isDraining,
+      metrics: () => {
+        const { modules, root } = this.hooks.config();
+        for (const module of root === undefined ? modules : [root, ...modules]) this.counts.expect(labelOf(module));
+        return daemonMetrics(this.counts, { startedSeconds, isDraining: this.isDraining });
+      },
+    });
+  }
+
+  private refused(refusal: Refused): void {
+    this.counts.refused(refusal.reason);
+    this.hooks.log.refused(refusal);
   }
 
   private onConnection(connection: ServerHttp2Session): void {
     const peer = connection.socket.remoteAddress ?? "";
     const count = (this.perPeer.get(peer) ?? 0) + 1;
     if (this.isDraining || count > this.hooks.config().maxConnectionsPerPeer) {
-      if (!this.isDraining) this.hooks.log.refused({ peer, reason: "too_many_connections" });
+      if (!this.isDraining) this.refused({ peer, reason: "too_many_connections" });
       connection.destroy();
       return;
     }
@@ -235,11 +268,17 @@ class DaemonServer implements Listener {
         const { verb } = facts;
         start = { peer, ...facts, session, verb: dryRun ? `${verb} (dry run)` : verb };
         log.sessionStart(start);
-        jobEnded = this.jobs.begin({ ...facts, id: session, peer, dryRun, other }, ownerOf(caller), controls);
+        const ends = [
+          this.jobs.begin({ ...facts, id: session, peer, dryRun, other }, ownerOf(caller), controls),
+          this.counts.begin(facts.module, facts.role, controls.look),
+        ];
+        jobEnded = (how) => {
+          for (const tell of ends) tell(how);
+        };
       },
     });
     if (start === undefined) {
-      log.refused({ peer, reason: end.exitReason, ...(end.message === undefined ? {} : { detail: end.message }) });
+      this.refused({ peer, reason: end.exitReason, ...(end.message === undefined ? {} : { detail: end.message }) });
       return;
     }
     jobEnded?.(end);
@@ -334,12 +373,18 @@ class DaemonServer implements Listener {
     for (const server of this.servers) server.close();
     await Promise.allSettled([...this.open]);
     this.data?.stop();
+    this.watching?.stop();
     // What callers are told last gets its time to leave.
     for (const connection of this.connections.keys()) connection.close();
     for (let waitedMs = 0; this.connections.size > 0 && waitedMs < LAST_WORDS_MS; waitedMs += 10) await Bun.sleep(10);
     for (const connection of this.connections.keys()) connection.destroy();
     this.jobs.close();
   }
+}
+
+/** As sessions name their module; undefined: the root. */
+function labelOf({ name }: ModuleConfig): string | undefined {
+  return name === "" ? undefined : name;
 }
 
 /** All addresses of a host, as the system prefers them. */

@@ -83,7 +83,10 @@ async function serveAsTarget(
     },
     session.stopping.signal,
   );
-  const face = new CallersFace(session.stream, session.counters, open, () => session.backend!.bytesDone());
+  const face = new CallersFace(session.stream, session.counters, open, {
+    landed: () => session.backend!.bytesDone(),
+    onPhase: (phase) => session.clock.enter(phase),
+  });
   let role: CallerSession | undefined;
   let inOrder = false;
   try {
@@ -196,7 +199,10 @@ async function serveAsSource(
     );
     session.started(places.module, "source", open.sources[0]!.path, options, delegation);
     const runner = sourceRunnerOf(session, places, decodeTargetFacts(facts), other.oneMachine, options, link);
-    const notices = new CallersFace(session.stream, session.counters, open, () => 0);
+    const notices = new CallersFace(session.stream, session.counters, open, {
+      landed: () => 0,
+      onPhase: (phase) => session.clock.enter(phase),
+    });
     notices.close();
     role = new CallerSession(
       other,
@@ -211,7 +217,10 @@ async function serveAsSource(
       role!.dispatch(link, (message) => {
         if (!isForFace(message)) return false;
         // They are the caller's, and the job's.
-        if (message.body.case === "progress") applyProgress(message.body.value, session.counters);
+        if (message.body.case === "progress") {
+          applyProgress(message.body.value, session.counters);
+          session.clock.enter(session.counters.phase);
+        }
         if (message.body.case === "summary") resolve(message.body.value);
         else if (message.body.case === "confirm" && delegation.detach) {
           const answer = delegation.acceptDeletions ? "accepted" : "unattended";

@@ -35,6 +35,7 @@ import { decodeOptions } from "../wire/options.ts";
 import { ProtocolViolation } from "../wire/protocol-violation.ts";
 import type { ModuleConfig } from "./config.ts";
 import type { JobControls } from "./jobs/registry.ts";
+import { PhaseClock } from "./phase-clock.ts";
 import { serveDelegated } from "./served-delegation.ts";
 import { serveSource } from "./served-source.ts";
 import { serveTarget } from "./served-target.ts";
@@ -126,6 +127,7 @@ export class ServedSession {
   readonly host: SessionHost;
   readonly sessionId = crypto.getRandomValues(new Uint8Array(SESSION_ID_BYTES));
   readonly counters = newCounters();
+  readonly clock = new PhaseClock();
   readonly handles: DirHandle[] = [];
   readonly closing: (() => void)[] = [];
   backend: Backend | undefined;
@@ -233,7 +235,8 @@ export class ServedSession {
   look(): ReturnType<JobControls["look"]> {
     if (this.final !== undefined) return this.final;
     this.refresh();
-    return { counters: this.counters, bytes: this.carriers?.bytes() ?? 0 };
+    this.clock.enter(this.counters.phase);
+    return { counters: this.counters, bytes: this.carriers?.bytes() ?? 0, phases: this.clock.times() };
   }
 
   /** An orderly end, as if the caller had asked for it. */

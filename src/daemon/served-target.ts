@@ -150,7 +150,10 @@ export async function serveTarget(
     }),
   );
   session.started(module, "target", open.target.path, options);
-  const face = new CallersFace(session.stream, session.counters, open, () => session.backend!.bytesDone());
+  const face = new CallersFace(session.stream, session.counters, open, {
+    landed: () => session.backend!.bytesDone(),
+    onPhase: (phase) => session.clock.enter(phase),
+  });
   const side = await prepareServedTarget(session, target, peer, oneMachine, options, face.hooks, link, false);
   session.dispatch(link, (message) => face.take(message));
   side.runner.start();

@@ -22,6 +22,8 @@ export interface Listener {
   readonly controlPort: number;
   /** undefined: there is no data plane. */
   readonly dataPort: number | undefined;
+  /** Where metrics are told, as ADDRESS:PORT; undefined: nowhere. */
+  readonly metrics?: string | undefined;
   /** Sessions that are open now. */
   sessions(): number;
   /**

@@ -49,6 +49,8 @@ export interface SourceContext {
   readonly isNear?: boolean;
   /** The module's root, which no link that is followed may lead out of; undefined: the operator's links lead anywhere. */
   readonly confine: DirHandle | undefined;
+  /** Hears of each phase but the first as it begins. */
+  readonly onPhase?: (phase: Phase) => void;
   /** `dev` of the first root, for --one-file-system. */
   readonly rootDev: number;
 }
@@ -201,6 +203,7 @@ export class SourceRunner {
         this.guard(this.release(effect.directory.handle));
         return;
       case "describe-scan": {
+        this.context.onPhase?.("copying");
         const { filter } = this.context;
         for (const path of filter.isEmpty ? [] : filter.unseenFiles()) {
           this.fail(
@@ -224,6 +227,7 @@ export class SourceRunner {
         return;
       }
       case "finish":
+        this.context.onPhase?.("finishing");
         this.finishing = true;
         this.finishWhenIdle();
         return;

@@ -164,7 +164,7 @@ function endPass(state: TargetState, effects: TargetEffect[]): void {
     state.fatal === undefined
   ) {
     state.phase = "syncing";
-    state.counters.phase = "finishing";
+    finishing(state, effects);
     effects.push({ kind: "sync" });
     return;
   }
@@ -194,9 +194,15 @@ export function onSynced(state: TargetState, status: number, effects: TargetEffe
   }
 }
 
+function finishing(state: TargetState, effects: TargetEffect[]): void {
+  if (state.counters.phase === "finishing") return;
+  state.counters.phase = "finishing";
+  effects.push({ kind: "report", event: { kind: "phase", phase: "finishing" } });
+}
+
 function close(state: TargetState, effects: TargetEffect[]): void {
   state.phase = "closing";
-  state.counters.phase = "finishing";
+  finishing(state, effects);
   effects.push({ kind: "send", message: { kind: "finished" } });
   // All is known by now, unless sources are still to be removed: it need not wait for a round trip.
   if (state.waitsForClosed || state.stopped || state.fatal !== undefined) return;

@@ -71,6 +71,7 @@ describe("what is read", () => {
       stateDirectory: undefined,
       jobHistory: 500,
       admin: false,
+      metrics: undefined,
       forceGrpcData: false,
       maxStreams: 8,
       maxConnectionsPerPeer: 1024,
@@ -111,6 +112,8 @@ describe("what is read", () => {
       state_directory = "/var/lib/fastsync"
       job_history = 7
       admin = true
+      metrics = "[::]:9042"
+      metrics_public = true
       force_grpc_data = true
       max_streams = 3
       max_connections_per_peer = 9
@@ -143,6 +146,11 @@ describe("what is read", () => {
       drainTimeoutMs: 250,
       idleTimeoutMs: 120_000,
       handshakeTimeoutMs: 1500,
+    });
+    const { stateDirectory, jobHistory, admin, metrics } = config;
+    expect({ stateDirectory, jobHistory, admin, metrics }).toEqual({
+      ...{ stateDirectory: "/var/lib/fastsync", jobHistory: 7, admin: true },
+      metrics: { host: "::", port: 9042 },
     });
     expect([config.logFormat, config.forceGrpcData, config.maxStreams, config.maxConnectionsPerPeer]).toEqual([
       "json",
@@ -260,6 +268,21 @@ const CASES: readonly (readonly [title: string, main: string, ...problems: strin
   ["a date for a number", `${MODULE}[daemon]\nport = 2024-01-01`, "daemon.port: is a date or time, not a whole number"],
   ["a time without unit", `${MODULE}[daemon]\nidle_timeout = 60`, "daemon.idle_timeout: is 60, not a span of time"],
   ["a time too short", `${MODULE}[daemon]\nidle_timeout = "1ms"`, 'daemon.idle_timeout: is "1ms", not a span of time'],
+  [
+    "metrics where others can ask",
+    `${MODULE}[daemon]\nmetrics = "10.0.0.1:9042"`,
+    'daemon.metrics: "10.0.0.1:9042" can be reached by others; metrics_public = true allows that',
+  ],
+  [
+    "metrics at no address",
+    `${MODULE}[daemon]\nmetrics = "localhost:9042"`,
+    'daemon.metrics: "localhost:9042" is not an address with a port; write "127.0.0.1:9042" or "[::1]:9042"',
+  ],
+  [
+    "metrics at no port",
+    `${MODULE}[daemon]\nmetrics = "[::1]:99999"`,
+    'daemon.metrics: "[::1]:99999" has no port from 0 to 65535',
+  ],
   ["a log of another kind", `${MODULE}[daemon]\nlog = "xml"`, 'daemon.log: is "xml", not "text" or "json"'],
   ["bind by name", `${MODULE}[daemon]\nbind = "localhost"`, '"localhost" is not an IP address; write 127.0.0.1 or ::1'],
   ["bind to a star", `${MODULE}[daemon]\nbind = "*"`, '"*" is not an IP address; write 0.0.0.0 (all IPv4) or ::'],

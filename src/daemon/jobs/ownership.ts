@@ -8,7 +8,7 @@
  * An address is a weak proof: it can be taken over, and all users of a machine share it. What it opens is no more than
  * what everybody at that address could do anyway: to be told of those jobs, and to stop them.
  */
-import { contains, formatIp, parseIp, parseNetwork } from "../../core/ip.ts";
+import { formatIp, isLoopback, parseIp } from "../../core/ip.ts";
 
 /** What a caller's socket tells of it. */
 export interface Caller {
@@ -23,16 +23,9 @@ export interface JobRights {
   readonly isAdmin: boolean;
 }
 
-const LOOPBACK = ["127.0.0.0/8", "::1"].map(parseNetwork);
-
-export function isLoopbackPeer(peer: string): boolean {
-  const address = parseIp(peer);
-  return address !== undefined && LOOPBACK.some((network) => typeof network !== "string" && contains(network, address));
-}
-
 /** The same for everybody whose jobs these are, and for nobody else; undefined: nobody can tell. */
 export async function ownerOf({ peer, user }: Caller): Promise<string | undefined> {
-  if (isLoopbackPeer(peer)) {
+  if (isLoopback(peer)) {
     const uid = await user;
     return uid === undefined ? undefined : `user ${uid}`;
   }
@@ -47,7 +40,7 @@ export async function rightsOf(caller: Caller, admin: boolean): Promise<JobRight
   const own = process.geteuid?.();
   return {
     owner,
-    isAdmin: admin && isLoopbackPeer(caller.peer) && user !== undefined && (user === 0 || user === own),
+    isAdmin: admin && isLoopback(caller.peer) && user !== undefined && (user === 0 || user === own),
   };
 }
 

@@ -10,6 +10,7 @@
 import type { Counters } from "../../core/events.ts";
 import { newCounters } from "../../core/events.ts";
 import type { Job, JobEnd } from "../../core/jobs.ts";
+import type { PhaseTimes } from "../phase-clock.ts";
 import type { JobStore } from "./store.ts";
 
 /** What is known of a job when it begins. */
@@ -18,7 +19,7 @@ export type JobFacts = Pick<Job, "id" | "peer" | "module" | "path" | "role" | "v
 /** How a job that runs is looked at, and stopped. */
 export interface JobControls {
   /** The counters as they stand. */
-  look(): { readonly counters: Readonly<Counters>; readonly bytes: number };
+  look(): { readonly counters: Readonly<Counters>; readonly bytes: number; readonly phases: PhaseTimes };
   /** Asks for an orderly end. */
   cancel(): void;
 }
