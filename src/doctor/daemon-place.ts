@@ -51,7 +51,7 @@ export async function examineDaemonPlace(place: DaemonEndpoint, options: RunOpti
         finding(
           "daemon",
           "ok",
-          `${reached}, protocol ${session.accept.protocol}${session.oneMachine ? ", on this machine" : ""}`,
+          `${reached}, ${session.product || "of no name"}, protocol ${session.accept.protocol}${session.oneMachine ? ", on this machine" : ""}`,
         ),
         finding("module", "ok", "can be read"),
         await dataPortFinding(place, session.accept),

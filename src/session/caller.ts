@@ -35,6 +35,8 @@ export interface OpenedSession {
   readonly address: DaemonAddress;
   readonly stream: ControlStream;
   readonly accept: Accept;
+  /** What the daemon is called, as it says, such as `fastsync 0.1.0`. */
+  readonly product: string;
   /** The daemon's; empty: unknown. */
   readonly bootId: string;
   /** Caller and daemon run on one machine, and see the same inodes. */
@@ -55,7 +57,8 @@ export async function openSession(
   stream.send(say({ case: "open", value: create(OpenSchema, open) as Open }));
   try {
     const { hello, accept } = await answerOf(stream, address, signal);
-    return { address, stream, accept, bootId: hello.bootId, oneMachine: own !== "" && own === hello.bootId };
+    const product = told(hello.product);
+    return { address, stream, accept, product, bootId: hello.bootId, oneMachine: own !== "" && own === hello.bootId };
   } catch (error) {
     stream.finish();
     throw error;

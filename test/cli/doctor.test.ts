@@ -16,6 +16,7 @@ import {
 } from "../../src/doctor/machine.ts";
 import { startDaemon } from "../network/support/daemon.ts";
 import { freePort } from "../network/support/ports.ts";
+import { PortProxy } from "../network/support/proxy.ts";
 import { fastsync } from "../support/run.ts";
 import { tempDir } from "../support/temp.ts";
 import { jsonLines } from "./processes.ts";
@@ -251,7 +252,7 @@ describe("a daemon", () => {
     const place = daemon.place("sub/");
     expect(of("daemon", place)).toMatchObject({
       level: "ok",
-      message: expect.stringMatching(/^reached, round trip [\d.]+ ms, protocol \d+, on this machine$/),
+      message: expect.stringMatching(/^reached, round trip [\d.]+ ms, fastsync [\d.]+, protocol \d+, on this machine$/),
     });
     expect(of("module", place)).toMatchObject({ level: "ok", message: "can be read" });
     expect(of("data_port", place)).toMatchObject({ level: "ok", message: `${daemon.dataPort} is open` });
@@ -279,6 +280,21 @@ describe("a daemon", () => {
       message: expect.stringContaining("nothing listens at"),
     });
     expect(exitCode).toBe(23);
+  });
+
+  test("whose data port is behind a firewall", async () => {
+    using dir = tempDir();
+    await using daemon = await startDaemon({ path: dir.path });
+    // The control port alone leads to it.
+    await using _ = await PortProxy.start("127.0.0.3", "127.0.0.1", daemon.port);
+    const place = `127.0.0.3:${daemon.port}:/m/`;
+    const { of, exitCode } = await doctor([place]);
+    expect(of("data_port", place)).toMatchObject({
+      level: "warning",
+      message: expect.stringContaining(`${daemon.dataPort} cannot be reached`),
+      fix: expect.stringContaining("firewall"),
+    });
+    expect(exitCode).toBe(0);
   });
 
   test("something else that listens is told apart", async () => {
