@@ -51,7 +51,9 @@ function piecesOf(progress: Progress, facts: RunFacts): Piece[] {
   }
   if (progress.sourcesRemoved > 0) pieces.push({ text: `${formatCount(progress.sourcesRemoved)} removed`, rank: 6 });
   if (progress.failed > 0) pieces.push({ text: `${formatCount(progress.failed)} failed`, rank: 2 });
-  if (progress.secondsLeft !== undefined && phase === "copying" && !onlyLooks) {
+  // Deleting and finishing have their own measure, and who only looks may have nothing to compare by content.
+  const isMeasured = phase === "copying" && (!onlyLooks || bytesCompared < bytesToCompare);
+  if (progress.secondsLeft !== undefined && isMeasured) {
     pieces.push({ text: `${formatClock(progress.secondsLeft)} left`, rank: 3 });
   }
   return pieces;

@@ -47,6 +47,7 @@ const FILE_BYTES = 64 * 1024;
 const LONGEST_SECONDS = 30 * 86_400;
 
 export class ProgressMeter {
+  readonly #onlyLooks: boolean;
   #lastMs = 0;
   #movedMs = 0;
   #beganMs: number | undefined;
@@ -60,6 +61,11 @@ export class ProgressMeter {
   #recentMs = 0;
   #secondsLeft: number | undefined;
 
+  /** `onlyLooks`: nothing is transferred, what there is to do is comparing contents. */
+  constructor({ onlyLooks } = { onlyLooks: false }) {
+    this.#onlyLooks = onlyLooks;
+  }
+
   sample(counters: Readonly<Counters>, elapsedMs: number): Progress {
     // A clone moves no bytes but counts logically; a file in progress counts by what has landed of it.
     const bytesDone = Math.max(
@@ -69,7 +75,8 @@ export class ProgressMeter {
     const filesDone = Math.max(this.#filesDone, counters.filesTransferred);
     const intervalMs = Math.max(0, elapsedMs - this.#lastMs);
     const bytes = bytesDone - this.#bytesDone;
-    const work = bytes + FILE_BYTES * (filesDone - this.#filesDone);
+    const bytesCompared = Math.max(this.#bytesCompared, counters.bytesCompared);
+    const work = bytes + FILE_BYTES * (filesDone - this.#filesDone) + bytesCompared - this.#bytesCompared;
     if (work > 0) {
       this.#beganMs ??= this.#lastMs;
       this.#movedMs = elapsedMs;
@@ -83,7 +90,7 @@ export class ProgressMeter {
     this.#lastMs = Math.max(this.#lastMs, elapsedMs);
     this.#bytesDone = bytesDone;
     this.#filesDone = filesDone;
-    this.#bytesCompared = Math.max(this.#bytesCompared, counters.bytesCompared);
+    this.#bytesCompared = bytesCompared;
     this.#deleted = Math.max(this.#deleted, counters.deleted);
     const filesTotal = Math.max(counters.filesToTransfer, filesDone);
     const bytesTotal = Math.max(counters.bytesToTransfer, bytesDone);
@@ -108,20 +115,31 @@ export class ProgressMeter {
       bytesPerSecond: perSecond(this.#recentBytes, this.#recentMs),
       averageBytesPerSecond: perSecond(bytesDone, transferMs),
       secondsLeft: counters.scanComplete
-        ? this.#estimate(bytesTotal, filesTotal, elapsedMs, intervalMs / 1000)
+        ? this.#estimate(
+            this.#onlyLooks ? { bytes: 0, files: 0 } : { bytes: bytesTotal, files: filesTotal },
+            Math.max(0, counters.bytesToCompare - bytesCompared),
+            elapsedMs,
+            intervalMs / 1000,
+          )
         : undefined,
     };
   }
 
-  #estimate(bytesTotal: number, filesTotal: number, elapsedMs: number, seconds: number): number | undefined {
+  #estimate(
+    total: { readonly bytes: number; readonly files: number },
+    toCompare: number,
+    elapsedMs: number,
+    seconds: number,
+  ): number | undefined {
     if (elapsedMs < FIRST_ESTIMATE_MS) return undefined;
     const transferMs = elapsedMs - (this.#beganMs ?? elapsedMs);
-    const left = bytesTotal - this.#bytesDone + FILE_BYTES * (filesTotal - this.#filesDone);
-    const done = this.#bytesDone + FILE_BYTES * this.#filesDone;
+    const toTransfer = Math.max(0, total.bytes - this.#bytesDone + FILE_BYTES * (total.files - this.#filesDone));
+    const left = toTransfer + toCompare;
+    const done = this.#bytesDone + FILE_BYTES * this.#filesDone + this.#bytesCompared;
     // By the slower of the two rates: better a pleasant surprise than a broken promise. Of bytes nothing is known before
     // the first.
     const rate = Math.min(perSecond(this.#recentWork, this.#recentMs), perSecond(done, transferMs));
-    const isUnknown = rate === 0 || (bytesTotal > 0 && this.#bytesDone === 0);
+    const isUnknown = rate === 0 || (total.bytes > 0 && this.#bytesDone === 0);
     const estimate = left <= 0 ? 0 : isUnknown ? Number.POSITIVE_INFINITY : left / rate;
     const isStalled = estimate > 0 && elapsedMs - this.#movedMs > STALLED_MS;
     if (isStalled || estimate > LONGEST_SECONDS) {

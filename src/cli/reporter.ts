@@ -25,7 +25,7 @@ export class Reporter {
   readonly #printers: readonly PacedPrinter[];
   readonly #outputs: readonly Output[];
   readonly #startedMs = performance.now();
-  readonly #meter = new ProgressMeter();
+  readonly #meter: ProgressMeter;
   #counters: Readonly<Counters> = newCounters();
   #timer: NodeJS.Timeout | undefined;
   #waiting: NodeJS.Timeout | undefined;
@@ -36,7 +36,8 @@ export class Reporter {
   #phase: Phase = "scanning";
   #phaseMs = 0;
 
-  constructor(printers: readonly PacedPrinter[], outputs: readonly Output[]) {
+  constructor(printers: readonly PacedPrinter[], outputs: readonly Output[], how = { onlyLooks: false }) {
+    this.#meter = new ProgressMeter(how);
     this.#printers = printers;
     this.#outputs = outputs;
   }

@@ -204,6 +204,19 @@ describe("figures never go backwards", () => {
     expect(run(6, 0).secondsLeft).toBeUndefined();
     expect(run(5, 50e6).secondsLeft).toBeDefined();
   });
+  test("of a check the time left is that of the contents to compare", () => {
+    const meter = new ProgressMeter({ onlyLooks: true });
+    const counters: Counters = { ...newCounters(), phase: "copying", scanComplete: true, bytesToCompare: 1e9 };
+    counters.bytesToTransfer = 5e9; // what a run would have to do
+    counters.filesToTransfer = 7;
+    let last: Progress | undefined;
+    for (let tick = 1; tick <= 50; tick++) {
+      counters.bytesCompared = tick * 10e6;
+      last = meter.sample(counters, tick * 100);
+    }
+    expect(last!.secondsLeft!).toBeCloseTo(5, 0);
+    expect(progressText(last!, { verb: "check", dryRun: false })).toMatch(/477 MiB\/954 MiB compared  0:0[56] left$/);
+  });
   test("between estimates it is counted down, without jumping about", () => {
     const { run } = steady();
     let before = run(5, 10e6).secondsLeft!;

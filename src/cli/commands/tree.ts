@@ -183,7 +183,7 @@ function makeReporter(
   if (live !== undefined)
     for (const output of [out, err]) if (output.isTerminal) output.beforeWrite = () => live.clear();
   const outputs = log === undefined ? [out, err] : [out, err, log];
-  return { reporter: new Reporter(printers, outputs), live };
+  return { reporter: new Reporter(printers, outputs, { onlyLooks: options.dryRun || options.verb === "check" }), live };
 }
 
 /** Appended to, and made for its owner only: names of files are nobody else's business. */

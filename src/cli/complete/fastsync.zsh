@@ -5,6 +5,11 @@ _fastsync() {
   local -a finished finished_about open open_about
   [[ $program == '~/'* ]] && program=$HOME/${program[3,-1]}
   answer=$($program __complete zsh '' "${(@Q)words[1,CURRENT-1]}" "${(Q)PREFIX}" 2>/dev/null </dev/null) || return 1
+  local -i width=0
+  for line in ${(f)answer}; do
+    value=${line%%$'\t'*}
+    (( $#value > width )) && width=$#value
+  done
   for line in ${(f)answer}; do
     if [[ $line == :(nothing|files|directories) ]]; then
       rest=${line#:}
@@ -12,7 +17,7 @@ _fastsync() {
     fi
     value=${line%%$'\t'*}
     about=$value
-    [[ $line == *$'\t'* ]] && about="$value  -- ${line#*$'\t'}"
+    [[ $line == *$'\t'* ]] && about="${(r:width:)value}  ${line#*$'\t'}"
     if [[ $value == *[=:/,] ]]; then
       open+=("$value")
       open_about+=("$about")
