@@ -58,7 +58,13 @@ export const FSYNC_CHOICES = ["none", "file", "end"] as const;
 const TABLE = [
   // General
   { name: "dry-run", short: "n", verbs: WRITING_RUN, group: "General", help: "show what would happen; touch nothing" },
-  { name: "yes", short: "y", verbs: WRITING_RUN, group: "General", help: "answer yes to the question before deletions" },
+  {
+    name: "yes",
+    short: "y",
+    verbs: WRITING_RUN,
+    group: "General",
+    help: "answer yes to the question before deletions",
+  },
   {
     name: "retry",
     verbs: WRITING_RUN,

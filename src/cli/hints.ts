@@ -3,9 +3,10 @@
  * What was told is kept in $XDG_STATE_HOME/fastsync (~/.local/state/fastsync). Where that cannot be read or written
  * nothing is told: a hint that comes each time would be worse than none.
  */
-import { closeSync, mkdirSync, openSync, statSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { closeSync, openSync } from "node:fs";
+import { join } from "node:path";
 import type { RunSummary } from "../core/events.ts";
+import { makeStateDirectory, type StatePlace, statePlace } from "../history/state-place.ts";
 import type { Placement } from "../session/api.ts";
 import type { RunFacts } from "./printer.ts";
 
@@ -59,9 +60,9 @@ export function takeHint(
   { env, onTerminal, quiet, json }: HintSurroundings,
 ): string | undefined {
   if (!onTerminal || quiet || json || situation.summary.exitCode !== 0 || isAutomated(env)) return undefined;
-  const directory = stateDirectory(env);
-  if (directory === undefined) return undefined;
-  const hint = HINTS.find(({ fits, name }) => fits(situation) && mark(directory, name));
+  const place = statePlace(env);
+  if (place === undefined) return undefined;
+  const hint = HINTS.find(({ fits, name }) => fits(situation) && mark(place, name));
   return hint === undefined ? undefined : `hint: ${hint.text} (This is told once.)`;
 }
 
@@ -70,33 +71,13 @@ function isAutomated(env: HintSurroundings["env"]): boolean {
   return (env["CI"] ?? "") !== "" || env["TERM"] === "dumb";
 }
 
-/** XDG Base Directory Specification: a relative value is to be ignored. */
-export function stateDirectory(env: HintSurroundings["env"]): string | undefined {
-  const base = env["XDG_STATE_HOME"];
-  if (base?.startsWith("/")) return join(base, "fastsync");
-  const home = env["HOME"];
-  return home?.startsWith("/") ? join(home, ".local/state/fastsync") : undefined;
-}
-
-/**
- * True for who makes the mark; of two runs at a time one. Only among what is one's own: root in somebody else's home
- * (sudo) would leave directories there that their owner cannot use.
- */
-function mark(directory: string, name: string): boolean {
+/** True for who makes the mark; of two runs at a time one. */
+function mark(place: StatePlace, name: string): boolean {
   try {
-    if (ownerAbove(directory) !== process.geteuid?.()) return false;
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
-    closeSync(openSync(join(directory, `hint-${name}`), "wx", 0o600));
+    makeStateDirectory(place);
+    closeSync(openSync(join(place.directory, `hint-${name}`), "wx", 0o600));
     return true;
   } catch {
     return false;
-  }
-}
-
-/** Of the directory, or of the nearest above it that is there. */
-function ownerAbove(directory: string): number {
-  for (let path = directory; ; path = dirname(path)) {
-    const found = statSync(path, { throwIfNoEntry: false });
-    if (found !== undefined) return found.uid;
   }
 }

@@ -104,7 +104,7 @@ export class JsonPrinter implements Printer {
     this.#line("error", { code, message });
   }
 
-  end(summary: RunSummary, phases: PhaseTimes = new Map()): void {
+  end(summary: RunSummary, phases: PhaseTimes = {}): void {
     if (this.#ended) return;
     this.#ended = true;
     this.#line("summary", {
@@ -114,7 +114,7 @@ export class JsonPrinter implements Printer {
       dry_run: this.#facts?.dryRun ?? summary.dryRun,
       ...zeroCopyFields(this.#facts),
       notices: this.#notices,
-      phases_ms: Object.fromEntries([...phases].map(([phase, ms]) => [phase, Math.round(ms)])),
+      phases_ms: phases,
     });
     this.#out.flush();
   }

@@ -16,8 +16,8 @@ export interface Printer {
   end(summary: RunSummary, phases?: PhaseTimes): void;
 }
 
-/** How long each phase was the one that counted, in milliseconds, in the order of their coming. */
-export type PhaseTimes = ReadonlyMap<Phase, number>;
+/** How long each phase was the one that counted, in whole milliseconds, in the order of their coming. */
+export type PhaseTimes = Readonly<Partial<Record<Phase, number>>>;
 
 /** What printers know of the run beside its events. */
 export interface RunFacts {

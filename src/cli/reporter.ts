@@ -3,9 +3,10 @@
  * one summary, however it ends.
  */
 import { bareSummary, type Counters, newCounters, type Phase, type RunEvent, type RunSummary } from "../core/events.ts";
+import { PhaseClock } from "../history/phase-clock.ts";
 import type { Placement } from "../session/api.ts";
 import type { Output } from "./output.ts";
-import type { Printer } from "./printer.ts";
+import type { PhaseTimes, Printer } from "./printer.ts";
 import { ProgressMeter } from "./progress-meter.ts";
 
 const TICK_MS = 100;
@@ -32,9 +33,9 @@ export class Reporter {
   #ticks = 0;
   #paused = false;
   #ended: RunSummary | undefined;
-  readonly #phases = new Map<Phase, number>();
+  #clock = new PhaseClock("scanning", performance.now());
   #phase: Phase = "scanning";
-  #phaseMs = 0;
+  #phases: PhaseTimes = {};
 
   constructor(printers: readonly PacedPrinter[], outputs: readonly Output[], how = { onlyLooks: false }) {
     this.#meter = new ProgressMeter(how);
@@ -51,7 +52,7 @@ export class Reporter {
     this.#counters = counters;
     clearTimeout(this.#waiting);
     if (this.#timer !== undefined || this.#ended !== undefined) return;
-    this.#phaseMs = this.#elapsedMs;
+    this.#clock = new PhaseClock(this.#phase, performance.now());
     this.#timer = setInterval(() => this.#tick(), TICK_MS);
     this.#timer.unref();
   }
@@ -79,10 +80,13 @@ export class Reporter {
   }
 
   #enter(phase: Phase): void {
-    const nowMs = this.#elapsedMs;
-    this.#phases.set(this.#phase, (this.#phases.get(this.#phase) ?? 0) + nowMs - this.#phaseMs);
+    this.#clock.enter(phase, performance.now());
     this.#phase = phase;
-    this.#phaseMs = nowMs;
+  }
+
+  /** Of a run that has ended. */
+  get phases(): PhaseTimes {
+    return this.#phases;
   }
 
   /** No progress is shown while a person reads a question. */
@@ -115,7 +119,7 @@ export class Reporter {
     this.#ended = summary;
     clearTimeout(this.#waiting);
     clearInterval(this.#timer);
-    this.#enter(this.#phase);
+    this.#phases = this.#clock.end(performance.now());
     for (const { printer } of this.#printers) printer.end(summary, this.#phases);
     for (const output of this.#outputs) output.flush();
   }

@@ -64,6 +64,8 @@ function speedup({ counters, network }: RunSummary): string {
 }
 
 function timeText(durationMs: number, phases: PhaseTimes): string {
-  const parts = [...phases].filter(([, ms]) => ms >= 1).map(([phase, ms]) => `${WORDS[phase]} ${formatDuration(ms)}`);
+  const parts = (Object.entries(phases) as [Phase, number][])
+    .filter(([, ms]) => ms >= 1)
+    .map(([phase, ms]) => `${WORDS[phase]} ${formatDuration(ms)}`);
   return `${formatDuration(durationMs)}${parts.length === 0 ? "" : `: ${parts.join(", ")}`}`;
 }

@@ -132,7 +132,7 @@ export class TextPrinter implements Printer {
     this.#options.live?.draw((width) => plain(text).slice(0, width));
   }
 
-  end(summary: RunSummary, phases: PhaseTimes = new Map()): void {
+  end(summary: RunSummary, phases: PhaseTimes = {}): void {
     this.#options.live?.clear();
     this.#failures(summary);
     for (const pattern of summary.unmatchedPatterns) {

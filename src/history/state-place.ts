@@ -2,8 +2,8 @@
  * Where this user's history lies: `$XDG_STATE_HOME/fastsync`, or `~/.local/state/fastsync` (XDG Base Directory
  * Specification: a relative XDG_STATE_HOME is to be ignored). The directory is the user's alone.
  */
-import { closeSync, constants, fstatSync, lstatSync, mkdirSync, openSync } from "node:fs";
-import { join } from "node:path";
+import { closeSync, constants, fstatSync, lstatSync, mkdirSync, openSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -26,13 +26,24 @@ export function statePlace(env: Environment): StatePlace | undefined {
 
 /**
  * Makes the directory where it is missing. Throws when it is not a directory of whoever runs this, or others may write to
- * it: with sudo, HOME may be somebody else's, and in their directory names may change under our hands.
+ * it: with sudo, HOME may be somebody else's, and in their directory names may change under our hands. Nothing is made in
+ * what is somebody else's either: they could not use it.
  */
 export function makeStateDirectory({ directory }: StatePlace): void {
+  const own = process.geteuid?.();
+  if (ownerAbove(directory) !== own) throw new Error(`${directory} is not yours to make`);
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const stat = lstatSync(directory);
-  if (!stat.isDirectory() || stat.uid !== process.geteuid?.() || (stat.mode & 0o022) !== 0)
+  if (!stat.isDirectory() || stat.uid !== own || (stat.mode & 0o022) !== 0)
     throw new Error(`${directory} is not a directory that only you may write to`);
+}
+
+/** Of the path, or of the nearest above it that is there. */
+function ownerAbove(path: string): number {
+  for (let here = path; ; here = dirname(here)) {
+    const found = statSync(here, { throwIfNoEntry: false });
+    if (found !== undefined) return found.uid;
+  }
 }
 
 /** Makes the file private before anybody else opens it. Throws when something else has the name. */

@@ -406,7 +406,7 @@ describe("json", () => {
         ],
         unmatchedPatterns: ["*.x"],
       }),
-      new Map([["scanning", 12.3] as const, ["deleting", 2.9] as const]),
+      { scanning: 12, deleting: 3 },
     );
     printer.end(sampleSummary(sampleCounters()));
     expect(jsonLines(screen.text)).toEqual([

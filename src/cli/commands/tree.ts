@@ -6,7 +6,6 @@ import { ExitCode } from "../../core/exit-codes.ts";
 import { printable } from "../../core/paths.ts";
 import { RunError } from "../../core/run-error.ts";
 import type { Endpoint } from "../../endpoints/parse.ts";
-import { PhaseClock } from "../../history/phase-clock.ts";
 import { teaches } from "../../history/run-record.ts";
 import type { Place, Placement } from "../../session/api.ts";
 import { confirmDeletions, readTerminalLine } from "../confirm.ts";
@@ -34,7 +33,6 @@ export const treeCommand = defineCommand({
     const { reporter, live } = makeReporter(withOrigins(resolved, origins), context.outputs, log);
     context.onReporter(reporter);
     using _resizes = onResize(live);
-    const phases = new PhaseClock("scanning", performance.now());
     const stop = new AbortController();
     using _signals = onStopSignals({
       onFirst: () => {
@@ -59,7 +57,7 @@ export const treeCommand = defineCommand({
         target: places.at(-1)!,
         options: resolved.options,
         network: resolved.network,
-        hooks: makeHooks(resolved, context.outputs, reporter, phases, stop.signal),
+        hooks: makeHooks(resolved, context.outputs, reporter, stop.signal),
         signal: stop.signal,
       });
       reporter.placed(run.placement);
@@ -67,7 +65,7 @@ export const treeCommand = defineCommand({
       reporter.end(summary);
       sayHint(resolved, context.outputs, run.placement, summary);
       if (resolved.face.history && teaches(resolved.options, summary))
-        await noteInHistory(summary, resolved, places, phases.end(performance.now()));
+        await noteInHistory(summary, resolved, places, reporter.phases);
     } catch (error) {
       if (error instanceof RunError) {
         reporter.endAbruptly({ exitCode: error.exitCode, exitReason: error.reason, message: error.message });
@@ -121,22 +119,13 @@ async function noteInHistory(
     console.error(`fastsync: not noted in the history: ${problem}`);
 }
 
-function makeHooks(
-  resolved: Resolved,
-  outputs: Outputs,
-  reporter: Reporter,
-  phases: PhaseClock,
-  signal: AbortSignal,
-): RunHooks {
+function makeHooks(resolved: Resolved, outputs: Outputs, reporter: Reporter, signal: AbortSignal): RunHooks {
   const { face } = resolved;
   return {
     wantsItems: face.json || face.logFile !== undefined || listsItems(resolved),
     wantsReasons: face.itemize,
     onStart: (counters) => reporter.begin(counters),
-    onEvent: (event) => {
-      if (event.kind === "phase") phases.enter(event.phase, performance.now());
-      reporter.event(event);
-    },
+    onEvent: (event) => reporter.event(event),
     confirmDeletions: (plan) =>
       reporter.whilePaused(() =>
         confirmDeletions(plan, {
