@@ -57,7 +57,12 @@ int fsy_reading_check(fsy_job *j, fsy_reading *in, bool whole, fsy_result *r) {
     return fsy_fail(r, -EBUSY, FSY_STAGE_READ);
   }
   in->retried = true;
+  uint32_t uid = in->want.uid, gid = in->want.gid;
   fsy_entry_from_stat(&in->want, &st);
+  if (j->opt.flags & FSY_OPT_ROW_OWNERS) {
+    in->want.uid = uid;
+    in->want.gid = gid;
+  }
   if (fsy_attr_mask(j->opt.flags)) in->want.flags |= FSY_ROW_ATTR_FAILED; /* unknown by now: read them */
   r->size = (double)in->want.size;
   return 1;

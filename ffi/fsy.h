@@ -191,6 +191,7 @@ typedef struct fsy_options {
 #define FSY_OPT_DELTA (1u << 14)     /* an existing target is a verified basis: write only blocks that differ */
 #define FSY_OPT_LINK_TIMES (1u << 15)
 #define FSY_OPT_XATTR_PRIVILEGED (1u << 16) /* also trusted.* and security.*, not only user.* */
+#define FSY_OPT_ROW_OWNERS (1u << 17)       /* owner and group are the row's, whatever the file has by now */
 
 /* ---- requests and completions ----------------------------------------------------------------------------- */
 

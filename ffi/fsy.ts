@@ -84,6 +84,7 @@ export const Opt = {
   delta: 1 << 14,
   linkTimes: 1 << 15,
   xattrPrivileged: 1 << 16,
+  rowOwners: 1 << 17,
 } as const;
 
 export const Walk = {

@@ -484,6 +484,32 @@ TEST(a_source_changed_since_the_scan_is_read_as_it_is) {
     }
 }
 
+/* Owners that were mapped stand in the rows, and not in what is read anew. */
+TEST(a_changed_source_keeps_the_owner_of_its_row_where_that_was_asked_for) {
+  if (geteuid() != 0) return;
+  for (uint32_t asked = 0; asked < 2; asked++) {
+    char name[20];
+    snprintf(name, sizeof(name), "o%u", asked);
+    int fd = make_dir(dirfd, name);
+    pair p = open_pair(fd, ALL_META | (asked ? FSY_OPT_ROW_OWNERS : 0));
+    make_file(p.d.source, "f", 5000, 1);
+    uint32_t batch = walk(&p.c, p.d.source, ".", 0).block;
+    close(batch_of(&p.c, batch)->dirfd);
+    u32(batch_of(&p.c, batch), FSY_U32_UID)[0] = 4321;
+    u32(batch_of(&p.c, batch), FSY_U32_GID)[0] = 1234;
+    make_file(p.d.source, "f", 6000, 8);
+    copied k = run_batch(&p.c, FSY_OP_COPY, p.d, 0, batch, true);
+    CHECK_EQ(k.r[0].flags & FSY_ITEM_RETRIED, FSY_ITEM_RETRIED);
+    struct stat st;
+    CHECK(fstatat(p.d.target, "f", &st, 0) == 0);
+    CHECK_EQ(st.st_uid, asked ? 4321u : 0u);
+    CHECK_EQ(st.st_gid, asked ? 1234u : 0u);
+    copied_free(&p.c, &k, false);
+    close_pair(&p);
+    close(fd);
+  }
+}
+
 TEST(a_source_that_keeps_changing_is_named_not_published) {
   pair p = open_pair(dirfd, ALL_META);
   make_file(p.d.source, "small", 5000, 1);

@@ -1,5 +1,7 @@
-/** `--chown USER:GROUP`: names become numbers here, so that an unknown name is an error and never root. */
+/** `--chown USER:GROUP` and the maps of owners: names become numbers here, so that an unknown name is an error and never root. */
 import { readFileSync } from "node:fs";
+import { LIMITS } from "../core/limits.ts";
+import type { OwnerRule, OwnerSubject } from "../core/owner-rule.ts";
 import { printable } from "../core/paths.ts";
 import { UsageError } from "./usage-error.ts";
 
@@ -36,13 +38,59 @@ export function parseOwner(
   };
 }
 
-function idOf(name: string, what: "user" | "group", read: () => Uint8Array, file: string): number {
+/**
+ * `FROM:TO,FROM:TO`, as rsync's. FROM means owners where the sources are: a name, a pattern, a number, a range of numbers,
+ * `*` for everybody, nothing for numbers without a name. TO means one here, and has to exist.
+ */
+export function parseOwnerRules(
+  flag: "usermap" | "groupmap",
+  value: Uint8Array,
+  accounts: AccountFiles = SYSTEM_ACCOUNTS,
+): OwnerRule[] {
+  const what = flag === "usermap" ? "user" : "group";
+  const rules = Buffer.from(value).toString("latin1").split(",");
+  if (rules.length > LIMITS.ownerRules) throw new UsageError(`--${flag}: more than ${LIMITS.ownerRules} rules`);
+  return rules.map((rule) => {
+    const colon = rule.indexOf(":");
+    const to = rule.slice(colon + 1);
+    if (colon < 0 || to === "" || to.includes(":")) {
+      throw new UsageError(
+        `--${flag}: '${printable(Buffer.from(rule, "latin1"))}' is not FROM:TO`,
+        `Write --${flag} FROM:TO, such as ${what === "user" ? "anna:media" : "users:media"} or '*:nobody'.`,
+      );
+    }
+    const file = what === "user" ? accounts.passwd : accounts.group;
+    return {
+      from: subjectOf(flag, rule.slice(0, colon)),
+      to: idOf(to, what, file, what === "user" ? "/etc/passwd" : "/etc/group", flag),
+    };
+  });
+}
+
+function subjectOf(flag: string, text: string): OwnerSubject {
+  if (text === "*") return { kind: "everybody" };
+  if (text === "") return { kind: "nameless" };
+  const range = /^(\d+)(?:-(\d+))?$/.exec(text);
+  if (range === null) return { kind: "name", name: Buffer.from(text, "latin1") };
+  const first = Number(range[1]);
+  const last = range[2] === undefined ? first : Number(range[2]);
+  if (last < first || last > MAX_ID) throw new UsageError(`--${flag}: ${text} is no range of numbers`);
+  return { kind: "ids", first, last };
+}
+
+function idOf(
+  name: string,
+  what: "user" | "group",
+  read: () => Uint8Array,
+  file: string,
+  flag: "chown" | "usermap" | "groupmap" = "chown",
+): number {
   const found = lookUp(name, read);
   const id = found ?? (/^\d+$/.test(name) ? Number(name) : undefined);
   if (id !== undefined && id <= MAX_ID) return id;
   const shown = printable(Buffer.from(name, "latin1"));
-  if (id !== undefined) throw new UsageError(`--chown: ${shown} is too large for a ${what} number`);
-  throw new UsageError(`--chown: there is no ${what} '${shown}' in ${file}`, `Write the ${what}'s number instead.`);
+  if (id !== undefined) throw new UsageError(`--${flag}: ${shown} is too large for a ${what} number`);
+  throw new UsageError(`--${flag}: there is no ${what} '${shown}' in ${file}`, `Write the ${what}'s number instead.`);
 }
 
 /** Both files hold `name:password:id:...` lines. */

@@ -16,11 +16,12 @@ import type {
   Verb,
   WriteOptions,
 } from "../core/options.ts";
+import type { OwnerRule } from "../core/owner-rule.ts";
 import { bytesOf, printable } from "../core/paths.ts";
 import type { NetworkOptions } from "../session/api.ts";
 import { COPY_METHODS, type FlagName } from "./flags.ts";
 import { readOperatorFile } from "./operator-file.ts";
-import { type AccountFiles, parseOwner, SYSTEM_ACCOUNTS } from "./owners.ts";
+import { type AccountFiles, parseOwner, parseOwnerRules, SYSTEM_ACCOUNTS } from "./owners.ts";
 import { listed, type Occurrence, type ParsedArgs } from "./parse-args.ts";
 import type { ZeroCopy } from "./printer.ts";
 import {
@@ -156,6 +157,14 @@ function resolvePreserve(args: ParsedArgs, around: Surroundings): PreserveOption
   if (owner.gid !== undefined && args.has("no-group")) {
     throw new UsageError("--chown with a group and --no-group contradict each other; leave one out");
   }
+  const rules = (flag: "usermap" | "groupmap"): readonly OwnerRule[] => {
+    const value = args.value(flag);
+    const [off, chowned] = flag === "usermap" ? (["no-owner", owner.uid] as const) : (["no-group", owner.gid] as const);
+    if (value === undefined) return [];
+    if (args.has(off)) throw new UsageError(`--${flag} and --${off} contradict each other; leave one out`);
+    if (chowned !== undefined) throw new UsageError(`--${flag} and --chown contradict each other; leave one out`);
+    return parseOwnerRules(flag, value.bytes, around.accounts);
+  };
   return {
     perms: !args.has("no-perms"),
     times: !args.has("no-times"),
@@ -171,6 +180,8 @@ function resolvePreserve(args: ParsedArgs, around: Surroundings): PreserveOption
     numericIds: args.has("numeric-ids"),
     chownUid: owner.uid,
     chownGid: owner.gid,
+    userMap: rules("usermap"),
+    groupMap: rules("groupmap"),
   };
 }
 

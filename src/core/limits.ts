@@ -150,6 +150,8 @@ export const LIMITS = {
   mergeFiles: 1024,
   /** Owners, and groups, whose names are told in one session: of more only the numbers are. */
   ownerNames: 65_536,
+  /** Rules of --usermap, and of --groupmap. */
+  ownerRules: 1024,
   /** Directories from a place up to the root of its file system, as a side tells them. */
   chainDirectories: 256,
   /** Source arguments of one session. */

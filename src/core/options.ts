@@ -1,5 +1,6 @@
 /** What a run is asked to do: the resolved form of the command line, free of text parsing. Both roles read it. */
 import type { FilterSpec } from "./filter-spec.ts";
+import type { OwnerRule } from "./owner-rule.ts";
 
 export type Verb = "copy" | "mirror" | "move" | "check";
 
@@ -35,6 +36,9 @@ export interface PreserveOptions {
   /** Owner and group that replace the source's; either may be absent. */
   readonly chownUid: number | undefined;
   readonly chownGid: number | undefined;
+  /** Owners that become others; the first rule that is about one decides. */
+  readonly userMap: readonly OwnerRule[];
+  readonly groupMap: readonly OwnerRule[];
 }
 
 export interface DeleteOptions {

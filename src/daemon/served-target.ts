@@ -4,7 +4,6 @@ import type { RunHooks } from "../core/events.ts";
 import type { JobEnd } from "../core/jobs.ts";
 import type { RunOptions } from "../core/options.ts";
 import { compileFilter } from "../filter/compile.ts";
-import { Accounts } from "../fs/accounts.ts";
 import type { DirHandle } from "../fs/backend.ts";
 import type { ControlStream } from "../link/control-stream.ts";
 import { lookAt, type SourceFacts, type TargetFacts, targetFacts } from "../session/facts.ts";
@@ -13,6 +12,7 @@ import type { SourceMessage, TargetMessage } from "../session/messages.ts";
 import { type ModuleTarget, openModuleAuxiliary, openModuleTarget } from "../session/module-places.ts";
 import { type NetworkLink, targetEnd } from "../session/network-link.ts";
 import { guardOverlapByInodes } from "../session/overlap.ts";
+import { ownerMapOf } from "../session/owner-names.ts";
 import { summarize } from "../session/summary.ts";
 import { prepareTarget, type TargetSide } from "../session/target-side.ts";
 import { say } from "../session/wire-messages.ts";
@@ -79,7 +79,7 @@ export function servedTargetEnd(
   options: RunOptions,
 ): NetworkLink<TargetMessage, SourceMessage> {
   return targetEnd(stream, {
-    accounts: options.preserve.numericIds ? undefined : new Accounts(),
+    owners: ownerMapOf(options.preserve),
     policy: { stripSetid: module.stripSetid, devices: facts.makesDevices, specials: module.allowSpecials },
     memory: (bytes) => session.backend!.batchMemory(bytes),
     loops: session.backend?.loops,

@@ -142,6 +142,8 @@ export interface WriteSettings {
   readonly methods: readonly CopyMethod[] | undefined;
   readonly chownUid: number | undefined;
   readonly chownGid: number | undefined;
+  /** Owner and group are those of the row, also where the file has others by the time it is read. */
+  readonly rowOwners: boolean;
   readonly umask: number;
   readonly backupSuffix: Uint8Array;
   /** See `WalkOptions.privileged`. */

@@ -4,13 +4,18 @@ import type { RunOptions } from "../core/options.ts";
 import { RunError } from "../core/run-error.ts";
 import { Capability, hasCapability } from "../fs/privileges.ts";
 
-/** What --chown asks for must be possible: everything would arrive with another owner, and look well. */
-export function guardOwners({ verb, preserve: { chownUid, chownGid } }: RunOptions): void {
+/** What --chown and the maps ask for must be possible: everything would arrive with another owner, and look well. */
+export function guardOwners({ verb, preserve: { chownUid, chownGid, userMap, groupMap } }: RunOptions): void {
   if (verb === "check" || hasCapability(Capability.chown)) return;
-  const refuse = (what: string): never => {
-    throw new RunError(ExitCode.usage, "chown_not_permitted", `--chown: only root can give files to ${what}`);
+  const refuse = (flag: string, what: string): never => {
+    throw new RunError(ExitCode.usage, "chown_not_permitted", `${flag}: only root can give files to ${what}`);
   };
-  if (chownUid !== undefined && chownUid !== process.geteuid?.()) refuse(`user ${chownUid}`);
-  if (chownGid !== undefined && chownGid !== process.getegid?.() && !process.getgroups?.().includes(chownGid))
-    refuse(`group ${chownGid}, which you are not in`);
+  const isOther = (user: number): boolean => user !== process.geteuid?.();
+  const isForeign = (group: number): boolean => group !== process.getegid?.() && !process.getgroups?.().includes(group);
+  if (chownUid !== undefined && isOther(chownUid)) refuse("--chown", `user ${chownUid}`);
+  if (chownGid !== undefined && isForeign(chownGid)) refuse("--chown", `group ${chownGid}, which you are not in`);
+  const user = userMap.find(({ to }) => isOther(to));
+  if (user !== undefined) refuse("--usermap", `user ${user.to}`);
+  const group = groupMap.find(({ to }) => isForeign(to));
+  if (group !== undefined) refuse("--groupmap", `group ${group.to}, which you are not in`);
 }

@@ -2,6 +2,7 @@
 import type { Counters, RunHooks } from "../core/events.ts";
 import type { RunOptions } from "../core/options.ts";
 import type { CompiledFilter } from "../filter/filter.ts";
+import { Accounts } from "../fs/accounts.ts";
 import type { Backend } from "../fs/backend.ts";
 import { isRemoteFilesystem } from "../fs/filesystems.ts";
 import { Capability, hasCapability } from "../fs/privileges.ts";
@@ -10,6 +11,7 @@ import { isRotational } from "./device.ts";
 import { coarseStepNs, type DirectoryFacts, lookAt, lookAtSource } from "./facts.ts";
 import type { SourceMessage, TargetMessage } from "./messages.ts";
 import { OpenPlaces } from "./open-places.ts";
+import { ownersByRule } from "./owner-rules.ts";
 import type { Places } from "./places.ts";
 import { SourceRunner } from "./source-runner.ts";
 import { prepareTarget, writeSettings } from "./target-side.ts";
@@ -35,6 +37,9 @@ export async function runLocally(request: LocalRunRequest): Promise<TargetState>
     const source = await lookAtSource(backend, roots[0]!);
     const sink = target.handle < 0 ? undefined : await lookAt(backend, target.handle);
     backend.setRate(options.write.rateBytesPerSecond);
+    const owners = ownersByRule(options.preserve.userMap, options.preserve.groupMap, () =>
+      options.preserve.numericIds ? undefined : new Accounts(),
+    );
     const link = loopback<SourceMessage, TargetMessage>();
     const side = await prepareTarget({
       backend,
@@ -71,6 +76,7 @@ export async function runLocally(request: LocalRunRequest): Promise<TargetState>
         payload: "handles",
         confine: undefined,
         rootDev: source.dev,
+        owners,
       },
       link.first,
     );
@@ -109,7 +115,11 @@ function mayRename(options: RunOptions, source: DirectoryFacts, target: Director
     preserve.acls &&
     preserve.sparse;
   const plain =
-    preserve.chownUid === undefined && preserve.chownGid === undefined && !options.copyLinks && write.verify === "none";
+    preserve.chownUid === undefined &&
+    preserve.chownGid === undefined &&
+    preserve.userMap.length + preserve.groupMap.length === 0 &&
+    !options.copyLinks &&
+    write.verify === "none";
   const sameFilesystem = target === undefined || source.dev === target.dev;
   return options.verb === "move" && sameFilesystem && keepsAll && plain && write.methods === undefined;
 }

@@ -8,7 +8,7 @@ import type { SessionMessage } from "../wire/gen/fastsync/v1/session_pb.ts";
 import type { BatchMemory, OwnerNumbers } from "../wire/manifest.ts";
 import { ProtocolViolation } from "../wire/protocol-violation.ts";
 import { PROTOCOL_VERSION, type SourceMessage, type TargetMessage } from "./messages.ts";
-import { OwnerMap, OwnerTeller } from "./owner-names.ts";
+import { type OwnerMap, OwnerTeller } from "./owner-names.ts";
 import { decodeTarget, encodeSource, encodeTarget, SourceReader } from "./wire-messages.ts";
 
 /** Bytes that a row of a listing takes on its way, about. */
@@ -100,15 +100,14 @@ export function sourceEnd(
 export function targetEnd(
   stream: ControlStream,
   options: {
-    readonly accounts: Accounts | undefined;
+    readonly owners: OwnerMap | undefined;
     readonly policy: TakenKinds;
     readonly memory: (bytes: number) => BatchMemory;
     readonly loops: RowLoops | undefined;
   },
 ): NetworkLink<TargetMessage, SourceMessage> {
   const inbox = new Inbox<SourceMessage>();
-  const { accounts } = options;
-  const owners = accounts === undefined ? undefined : new OwnerMap(accounts);
+  const { owners } = options;
   const numbers: OwnerNumbers = {
     uid: (id) => owners?.of("user", id) ?? id,
     gid: (id) => owners?.of("group", id) ?? id,

@@ -37,6 +37,7 @@ import { guardOwners } from "./guard-owners.ts";
 import { sourceEnd, targetEnd } from "./network-link.ts";
 import { OpenPlaces } from "./open-places.ts";
 import { guardOverlapByInodes, onGround } from "./overlap.ts";
+import { ownerMapOf } from "./owner-names.ts";
 import { placementOfTarget, resolveSources, resolveTarget, type SourcePlace } from "./places.ts";
 import { isLocal } from "./run.ts";
 import { SessionLost } from "./session-end.ts";
@@ -383,7 +384,7 @@ async function openPull(attempt: Attempt, sources: readonly DaemonPlace[], targe
       const sink = await opened.target(decision, writes);
       const own = targetFacts(sink.handle);
       const link = targetEnd(session.stream, {
-        accounts: options.preserve.numericIds ? undefined : new Accounts(),
+        owners: ownerMapOf(options.preserve),
         policy: { stripSetid: false, devices: hasCapability(Capability.mknod), specials: true },
         memory: (bytes) => backend.batchMemory(bytes),
         loops: backend.loops,

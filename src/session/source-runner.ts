@@ -14,6 +14,7 @@ import type { LinkEnd } from "../link/loopback.ts";
 import { mergeListings } from "../scan/merge-listings.ts";
 import { type SelectionContext, selectRows } from "../scan/select-rows.ts";
 import { byOrigin, originsOf, type SourceDirectory } from "../scan/source-directory.ts";
+import { mapIds, type OwnerNumbers } from "../wire/manifest.ts";
 import { ProtocolViolation } from "../wire/protocol-violation.ts";
 import type { MergeFile, SourceMessage, TargetMessage } from "./messages.ts";
 import {
@@ -53,6 +54,8 @@ export interface SourceContext {
   readonly onPhase?: (phase: Phase) => void;
   /** `dev` of the first root, for --one-file-system. */
   readonly rootDev: number;
+  /** Within one process: who owners are in the target. Between two the target finds out by itself. */
+  readonly owners?: OwnerNumbers | undefined;
 }
 
 /** Where a directory stands in the run. */
@@ -285,6 +288,11 @@ export class SourceRunner {
         ? await this.scanRoot()
         : await this.scanChild(effect.parent.handle, effect.parentRow);
     this.open.add(directory.handle);
+    const { owners } = this.context;
+    if (owners !== undefined) {
+      mapIds(directory.listing.columnOf("uid"), owners.uid);
+      mapIds(directory.listing.columnOf("gid"), owners.gid);
+    }
     this.feed({ kind: "scanned", id: effect.id, parent: effect.parentId, parentRow: effect.parentRow, directory });
   }
 

@@ -176,6 +176,7 @@ export function writeSettings(options: RunOptions, privileged: boolean | undefin
     methods: write.methods,
     chownUid: preserve.chownUid,
     chownGid: preserve.chownGid,
+    rowOwners: preserve.userMap.length + preserve.groupMap.length > 0,
     umask: process.umask(),
     backupSuffix: write.backup?.suffix ?? new Uint8Array(0),
     ...(privileged === undefined ? {} : { privileged }),

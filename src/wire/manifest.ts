@@ -308,7 +308,7 @@ function spreadPairs(low: Uint32Array, high: Uint32Array, from: Uint8Array, name
   }
 }
 
-function mapIds(column: Uint32Array, map: (id: number) => number): void {
+export function mapIds(column: Uint32Array, map: (id: number) => number): void {
   let last = -1;
   let mapped = -1;
   for (let i = 0; i < column.length; i++) {

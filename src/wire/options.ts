@@ -1,5 +1,5 @@
 /** The options of a run as a message, and back with every bound checked. */
-import { create, type Message } from "@bufbuild/protobuf";
+import { create, type Message, type MessageInitShape } from "@bufbuild/protobuf";
 import { ExitCode } from "../core/exit-codes.ts";
 import type { FilterSpec } from "../core/filter-spec.ts";
 import { LIMITS } from "../core/limits.ts";
@@ -12,9 +12,12 @@ import {
   type Verb,
   type WriteOptions,
 } from "../core/options.ts";
+import type { OwnerRule } from "../core/owner-rule.ts";
 import { RunError } from "../core/run-error.ts";
 import {
   Fsync,
+  type OwnerRule as OwnerRuleMessage,
+  type OwnerRuleSchema,
   type RunOptions as RunOptionsMessage,
   RunOptionsSchema,
   type TransferOptions as TransferOptionsMessage,
@@ -36,6 +39,8 @@ const FSYNCS: readonly (readonly [WriteOptions["fsync"], Fsync])[] = [
   ["end", Fsync.END],
 ];
 const NAME_MOST = 255;
+const NO_NAME = new Uint8Array(0);
+const ID_MOST = 0xffff_fffe;
 const SLASH = 0x2f;
 const DOT = 0x2e;
 const VERIFIES: readonly (readonly [WriteOptions["verify"], Verify])[] = [
@@ -65,7 +70,11 @@ export function encodeOptions(options: RunOptions): RunOptionsMessage {
     verb: toMessage(VERBS, options.verb),
     dryRun: options.dryRun,
     compare: { ...compare, modifyWindowNs: BigInt(Math.min(compare.modifyWindowNs, Number.MAX_SAFE_INTEGER)) },
-    preserve: optional(preserve),
+    preserve: optional({
+      ...preserve,
+      userMap: preserve.userMap.map(encodeRule),
+      groupMap: preserve.groupMap.map(encodeRule),
+    }),
     delete: {
       enabled: options.delete.enabled,
       excluded: options.delete.excluded,
@@ -127,7 +136,18 @@ export function decodeOptions(message: RunOptionsMessage): RunOptions {
   const { compare, preserve, write, filter } = message;
   if (!compare || !preserve || !write || !filter || !message.delete)
     throw new ProtocolViolation("options without one of their parts");
-  const parts: readonly Message[] = [message, compare, preserve, message.delete, write, filter, ...filter.rules];
+  const parts: readonly Message[] = [
+    message,
+    compare,
+    preserve,
+    message.delete,
+    write,
+    filter,
+    ...(message.transfer === undefined ? [] : [message.transfer]),
+    ...filter.rules,
+    ...preserve.userMap,
+    ...preserve.groupMap,
+  ];
   if (parts.some(({ $unknown }) => $unknown !== undefined && $unknown.length > 0)) {
     throw new RunError(
       ExitCode.protocol,
@@ -161,6 +181,8 @@ export function decodeOptions(message: RunOptionsMessage): RunOptions {
       numericIds: preserve.numericIds,
       chownUid: preserve.chownUid,
       chownGid: preserve.chownGid,
+      userMap: decodeRules(preserve.userMap, "user_map"),
+      groupMap: decodeRules(preserve.groupMap, "group_map"),
     },
     delete: {
       enabled: message.delete.enabled,
@@ -212,6 +234,35 @@ function decodeTransfer(message: TransferOptionsMessage | undefined): TransferOp
 /** Ranges begin where a block of the basis does. */
 export function wholeBlocks(bytes: number): number {
   return bytes - (bytes % LIMITS.basisBlockBytes);
+}
+
+function encodeRule({ from, to }: OwnerRule): MessageInitShape<typeof OwnerRuleSchema> {
+  switch (from.kind) {
+    case "everybody":
+      return { to };
+    case "nameless":
+      return { to, from: { case: "name", value: NO_NAME } };
+    case "name":
+      return { to, from: { case: "name", value: from.name } };
+    case "ids":
+      return { to, from: { case: "ids", value: { first: from.first, last: from.last } } };
+  }
+}
+
+function decodeRules(rules: readonly OwnerRuleMessage[], name: string): OwnerRule[] {
+  if (rules.length > LIMITS.ownerRules) throw new ProtocolViolation(`${rules.length} rules of ${name}`);
+  return rules.map(({ from, to }) => {
+    // -1 means "leave as it is" to chown(2).
+    if (to > ID_MOST) throw new ProtocolViolation(`a rule of ${name} that leads to ${to}`);
+    if (from.case === undefined) return { from: { kind: "everybody" }, to };
+    if (from.case === "ids") {
+      const { first, last } = from.value;
+      if (last < first) throw new ProtocolViolation(`a range of ${name} from ${first} to ${last}`);
+      return { from: { kind: "ids", first, last }, to };
+    }
+    if (from.value.length > NAME_MOST) throw new ProtocolViolation(`a name of ${from.value.length} bytes in ${name}`);
+    return { from: from.value.length === 0 ? { kind: "nameless" } : { kind: "name", name: from.value }, to };
+  });
 }
 
 function safe(value: bigint, name: string): number {

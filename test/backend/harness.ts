@@ -51,6 +51,7 @@ export const SETTINGS: WriteSettings = {
   methods: undefined,
   chownUid: undefined,
   chownGid: undefined,
+  rowOwners: false,
   umask: 0o022,
   backupSuffix: new Uint8Array(0),
 };

@@ -15,6 +15,7 @@ import {
   onEachFilesystem,
   ordinaryDir,
   ordinaryMissing,
+  run,
   touched,
 } from "./behaviour.ts";
 import { describe, test } from "./placed-test.ts";
@@ -82,6 +83,54 @@ describe.skipIf(needsRoot !== undefined)(because("owners as root", needsRoot), (
       expectNothingDone(await mirror(source, target, ["--chown", chown]));
     });
 
+  const MAPS = [
+    { name: "everybody becomes one", flags: ["--usermap=*:7", "--groupmap=*:8"], user: () => 7, group: () => 8 },
+    {
+      // daemon, nobody by number, root by a pattern, and who has no name.
+      name: "--usermap by name, number and pattern",
+      flags: ["--usermap=daemon:70,60000-70000:71,[q-r]*:72,:73", "--groupmap=0:5,1-65535:9"],
+      user: (id: number) => (id === 1 ? 70 : id === 65_534 ? 71 : id === 0 ? 72 : 73),
+      group: (id: number) => (id === 0 ? 5 : id <= 65_535 ? 9 : id),
+    },
+    {
+      name: "--usermap with --numeric-ids, to which names mean nothing",
+      flags: ["--usermap=daemon:70,1:71", "--numeric-ids"],
+      user: (id: number) => (id === 1 ? 71 : id),
+      group: (id: number) => id,
+    },
+  ];
+  for (const { name, flags, user, group } of MAPS)
+    test(`B28 ${name}: the first rule that fits, and then has nothing to do`, async () => {
+      using dir = tempDir();
+      const [source, target] = [dir.join("source"), dir.join("target")];
+      buildOwners(source);
+      await mirror(source, target, flags);
+      const before = takeSnapshot(source);
+      let changed = 0;
+      for (const [path, entry] of takeSnapshot(target)) {
+        const { uid, gid } = before.get(path)!;
+        expect([path, entry.uid, entry.gid]).toEqual([path, user(uid), group(gid)]);
+        if (entry.uid !== uid || entry.gid !== gid) changed++;
+      }
+      expect(changed).toBeGreaterThan(3);
+      assertSameTrees(source, target, { ignore: OWNERSHIP });
+      expectNothingDone(await mirror(source, target, flags));
+      await mirror(source, target);
+      assertSameTrees(source, target);
+      const repaired = await mirror(source, target, flags);
+      expect(repaired.summary["bytes_transferred"]).toBe(0);
+      expect(takeSnapshot(target).get("file1")!.uid).toBe(user(before.get("file1")!.uid));
+    });
+
+  test("B28 a move with --usermap gives the new owner too, and takes the sources away", async () => {
+    using dir = tempDir();
+    const [source, target] = [dir.join("source"), dir.join("target")];
+    new TreeBuilder(source).file("a", "x", { uid: 11, gid: 12 }).finish();
+    await run("move", [`${source}/`, target, "--usermap=11:7"]);
+    expect(takeSnapshot(target).get("a")).toMatchObject({ uid: 7, gid: 12 });
+    expect(existsSync(`${source}/a`)).toBe(false);
+  });
+
   test("B28 an owner who is not known is refused, not taken for root", async () => {
     using dir = tempDir();
     buildOwners(dir.join("source"));
@@ -147,6 +196,11 @@ describe.skipIf(ordinaryMissing !== undefined)(because("owners as an ordinary us
       const { summary } = await mirror(dir.join("source"), dir.join("target"), ["--chown", chown], options);
       expect(summary["exit_reason"]).toBe("chown_not_permitted");
       expect(existsSync(dir.join("target"))).toBe(false);
+    }
+    for (const map of ["--usermap=*:0", "--groupmap=*:1"]) {
+      const options = { ...ORDINARY, exitCode: 1 };
+      const { summary } = await mirror(dir.join("source"), dir.join("target"), [map], options);
+      expect([summary["exit_reason"], existsSync(dir.join("target"))]).toEqual(["chown_not_permitted", false]);
     }
     const { uid, gid } = statSync(dir.path);
     await mirror(dir.join("source"), dir.join("target"), ["--chown", `${uid}:${gid}`], ORDINARY);

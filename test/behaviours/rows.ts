@@ -78,9 +78,11 @@ export const ROWS: readonly Row[] = [
   must("B25", EVERYWHERE, "modes at every depth, for root and for users who are subject to them"),
   must("B26", EVERYWHERE, "directory times after entries came, changed and went"),
   must("B27", EVERYWHERE, "set-id bits only where asked for and permitted; without modes the umask counts"),
-  must("B28", EVERYWHERE, "owners by name or number, mapped by --chown; an unknown one never becomes root", {
-    open: "there is no --usermap or --groupmap",
-  }),
+  must(
+    "B28",
+    EVERYWHERE,
+    "owners by name or number, mapped by --chown and the maps; an unknown one never becomes root",
+  ),
   must("B29", EVERYWHERE, "extended attributes of every namespace; extraneous ones go"),
   must("B30", EVERYWHERE, "access and default ACLs of each entry; inherited ones where they are not kept"),
   must("B31", EVERYWHERE, "NFSv4 ACLs of ZFS as they are", {

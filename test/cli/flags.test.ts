@@ -162,6 +162,13 @@ const REACH: Readonly<Record<string, readonly [line: string, get: Get, set: unkn
   fsync: ["copy --fsync=file A B", option((o) => o.write.fsync), "file", "none"],
   verify: ["copy --verify A B", option((o) => o.write.verify), "compare", "none"],
   "numeric-ids": ["copy --numeric-ids A B", option((o) => o.preserve.numericIds), true, false],
+  usermap: [
+    "copy --usermap=ana:7,0-9:ana,*:3 A B",
+    option((o) => o.preserve.userMap.map(({ to }) => to)),
+    [7, 1001, 3],
+    [],
+  ],
+  groupmap: ["copy --groupmap=:staff A B", option((o) => o.preserve.groupMap.map(({ to }) => to)), [50], []],
   chown: [
     "copy --chown=ana:staff A B",
     option(({ preserve }) => [preserve.chownUid, preserve.chownGid]),
@@ -352,6 +359,36 @@ describe("defaults of the verbs", () => {
     expect((await of("copy")).write.fsync).toBe("none");
     expect((await of("move")).write.fsync).toBe("end");
     expect((await resolve("move --fsync=none A B")).options.write.fsync).toBe("none");
+  });
+});
+
+describe("--usermap", () => {
+  test.each([
+    ["*:7", { kind: "everybody" }],
+    [":7", { kind: "nameless" }],
+    ["ana:7", { kind: "name", name: Buffer.from("ana") }],
+    ["a?[a-z]*:7", { kind: "name", name: Buffer.from("a?[a-z]*") }],
+    ["1000:7", { kind: "ids", first: 1000, last: 1000 }],
+    ["0-4294967294:7", { kind: "ids", first: 0, last: 0xffff_fffe }],
+  ] as const)("%s", async (value, from) => {
+    expect((await resolve(`copy --usermap=${value} A B`)).options.preserve.userMap).toEqual([{ from, to: 7 }]);
+  });
+  test.each([
+    ["ana", "'ana' is not FROM:TO"],
+    ["ana:", "'ana:' is not FROM:TO"],
+    ["a:7,", "'' is not FROM:TO"],
+    ["a:b:c", "'a:b:c' is not FROM:TO"],
+    ["ana:nobody-of-this-name", "there is no user 'nobody-of-this-name'"],
+    ["ana:4294967295", "4294967295 is too large for a user number"],
+    ["9-3:7", "9-3 is no range of numbers"],
+    [`${"a:1,".repeat(1024)}a:1`, "more than 1024 rules"],
+  ])("%s is refused", async (value, says) => {
+    expect(resolve(`copy --usermap=${value} A B`)).rejects.toThrow(says);
+  });
+  test("what it contradicts", () => {
+    expect(resolve("copy --usermap=*:7 --no-owner A B")).rejects.toThrow("contradict each other");
+    expect(resolve("copy --usermap=*:7 --chown=8 A B")).rejects.toThrow("contradict each other");
+    expect(resolve("copy --groupmap=*:7 --chown=8 A B")).resolves.toBeDefined();
   });
 });
 

@@ -105,6 +105,13 @@ besideRsync(
       differences: ["both: mode: 06777 != 0777", "setgid: mode: 02755 != 0755", "setuid: mode: 04755 != 0755"],
     },
     { rows: "B28", title: "owners by number", source: owners },
+    {
+      rows: "B28",
+      title: "--usermap and --groupmap",
+      source: owners,
+      ours: ["--usermap=1:70,5000-70000:72,*:73", "--groupmap=0:5,1-65535:9"],
+      theirs: ["--usermap=1:70,5000-70000:72,*:73", "--groupmap=0:5,1-65535:9"],
+    },
     { rows: "B28", title: "--chown", source: owners, ours: ["--chown=1234:2345"], theirs: ["--chown=1234:2345"] },
     {
       rows: "B28",

@@ -204,6 +204,8 @@ export function optionsFor(verb: Verb, dryRun: boolean, limit: number | undefine
       numericIds: false,
       chownUid: undefined,
       chownGid: undefined,
+      userMap: [],
+      groupMap: [],
     },
     delete: {
       enabled: verb === "mirror",

@@ -38,6 +38,8 @@ export function compareRules({ options, preserve, groups = [], ...rest }: RulesO
       numericIds: true,
       chownUid: undefined,
       chownGid: undefined,
+      userMap: [],
+      groupMap: [],
       ...preserve,
     },
     windowNs: 0,

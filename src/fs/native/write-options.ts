@@ -30,6 +30,7 @@ export function optionFlags(settings: WriteSettings, isPrivileged: boolean): num
     [settings.xattrs, Opt.xattrs],
     [settings.xattrs && isPrivileged, Opt.xattrPrivileged],
     [settings.acls, Opt.acls],
+    [settings.rowOwners, Opt.rowOwners],
     [settings.sparse, Opt.sparse],
     [settings.inplace, Opt.inplace],
     [settings.fsync, Opt.fsync],

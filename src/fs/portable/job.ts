@@ -47,6 +47,7 @@ export const PLAIN_SETTINGS: WriteSettings = {
   delta: false,
   methods: undefined,
   chownUid: undefined,
+  rowOwners: false,
   chownGid: undefined,
   umask: 0o022,
   backupSuffix: NO_BYTES,

@@ -75,7 +75,8 @@ export class Reading {
     this.isRetry = true;
     const fresh = entryOfStat(this.want.name, stats);
     const flags = wantsAttributes(job.wanted) ? fresh.flags | RowFlag.attrFailed : fresh.flags;
-    this.want = { ...fresh, flags };
+    const { uid, gid } = job.settings.rowOwners ? this.want : fresh;
+    this.want = { ...fresh, flags, uid, gid };
     item.size = fresh.size;
     return false;
   }

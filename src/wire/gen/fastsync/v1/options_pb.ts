@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file fastsync/v1/options.proto.
  */
 export const file_fastsync_v1_options: GenFile = /*@__PURE__*/
-  fileDesc("ChlmYXN0c3luYy92MS9vcHRpb25zLnByb3RvEgtmYXN0c3luYy52MSKgAQoOQ29tcGFyZU9wdGlvbnMSEAoIY2hlY2tzdW0YASABKAgSEQoJc2l6ZV9vbmx5GAIgASgIEhQKDGlnbm9yZV90aW1lcxgDIAEoCBIYChBtb2RpZnlfd2luZG93X25zGAQgASgEEhcKD2lnbm9yZV9leGlzdGluZxgFIAEoCBIQCghleGlzdGluZxgGIAEoCBIOCgZ1cGRhdGUYByABKAgilQIKD1ByZXNlcnZlT3B0aW9ucxINCgVwZXJtcxgBIAEoCBINCgV0aW1lcxgCIAEoCBIRCglkaXJfdGltZXMYAyABKAgSDQoFb3duZXIYBCABKAgSDQoFZ3JvdXAYBSABKAgSDgoGeGF0dHJzGAYgASgIEgwKBGFjbHMYByABKAgSEgoKaGFyZF9saW5rcxgIIAEoCBIQCghzcGVjaWFscxgJIAEoCBIOCgZzcGFyc2UYCiABKAgSEwoLbnVtZXJpY19pZHMYCyABKAgSFgoJY2hvd25fdWlkGAwgASgNSACIAQESFgoJY2hvd25fZ2lkGA0gASgNSAGIAQFCDAoKX2Nob3duX3VpZEIMCgpfY2hvd25fZ2lkInsKDURlbGV0ZU9wdGlvbnMSDwoHZW5hYmxlZBgBIAEoCBIQCghleGNsdWRlZBgCIAEoCBIPCgVjb3VudBgDIAEoBEgAEhEKB3BlcmNlbnQYBCABKAFIABIaChJhbGxvd19lbXB0eV9zb3VyY2UYBSABKAhCBwoFbGltaXQioQIKDFdyaXRlT3B0aW9ucxIPCgdpbnBsYWNlGAEgASgIEhUKCHRlbXBfZGlyGAIgASgMSACIAQESGgoNYmFja3VwX3N1ZmZpeBgDIAEoDEgBiAEBEhcKCmJhY2t1cF9kaXIYBCABKAxIAogBARIOCgZyZXN1bWUYBSABKAgSIQoFZnN5bmMYBiABKA4yEi5mYXN0c3luYy52MS5Gc3luYxIjCgZ2ZXJpZnkYByABKA4yEy5mYXN0c3luYy52MS5WZXJpZnkSHQoVcmF0ZV9ieXRlc19wZXJfc2Vjb25kGAggASgEEg8KB3dvcmtlcnMYCSABKA1CCwoJX3RlbXBfZGlyQhAKDl9iYWNrdXBfc3VmZml4Qg0KC19iYWNrdXBfZGlyIqcBCg9UcmFuc2Zlck9wdGlvbnMSEwoLY2h1bmtfYnl0ZXMYASABKAQSFAoMYnVmZmVyX2J5dGVzGAIgASgEEhgKEHNtYWxsX2ZpbGVfYnl0ZXMYAyABKAQSGQoRc2VuZF9idWZmZXJfYnl0ZXMYBCABKAQSHAoUcmVjZWl2ZV9idWZmZXJfYnl0ZXMYBSABKAQSFgoOYXZvaWRfc2VuZGZpbGUYBiABKAgiKgoKRmlsdGVyUnVsZRIMCgR0ZXh0GAEgASgMEg4KBm9yaWdpbhgCIAEoCSKgAgoNRmlsdGVyT3B0aW9ucxImCgVydWxlcxgBIAMoCzIXLmZhc3RzeW5jLnYxLkZpbHRlclJ1bGUSFgoOaGFzX2ZpbGVzX2Zyb20YAiABKAgSEgoKZmlsZXNfZnJvbRgDIAMoDBIRCglnaXRpZ25vcmUYBCABKAgSFQoIbWluX3NpemUYBSABKARIAIgBARIVCghtYXhfc2l6ZRgGIAEoBEgBiAEBEhsKDm1vZGlmaWVkX2FmdGVyGAcgASgBSAKIAQESHAoPbW9kaWZpZWRfYmVmb3JlGAggASgBSAOIAQFCCwoJX21pbl9zaXplQgsKCV9tYXhfc2l6ZUIRCg9fbW9kaWZpZWRfYWZ0ZXJCEgoQX21vZGlmaWVkX2JlZm9yZSLXAwoKUnVuT3B0aW9ucxIfCgR2ZXJiGAEgASgOMhEuZmFzdHN5bmMudjEuVmVyYhIPCgdkcnlfcnVuGAIgASgIEiwKB2NvbXBhcmUYAyABKAsyGy5mYXN0c3luYy52MS5Db21wYXJlT3B0aW9ucxIuCghwcmVzZXJ2ZRgEIAEoCzIcLmZhc3RzeW5jLnYxLlByZXNlcnZlT3B0aW9ucxIqCgZkZWxldGUYBSABKAsyGi5mYXN0c3luYy52MS5EZWxldGVPcHRpb25zEigKBXdyaXRlGAYgASgLMhkuZmFzdHN5bmMudjEuV3JpdGVPcHRpb25zEioKBmZpbHRlchgHIAEoCzIaLmZhc3RzeW5jLnYxLkZpbHRlck9wdGlvbnMSFwoPb25lX2ZpbGVfc3lzdGVtGAggASgIEhIKCmNvcHlfbGlua3MYCSABKAgSEgoKc2FmZV9saW5rcxgKIAEoCBIUCgxzdHJpY3RfYXR0cnMYCyABKAgSGAoQcHJ1bmVfZW1wdHlfZGlycxgMIAEoCBIuCgh0cmFuc2ZlchgNIAEoCzIcLmZhc3RzeW5jLnYxLlRyYW5zZmVyT3B0aW9ucxIWCg5ub19kaXJlY3RvcmllcxgOIAEoCCpbCgRWZXJiEhQKEFZFUkJfVU5TUEVDSUZJRUQQABINCglWRVJCX0NPUFkQARIPCgtWRVJCX01JUlJPUhACEg0KCVZFUkJfTU9WRRADEg4KClZFUkJfQ0hFQ0sQBCpNCgVGc3luYxIVChFGU1lOQ19VTlNQRUNJRklFRBAAEg4KCkZTWU5DX05PTkUQARIOCgpGU1lOQ19GSUxFEAISDQoJRlNZTkNfRU5EEAMqWgoGVmVyaWZ5EhYKElZFUklGWV9VTlNQRUNJRklFRBAAEg8KC1ZFUklGWV9OT05FEAESEgoOVkVSSUZZX0NPTVBBUkUQAhITCg9WRVJJRllfUkVBREJBQ0sQA2IGcHJvdG8z");
+  fileDesc("ChlmYXN0c3luYy92MS9vcHRpb25zLnByb3RvEgtmYXN0c3luYy52MSKgAQoOQ29tcGFyZU9wdGlvbnMSEAoIY2hlY2tzdW0YASABKAgSEQoJc2l6ZV9vbmx5GAIgASgIEhQKDGlnbm9yZV90aW1lcxgDIAEoCBIYChBtb2RpZnlfd2luZG93X25zGAQgASgEEhcKD2lnbm9yZV9leGlzdGluZxgFIAEoCBIQCghleGlzdGluZxgGIAEoCBIOCgZ1cGRhdGUYByABKAgi6gIKD1ByZXNlcnZlT3B0aW9ucxINCgVwZXJtcxgBIAEoCBINCgV0aW1lcxgCIAEoCBIRCglkaXJfdGltZXMYAyABKAgSDQoFb3duZXIYBCABKAgSDQoFZ3JvdXAYBSABKAgSDgoGeGF0dHJzGAYgASgIEgwKBGFjbHMYByABKAgSEgoKaGFyZF9saW5rcxgIIAEoCBIQCghzcGVjaWFscxgJIAEoCBIOCgZzcGFyc2UYCiABKAgSEwoLbnVtZXJpY19pZHMYCyABKAgSFgoJY2hvd25fdWlkGAwgASgNSACIAQESFgoJY2hvd25fZ2lkGA0gASgNSAGIAQESKAoIdXNlcl9tYXAYDiADKAsyFi5mYXN0c3luYy52MS5Pd25lclJ1bGUSKQoJZ3JvdXBfbWFwGA8gAygLMhYuZmFzdHN5bmMudjEuT3duZXJSdWxlQgwKCl9jaG93bl91aWRCDAoKX2Nob3duX2dpZCJXCglPd25lclJ1bGUSDgoEbmFtZRgBIAEoDEgAEiYKA2lkcxgCIAEoCzIXLmZhc3RzeW5jLnYxLk93bmVyUmFuZ2VIABIKCgJ0bxgDIAEoDUIGCgRmcm9tIikKCk93bmVyUmFuZ2USDQoFZmlyc3QYASABKA0SDAoEbGFzdBgCIAEoDSJ7Cg1EZWxldGVPcHRpb25zEg8KB2VuYWJsZWQYASABKAgSEAoIZXhjbHVkZWQYAiABKAgSDwoFY291bnQYAyABKARIABIRCgdwZXJjZW50GAQgASgBSAASGgoSYWxsb3dfZW1wdHlfc291cmNlGAUgASgIQgcKBWxpbWl0IqECCgxXcml0ZU9wdGlvbnMSDwoHaW5wbGFjZRgBIAEoCBIVCgh0ZW1wX2RpchgCIAEoDEgAiAEBEhoKDWJhY2t1cF9zdWZmaXgYAyABKAxIAYgBARIXCgpiYWNrdXBfZGlyGAQgASgMSAKIAQESDgoGcmVzdW1lGAUgASgIEiEKBWZzeW5jGAYgASgOMhIuZmFzdHN5bmMudjEuRnN5bmMSIwoGdmVyaWZ5GAcgASgOMhMuZmFzdHN5bmMudjEuVmVyaWZ5Eh0KFXJhdGVfYnl0ZXNfcGVyX3NlY29uZBgIIAEoBBIPCgd3b3JrZXJzGAkgASgNQgsKCV90ZW1wX2RpckIQCg5fYmFja3VwX3N1ZmZpeEINCgtfYmFja3VwX2RpciKnAQoPVHJhbnNmZXJPcHRpb25zEhMKC2NodW5rX2J5dGVzGAEgASgEEhQKDGJ1ZmZlcl9ieXRlcxgCIAEoBBIYChBzbWFsbF9maWxlX2J5dGVzGAMgASgEEhkKEXNlbmRfYnVmZmVyX2J5dGVzGAQgASgEEhwKFHJlY2VpdmVfYnVmZmVyX2J5dGVzGAUgASgEEhYKDmF2b2lkX3NlbmRmaWxlGAYgASgIIioKCkZpbHRlclJ1bGUSDAoEdGV4dBgBIAEoDBIOCgZvcmlnaW4YAiABKAkioAIKDUZpbHRlck9wdGlvbnMSJgoFcnVsZXMYASADKAsyFy5mYXN0c3luYy52MS5GaWx0ZXJSdWxlEhYKDmhhc19maWxlc19mcm9tGAIgASgIEhIKCmZpbGVzX2Zyb20YAyADKAwSEQoJZ2l0aWdub3JlGAQgASgIEhUKCG1pbl9zaXplGAUgASgESACIAQESFQoIbWF4X3NpemUYBiABKARIAYgBARIbCg5tb2RpZmllZF9hZnRlchgHIAEoAUgCiAEBEhwKD21vZGlmaWVkX2JlZm9yZRgIIAEoAUgDiAEBQgsKCV9taW5fc2l6ZUILCglfbWF4X3NpemVCEQoPX21vZGlmaWVkX2FmdGVyQhIKEF9tb2RpZmllZF9iZWZvcmUi1wMKClJ1bk9wdGlvbnMSHwoEdmVyYhgBIAEoDjIRLmZhc3RzeW5jLnYxLlZlcmISDwoHZHJ5X3J1bhgCIAEoCBIsCgdjb21wYXJlGAMgASgLMhsuZmFzdHN5bmMudjEuQ29tcGFyZU9wdGlvbnMSLgoIcHJlc2VydmUYBCABKAsyHC5mYXN0c3luYy52MS5QcmVzZXJ2ZU9wdGlvbnMSKgoGZGVsZXRlGAUgASgLMhouZmFzdHN5bmMudjEuRGVsZXRlT3B0aW9ucxIoCgV3cml0ZRgGIAEoCzIZLmZhc3RzeW5jLnYxLldyaXRlT3B0aW9ucxIqCgZmaWx0ZXIYByABKAsyGi5mYXN0c3luYy52MS5GaWx0ZXJPcHRpb25zEhcKD29uZV9maWxlX3N5c3RlbRgIIAEoCBISCgpjb3B5X2xpbmtzGAkgASgIEhIKCnNhZmVfbGlua3MYCiABKAgSFAoMc3RyaWN0X2F0dHJzGAsgASgIEhgKEHBydW5lX2VtcHR5X2RpcnMYDCABKAgSLgoIdHJhbnNmZXIYDSABKAsyHC5mYXN0c3luYy52MS5UcmFuc2Zlck9wdGlvbnMSFgoObm9fZGlyZWN0b3JpZXMYDiABKAgqWwoEVmVyYhIUChBWRVJCX1VOU1BFQ0lGSUVEEAASDQoJVkVSQl9DT1BZEAESDwoLVkVSQl9NSVJST1IQAhINCglWRVJCX01PVkUQAxIOCgpWRVJCX0NIRUNLEAQqTQoFRnN5bmMSFQoRRlNZTkNfVU5TUEVDSUZJRUQQABIOCgpGU1lOQ19OT05FEAESDgoKRlNZTkNfRklMRRACEg0KCUZTWU5DX0VORBADKloKBlZlcmlmeRIWChJWRVJJRllfVU5TUEVDSUZJRUQQABIPCgtWRVJJRllfTk9ORRABEhIKDlZFUklGWV9DT01QQVJFEAISEwoPVkVSSUZZX1JFQURCQUNLEANiBnByb3RvMw");
 
 /**
  * What decides whether an entry differs.
@@ -174,6 +174,20 @@ export type PreserveOptions = Message<"fastsync.v1.PreserveOptions"> & {
    * @generated from field: optional uint32 chown_gid = 13;
    */
   chownGid?: number | undefined;
+
+  /**
+   * Users that become others in the target; the first rule that is about one decides. At most 1,024.
+   *
+   * @generated from field: repeated fastsync.v1.OwnerRule user_map = 14;
+   */
+  userMap: OwnerRule[];
+
+  /**
+   * The same for groups.
+   *
+   * @generated from field: repeated fastsync.v1.OwnerRule group_map = 15;
+   */
+  groupMap: OwnerRule[];
 };
 
 /**
@@ -182,6 +196,78 @@ export type PreserveOptions = Message<"fastsync.v1.PreserveOptions"> & {
  */
 export const PreserveOptionsSchema: GenMessage<PreserveOptions> = /*@__PURE__*/
   messageDesc(file_fastsync_v1_options, 1);
+
+/**
+ * An owner of the source becomes another one in the target.
+ *
+ * @generated from message fastsync.v1.OwnerRule
+ */
+export type OwnerRule = Message<"fastsync.v1.OwnerRule"> & {
+  /**
+   * Who it is about; absent: everybody.
+   *
+   * @generated from oneof fastsync.v1.OwnerRule.from
+   */
+  from: {
+    /**
+     * A name of the source's side, at most 255 bytes; with *, ? and [] a pattern; empty: numbers without a name.
+     *
+     * @generated from field: bytes name = 1;
+     */
+    value: Uint8Array;
+    case: "name";
+  } | {
+    /**
+     * Numbers of the source's side.
+     *
+     * @generated from field: fastsync.v1.OwnerRange ids = 2;
+     */
+    value: OwnerRange;
+    case: "ids";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * The number in the target.
+   *
+   * @generated from field: uint32 to = 3;
+   */
+  to: number;
+};
+
+/**
+ * Describes the message fastsync.v1.OwnerRule.
+ * Use `create(OwnerRuleSchema)` to create a new message.
+ */
+export const OwnerRuleSchema: GenMessage<OwnerRule> = /*@__PURE__*/
+  messageDesc(file_fastsync_v1_options, 2);
+
+/**
+ * A range of owner numbers.
+ *
+ * @generated from message fastsync.v1.OwnerRange
+ */
+export type OwnerRange = Message<"fastsync.v1.OwnerRange"> & {
+  /**
+   * The first.
+   *
+   * @generated from field: uint32 first = 1;
+   */
+  first: number;
+
+  /**
+   * The last, not less than the first.
+   *
+   * @generated from field: uint32 last = 2;
+   */
+  last: number;
+};
+
+/**
+ * Describes the message fastsync.v1.OwnerRange.
+ * Use `create(OwnerRangeSchema)` to create a new message.
+ */
+export const OwnerRangeSchema: GenMessage<OwnerRange> = /*@__PURE__*/
+  messageDesc(file_fastsync_v1_options, 3);
 
 /**
  * What may be deleted in the target.
@@ -239,7 +325,7 @@ export type DeleteOptions = Message<"fastsync.v1.DeleteOptions"> & {
  * Use `create(DeleteOptionsSchema)` to create a new message.
  */
 export const DeleteOptionsSchema: GenMessage<DeleteOptions> = /*@__PURE__*/
-  messageDesc(file_fastsync_v1_options, 2);
+  messageDesc(file_fastsync_v1_options, 4);
 
 /**
  * How files are written.
@@ -316,7 +402,7 @@ export type WriteOptions = Message<"fastsync.v1.WriteOptions"> & {
  * Use `create(WriteOptionsSchema)` to create a new message.
  */
 export const WriteOptionsSchema: GenMessage<WriteOptions> = /*@__PURE__*/
-  messageDesc(file_fastsync_v1_options, 3);
+  messageDesc(file_fastsync_v1_options, 5);
 
 /**
  * How content travels. In every field 0 means: as it follows from the work.
@@ -372,7 +458,7 @@ export type TransferOptions = Message<"fastsync.v1.TransferOptions"> & {
  * Use `create(TransferOptionsSchema)` to create a new message.
  */
 export const TransferOptionsSchema: GenMessage<TransferOptions> = /*@__PURE__*/
-  messageDesc(file_fastsync_v1_options, 4);
+  messageDesc(file_fastsync_v1_options, 6);
 
 /**
  * One filter rule.
@@ -400,7 +486,7 @@ export type FilterRule = Message<"fastsync.v1.FilterRule"> & {
  * Use `create(FilterRuleSchema)` to create a new message.
  */
 export const FilterRuleSchema: GenMessage<FilterRule> = /*@__PURE__*/
-  messageDesc(file_fastsync_v1_options, 5);
+  messageDesc(file_fastsync_v1_options, 7);
 
 /**
  * What is selected.
@@ -470,7 +556,7 @@ export type FilterOptions = Message<"fastsync.v1.FilterOptions"> & {
  * Use `create(FilterOptionsSchema)` to create a new message.
  */
 export const FilterOptionsSchema: GenMessage<FilterOptions> = /*@__PURE__*/
-  messageDesc(file_fastsync_v1_options, 6);
+  messageDesc(file_fastsync_v1_options, 8);
 
 /**
  * Everything that a run is asked to do.
@@ -582,7 +668,7 @@ export type RunOptions = Message<"fastsync.v1.RunOptions"> & {
  * Use `create(RunOptionsSchema)` to create a new message.
  */
 export const RunOptionsSchema: GenMessage<RunOptions> = /*@__PURE__*/
-  messageDesc(file_fastsync_v1_options, 7);
+  messageDesc(file_fastsync_v1_options, 9);
 
 /**
  * The verb of a run.
