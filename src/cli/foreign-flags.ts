@@ -82,6 +82,7 @@ const BY_LETTER: Readonly<Record<string, string>> = {
   f: "is called --filter",
   F: "is not here; use --filter ': /.rsync-filter'",
   T: "is called --temp-dir",
+  m: "is called --prune-empty-dirs",
   O: "is called --no-dir-times",
   d: "is not here: SOURCE and TARGET are written without flags",
   j: BY_LONG["jobs"]!,
