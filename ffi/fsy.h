@@ -27,7 +27,7 @@
 extern "C" {
 #endif
 
-#define FSY_ABI 4u
+#define FSY_ABI 5u
 
 #define FSY_ARENA_BYTES (1ull << 31) /* address space only; pages are committed when touched */
 #define FSY_SQ_SIZE 1024u            /* requests that may be outstanding; power of two */
@@ -106,7 +106,8 @@ enum {
   FSY_U32_INO_HI,
   FSY_U32_DEV,        /* major << 20 | minor of the filesystem */
   FSY_U32_RDEV,       /* major << 20 | minor of a device node */
-  FSY_U32_ATTR_LO,    /* XXH3-64 over the sorted xattrs and ACLs asked for; 0,0: none or not asked */
+  FSY_U32_ATTR_LO,    /* XXH3-64 over the sorted xattrs and ACLs asked for; 0,0: none or not asked. FSY_WALK_BLOCKS: what
+                         is allocated, in units of 512 bytes */
   FSY_U32_ATTR_HI,
   FSY_U32_NAME_AT,    /* offset of the name from the block's start */
   FSY_U32_NAME_LEN,   /* bytes without the NUL */
@@ -352,6 +353,7 @@ enum {
 #define FSY_WALK_CONFINED 256u  /* links are followed only where they stay below directory fd1: what climbs out of it, or is
                                    absolute, answers -EXDEV, without a look at what is there */
 #define FSY_WALK_NOATIME 512u   /* reading the directory leaves its access time, where it is ours */
+#define FSY_WALK_BLOCKS 1024u   /* instead of attributes, of which none may be asked for: see FSY_U32_ATTR_LO */
 #define FSY_RESOLVE_CREATE 1u
 #define FSY_RESOLVE_OPERATOR 2u
 #define FSY_LARGE_COMPARE 1u

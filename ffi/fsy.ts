@@ -2,7 +2,7 @@
 import { dlopen, ptr, toArrayBuffer } from "bun:ffi";
 import { fingerprint } from "./layout.ts";
 
-export const ABI = 4;
+export const ABI = 5;
 export const ARENA_BYTES = 2 ** 31;
 export const SQ_SIZE = 1024;
 export const CQ_SIZE = 1024;
@@ -98,6 +98,7 @@ export const Walk = {
   selfOnly: 128,
   confined: 256,
   noatime: 512,
+  blocks: 1024,
 } as const;
 export const Resolve = { create: 1, operator: 2 } as const;
 export const Large = { compare: 1, keep: 2, resume: 4 } as const;

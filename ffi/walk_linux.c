@@ -80,6 +80,10 @@ static void row_of(fsy_task *t, fsy_builder *b, uint32_t row, asking *a, const c
     if (!status) status = linked;
   }
   uint32_t which = attr_mask(a->flags);
+  if (!which && (a->flags & FSY_WALK_BLOCKS)) {
+    fsy_u32(&b->view, FSY_U32_ATTR_LO)[row] = (uint32_t)st.stx_blocks;
+    fsy_u32(&b->view, FSY_U32_ATTR_HI)[row] = (uint32_t)(st.stx_blocks >> 32);
+  }
   if (which && !a->no_attrs) {
     uint64_t digest = 0;
     bool unsupported = false;

@@ -9,7 +9,7 @@
  *              dead when it counts as old, and keeps what it refers to: the heap of an idle run grows over millions of
  *              files between two looks at the whole of it. With whole collections only it stays flat
  */
-import { isDaemonName } from "./core/daemon-name.ts";
+import { isDaemonName } from "./core/program-name.ts";
 
 /** Calls of a function or turns of a loop before that tier is considered; the engine's own value is 64,000. */
 const FTL_THRESHOLD = "4000000";

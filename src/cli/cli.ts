@@ -16,7 +16,7 @@ import type { Argument } from "./raw-args.ts";
 import type { Reporter } from "./reporter.ts";
 import { plain } from "./text-printer.ts";
 import { UsageError } from "./usage-error.ts";
-import { isVerb } from "./verbs.ts";
+import { verbNamed } from "./verbs.ts";
 
 export async function runCli(words: readonly Argument[], parts: Parts): Promise<never> {
   const outputs = standardOutputs();
@@ -87,7 +87,7 @@ class Frame {
     this.outputs = outputs;
     this.#json = asksForJson(words);
     const first = words[0]?.text;
-    this.#verb = first !== undefined && isVerb(first) ? first : undefined;
+    this.#verb = verbNamed(first === "utils" ? (words[1]?.text ?? first) : (first ?? ""));
   }
 
   exit(code: number): never {

@@ -38,6 +38,9 @@ export interface Flag {
   readonly needs?: readonly string[];
 }
 
+/** Verbs that look at places, and all that look. */
+const PLACED = ["ls", "find", "du", "df", "rm"] as const;
+const LOOK = [...PLACED, "list-modules"] as const;
 /** Verbs that run over trees, and those of them that write. */
 const RUN = ["copy", "mirror", "move", "check", "cp", "sync"] as const;
 const WRITING_RUN = ["copy", "mirror", "move", "cp", "sync"] as const;
@@ -50,18 +53,24 @@ const DAEMON = ["daemon"] as const;
 /** Verbs that a configuration of runs concerns. */
 const CONFIGURED = [...TREE, "config", "doctor", "diagnostics"] as const;
 /** Verbs that read the same files. */
-const READS_FILES = [...CONFIGURED, "presets"] as const;
+const READS_FILES = [...CONFIGURED, ...PLACED, "presets"] as const;
 
 export const COPY_METHODS = ["clone", "copy_file_range", "sendfile", "mmap", "read_write"] as const;
 export const FSYNC_CHOICES = ["none", "file", "end"] as const;
 
 const TABLE = [
   // General
-  { name: "dry-run", short: "n", verbs: WRITING_RUN, group: "General", help: "show what would happen; touch nothing" },
+  {
+    name: "dry-run",
+    short: "n",
+    verbs: [...WRITING_RUN, "rm"],
+    group: "General",
+    help: "show what would happen; touch nothing",
+  },
   {
     name: "yes",
     short: "y",
-    verbs: WRITING_RUN,
+    verbs: [...WRITING_RUN, "rm"],
     group: "General",
     help: "answer yes to the question before deletions",
   },
@@ -115,7 +124,13 @@ const TABLE = [
   { name: "version", verbs: VERB_NAMES, group: "General", help: "show the version" },
 
   // Output
-  { name: "verbose", short: "v", verbs: RUN, group: "Output", help: "list every item, and more in the summary" },
+  {
+    name: "verbose",
+    short: "v",
+    verbs: [...RUN, "rm"],
+    group: "Output",
+    help: "list every item, and more in the summary",
+  },
   {
     name: "quiet",
     short: "q",
@@ -149,10 +164,52 @@ const TABLE = [
   },
   {
     name: "json",
-    verbs: [...TREE, "jobs", "capabilities", "presets", "profile", "config", "doctor", "diagnostics", "version"],
+    verbs: [
+      ...TREE,
+      ...LOOK,
+      "jobs",
+      "capabilities",
+      "presets",
+      "profile",
+      "config",
+      "doctor",
+      "diagnostics",
+      "version",
+    ],
     group: "Output",
     help: "one JSON object a line on stdout; text for people goes to stderr",
   },
+
+  {
+    name: "long",
+    short: { look: "l" },
+    verbs: ["ls", "find"],
+    group: "Output",
+    help: "show mode, names, owner, group, size and time too",
+  },
+  {
+    name: "bytes",
+    short: { look: "b" },
+    verbs: ["ls", "find", "du", "df"],
+    group: "Output",
+    help: "show sizes in bytes",
+  },
+  {
+    name: "summarize",
+    short: { look: "s" },
+    verbs: ["du"],
+    group: "Output",
+    help: "show each PLACE only, as --max-depth 0 does",
+    conflicts: ["max-depth"],
+  },
+  {
+    name: "limit",
+    verbs: ["ls", "find"],
+    value: { hint: "N" },
+    group: "Output",
+    help: "stop after N entries",
+  },
+  { name: "after", verbs: ["ls"], value: { hint: "NAME" }, group: "Output", help: "begin behind this name" },
 
   // Comparing
   {
@@ -191,10 +248,64 @@ const TABLE = [
   // Selecting
   {
     name: "recursive",
-    short: { transfer: "Rr" },
-    verbs: ["cp", "sync"],
+    short: { transfer: "Rr", look: "rR" },
+    verbs: ["cp", "sync", "rm"],
     group: "Selecting",
-    help: "copy directories with what is in them (also -r; sync always does)",
+    help: "take directories with all that is in them (-r and -R alike; sync always does)",
+  },
+  { name: "all", short: { look: "a" }, verbs: ["ls"], group: "Selecting", help: "names that begin with a dot too" },
+  {
+    name: "directory",
+    short: { look: "d" },
+    verbs: ["ls"],
+    group: "Selecting",
+    help: "the directory itself, not what is in it",
+  },
+  {
+    name: "name",
+    verbs: ["find"],
+    value: { hint: "PATTERN" },
+    repeatable: true,
+    group: "Selecting",
+    help: "whose name matches: '*.iso'",
+  },
+  {
+    name: "path",
+    verbs: ["find"],
+    value: { hint: "PATTERN" },
+    repeatable: true,
+    group: "Selecting",
+    help: "whose path below PLACE matches as a whole: 'src/**/*.c'",
+  },
+  {
+    name: "type",
+    verbs: ["find"],
+    value: { hint: "LIST" },
+    group: "Selecting",
+    help: "of these types: f (file), d (directory), l (link), p (FIFO), s (socket), c, b (devices)",
+  },
+  {
+    name: "size",
+    verbs: ["find"],
+    value: { hint: "SIZE" },
+    repeatable: true,
+    group: "Selecting",
+    help: "files of that size; of more with a + before it, of less with a -: +100M, -4K",
+  },
+  {
+    name: "newer",
+    verbs: ["find"],
+    value: { hint: "AGE" },
+    group: "Selecting",
+    help: "modified since then: 90s, 15m, 2h, 7d, 4w, 1y, or a date such as 2024-12-31",
+  },
+  { name: "older", verbs: ["find"], value: { hint: "AGE" }, group: "Selecting", help: "not modified since then" },
+  {
+    name: "max-depth",
+    verbs: ["find", "du"],
+    value: { hint: "N" },
+    group: "Selecting",
+    help: "go (du: show) so many levels deep; 0 is PLACE itself",
   },
   {
     name: "exclude",
@@ -277,7 +388,7 @@ const TABLE = [
   {
     name: "one-file-system",
     short: "x",
-    verbs: TREE,
+    verbs: [...TREE, "find", "du"],
     group: "Selecting",
     help: "do not enter other mounted filesystems",
   },
@@ -349,7 +460,7 @@ const TABLE = [
   },
   {
     name: "backup",
-    short: "b",
+    short: { usual: "b", transfer: "b" },
     verbs: WRITE,
     group: "Writing",
     help: "keep what is replaced or deleted, under its name plus --suffix",

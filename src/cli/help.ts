@@ -1,6 +1,6 @@
 /** Help texts, made from the table of verbs and the table of flags. */
 import { type Flag, flagsOf, GROUPS, lettersOf } from "./flags.ts";
-import { VERB_GROUPS, VERB_NAMES, VERBS, type VerbInfo, type VerbName } from "./verbs.ts";
+import { isUtility, letterSetOf, VERB_GROUPS, VERB_NAMES, VERBS, type VerbInfo, type VerbName } from "./verbs.ts";
 
 const WIDTH = 80;
 const FLAG_COLUMN = 28;
@@ -20,7 +20,7 @@ export function overviewHelp(): string {
     "fastsync copies, mirrors and moves file trees: complete, atomic and fast.",
     "",
     "Usage: fastsync VERB [flags] SOURCE... TARGET",
-    ...usedGroups().flatMap((group) => [
+    ...VERB_GROUPS.flatMap((group) => [
       "",
       group,
       ...verbsOf(group).flatMap((verb) => entry(`  ${verb}`, VERBS[verb].summary, VERB_COLUMN)),
@@ -39,27 +39,26 @@ export function shortUsage(): string {
   return [
     "Usage: fastsync VERB [flags] SOURCE... TARGET",
     "",
-    ...usedGroups().flatMap((group) => entry(`  ${group}`, verbsOf(group).join(", "), VERB_COLUMN)),
+    ...VERB_GROUPS.flatMap((group) => entry(`  ${group}`, verbsOf(group).join(", "), VERB_COLUMN)),
     "",
     "fastsync help says what each of them does, fastsync help VERB lists its flags.",
     "",
   ].join("\n");
 }
 
-type Group = (typeof VERB_GROUPS)[number];
-
-function verbsOf(group: Group): VerbName[] {
+function verbsOf(group: (typeof VERB_GROUPS)[number]): VerbName[] {
   return VERB_NAMES.filter((verb) => VERBS[verb].group === group);
-}
-
-function usedGroups(): Group[] {
-  return VERB_GROUPS.filter((group) => verbsOf(group).length > 0);
 }
 
 export function verbHelp(verb: VerbName): string {
   const info: VerbInfo = VERBS[verb];
   const lines = [`fastsync ${verb}: ${info.summary}`, "", `Usage: ${info.usage}`];
   for (const note of info.notes) lines.push("", ...wrap(note, WIDTH));
+  if (verb === "utils")
+    lines.push(
+      "",
+      ...VERB_NAMES.filter(isUtility).flatMap((one) => entry(`  ${one}`, VERBS[one].summary, VERB_COLUMN)),
+    );
   const flags = flagsOf(verb);
   for (const group of GROUPS) {
     const members = flags.filter((flag) => flag.group === group);
@@ -85,8 +84,12 @@ export function exitCodesText(verb: VerbName): string | undefined {
     case "mirror":
     case "move":
       return "0 done, 1 wrong usage, 3 unusable source or target, 11 file I/O, 20 interrupted, 23 some failed, 24 some vanished, 25 deletions refused.";
+    case "rm":
+      return "0 done, 1 wrong usage, 3 unusable place, 10 nothing listens there, 20 interrupted, 23 something could not be removed, 25 nobody said yes.";
     default:
-      return undefined;
+      return letterSetOf(verb) === "look"
+        ? "0 done, 1 wrong usage, 3 unusable place, 10 nothing listens there, 20 interrupted, 23 something could not be read."
+        : undefined;
   }
 }
 

@@ -3,7 +3,7 @@
  * Names that are not UTF-8 come as `path` (lossy) with `path_b64` (their bytes).
  */
 
-import { type EntryBatch, FileType } from "../core/entry-batch.ts";
+import { FileType } from "../core/entry-batch.ts";
 import type { Counters, Failure, ItemsEvent, NoticeEvent, RunEvent, RunSummary } from "../core/events.ts";
 import { joinPath, lossyUtf8Of, utf8Of } from "../core/paths.ts";
 import type { Placement } from "../session/api.ts";
@@ -69,7 +69,7 @@ export class JsonPrinter implements Printer {
     for (let index = 0; index < rows.length; index++) {
       const row = rows[index]!;
       const path = row === batch.self ? rootOr(directory) : joinPath(directory, batch.name(row));
-      const kind = kindOf(batch, row);
+      const kind = kindOf(batch.type(row));
       if (action === "delete") {
         this.#line("delete", { ...pathFields(path), kind });
         continue;
@@ -149,8 +149,9 @@ export function rootOr(path: Uint8Array): Uint8Array {
   return path.length === 0 ? ROOT : path;
 }
 
-export function kindOf(batch: EntryBatch, row: number): string {
-  switch (batch.type(row)) {
+/** `type`: of `FileType`. */
+export function kindOf(type: number): string {
+  switch (type) {
     case FileType.regular:
       return "file";
     case FileType.directory:

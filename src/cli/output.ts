@@ -37,6 +37,11 @@ export class Output {
     return new Output((bytes) => writeSync(fd, bytes), { isTerminal, colour: allowsColour(env, isTerminal) });
   }
 
+  /** Nothing that is written goes anywhere any more. */
+  get isClosed(): boolean {
+    return this.#closed;
+  }
+
   write(text: string): void {
     if (this.#closed) return;
     this.#pending += text;

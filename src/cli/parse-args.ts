@@ -11,7 +11,17 @@ import { valueOfSwitch, wrongLetterValue } from "./letter-mistakes.ts";
 import { type Argument, COMPLETE } from "./raw-args.ts";
 import { takenBackBy } from "./settings/keys.ts";
 import { UsageError } from "./usage-error.ts";
-import { FOREIGN_VERBS, isVerb, VERB_NAMES, VERBS, type VerbName } from "./verbs.ts";
+import {
+  FOREIGN_VERBS,
+  isUtility,
+  isVerb,
+  letterSetOf,
+  VERB_ALIASES,
+  VERB_NAMES,
+  VERBS,
+  type VerbName,
+  verbNamed,
+} from "./verbs.ts";
 
 export interface Occurrence {
   readonly flag: FlagName;
@@ -68,6 +78,7 @@ export function parseCommandLine(words: readonly Argument[]): CommandLine {
   if (first.text === COMPLETE) return { kind: "complete", words: rest.map(({ text }) => text) };
   if (first.text === "--help" || first.text === "-h") return { kind: "help", verb: undefined };
   if (first.text === "--version") return { kind: "version", json: asksForJson(rest) };
+  if (first.text === "utils" && rest[0] !== undefined && !rest[0].text.startsWith("-")) return utility(rest);
   const verb = verbOf(first, rest);
   const parser = new Parser(verb);
   const special = parser.read(rest);
@@ -78,8 +89,17 @@ export function parseCommandLine(words: readonly Argument[]): CommandLine {
   return { kind: "run", args: new ParsedArgs(verb, parser.occurrences, parser.places, parser.takenBack) };
 }
 
+/** `utils VERB ...`: the words behind it, as far as their verb is a utility. */
+function utility(words: readonly Argument[]): CommandLine {
+  const [first] = words;
+  const verb = verbOf(first!, words.slice(1));
+  if (isUtility(verb) || verb === "help" || verb === "version") return parseCommandLine(words);
+  throw new UsageError(`${quoted(first!)} is none of the utilities`, `Write: fastsync ${verb}`);
+}
+
 function verbOf(first: Argument, rest: readonly Argument[]): VerbName {
-  if (isVerb(first.text)) return first.text;
+  const verb = verbNamed(first.text);
+  if (verb !== undefined) return verb;
   const shown = quoted(first);
   if (first.text.startsWith("-")) {
     const verb = rest.find((word) => isVerb(word.text))?.text ?? "copy";
@@ -88,7 +108,9 @@ function verbOf(first: Argument, rest: readonly Argument[]): VerbName {
       `Write: fastsync ${verb} ${first.text} ... (verbs: ${VERB_NAMES.join(", ")})`,
     );
   }
-  const meant = Object.hasOwn(FOREIGN_VERBS, first.text) ? FOREIGN_VERBS[first.text] : nearest(first.text, VERB_NAMES);
+  const meant = Object.hasOwn(FOREIGN_VERBS, first.text)
+    ? FOREIGN_VERBS[first.text]
+    : nearest(first.text, [...VERB_NAMES, ...Object.keys(VERB_ALIASES)]);
   if (meant !== undefined) throw new UsageError(`unknown verb ${shown}; did you mean ${meant}?`);
   const looksLikePlace = first.text.includes("/") || first.text.startsWith(".") || exists(first);
   throw new UsageError(
@@ -193,7 +215,7 @@ class Parser {
     const flag = flagNamed(name);
     if (flag?.verbs.includes(this.#verb)) return flag;
     // What another tool's flag is here says more than which verb has it.
-    const foreign = foreignFlag(name);
+    const foreign = letterSetOf(this.#verb) === "look" ? undefined : foreignFlag(name);
     if (foreign !== undefined) throw new UsageError(`${written} ${foreign}`);
     if (flag !== undefined) {
       this.#belongs(flag, written);
@@ -231,7 +253,7 @@ class Parser {
           )
         : undefined;
     if (meant !== undefined) return new UsageError(`unknown flag ${quoted(word)}; did you mean --${meant}?`);
-    const foreign = foreignLetter(letter);
+    const foreign = letterSetOf(this.#verb) === "look" ? undefined : foreignLetter(letter);
     if (foreign !== undefined) return new UsageError(`${shown}${where} ${foreign}`);
     return new UsageError(
       `unknown flag ${quoted(text(shown))}${where}`,
@@ -299,7 +321,10 @@ class Parser {
       );
     }
     if (maxPlaces === 1) throw new UsageError(`${this.#verb} needs an argument`, `Usage: ${usage}`);
-    if (count === 0) throw new UsageError("SOURCE and TARGET are missing", `Usage: ${usage}`);
+    if (count === 0) {
+      const missing = minPlaces > 1 ? "SOURCE and TARGET are" : `${usage.split(" ").at(-1)!.replace("...", "")} is`;
+      throw new UsageError(`${missing} missing`, `Usage: ${usage}`);
+    }
     throw new UsageError(`TARGET is missing after ${quoted(this.places[0]!)}`, `Usage: ${usage}`);
   }
 }

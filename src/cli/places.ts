@@ -29,7 +29,7 @@ export function localPlace(word: Argument): LocalPlace {
   );
 }
 
-function exists(path: Uint8Array): boolean {
+export function exists(path: Uint8Array): boolean {
   try {
     lstatSync(Buffer.from(path));
     return true;

@@ -4,8 +4,8 @@
  * however the runtime was started (`bun main.ts`, `bun run main.ts`, a compiled binary, a symlink to one).
  */
 import { readFileSync } from "node:fs";
-import { isDaemonName } from "../core/daemon-name.ts";
 import { bytesOf, lossyUtf8Of } from "../core/paths.ts";
+import { isDaemonName, isUtilsName } from "../core/program-name.ts";
 
 /** The verb that scripts of shells ask; no help names it. */
 export const COMPLETE = "__complete";
@@ -21,16 +21,21 @@ export function argumentOf(text: string): Argument {
   return { text, bytes: bytesOf(text) };
 }
 
-/** The words after the program's name; called as `fastsyncd`, the verb is not among them. */
+/** The words after the program's name; called as `fastsyncd` or `fastsync-utils`, the first verb is not among them. */
 export function commandLineArguments(): Argument[] {
   return wordsCalledAs(process.argv0, wordsOfProcess());
 }
 
-/** `fastsyncd --port 1` is `fastsync daemon --port 1`; version and help are asked of any name. */
+/**
+ * `fastsyncd --port 1` is `fastsync daemon --port 1`, `fastsync-utils du` is `fastsync utils du`; version and help are
+ * asked of any name.
+ */
 export function wordsCalledAs(name: string, words: readonly Argument[]): Argument[] {
   const [first] = words;
   const isOther = first !== undefined && ["version", "help", COMPLETE].includes(first.text);
-  return isDaemonName(name) && !isOther ? [argumentOf("daemon"), ...words] : [...words];
+  if (isOther) return [...words];
+  if (isDaemonName(name)) return [argumentOf("daemon"), ...words];
+  return isUtilsName(name) ? [argumentOf("utils"), ...words] : [...words];
 }
 
 function wordsOfProcess(): Argument[] {

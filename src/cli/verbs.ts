@@ -5,9 +5,10 @@ export const VERB_GROUPS = ["Transfer", "Look at", "Serve", "Settings", "Help"] 
 
 /**
  * Which letters the flags of a verb have: a letter means one thing in all verbs of a set. `transfer` is for those who come
- * with the habits of cp(1) and of tools that move data in parallel: `-p` is a number of streams there.
+ * with the habits of cp(1) and of tools that move data in parallel: `-p` is a number of streams there. `look` is for verbs
+ * that people know from ls(1), du(1) and rm(1).
  */
-export type LetterSet = "usual" | "transfer";
+export type LetterSet = "usual" | "transfer" | "look";
 
 export interface VerbInfo {
   readonly group: (typeof VERB_GROUPS)[number];
@@ -16,6 +17,8 @@ export interface VerbInfo {
   /** At most 64 characters: a line of the overview. */
   readonly summary: string;
   readonly usage: string;
+  /** It is reached as `fastsync utils VERB` and `fastsync-utils VERB` too. */
+  readonly utility?: true;
   readonly minPlaces: number;
   readonly maxPlaces: number;
   /** What completion offers in the place of an argument; default: places. */
@@ -32,6 +35,9 @@ const PLACES_NOTE =
 
 /** Those that `completions` writes for. */
 export const SHELLS = ["bash", "zsh", "fish", "powershell"] as const;
+
+const LOOK_NOTE =
+  "PLACE is a local path (default: the current directory), HOST:/MODULE/PATH behind a daemon, or NAME:PATH of a configured remote. Its last name is not followed when it is a symbolic link; a local one is with a slash at its end.";
 
 export const VERBS = {
   copy: {
@@ -120,6 +126,84 @@ export const VERBS = {
       SLASH_NOTE,
       PLACES_NOTE,
     ],
+  },
+  ls: {
+    group: "Look at",
+    letters: "look",
+    utility: true,
+    summary: "list a directory, an entry, or the modules of a daemon",
+    usage: "fastsync ls [flags] [PLACE...]",
+    minPlaces: 0,
+    maxPlaces: Number.POSITIVE_INFINITY,
+    notes: [
+      LOOK_NOTE,
+      "HOST: alone lists the modules that its daemon shows. Names come in the order of their bytes; of a huge directory --limit shows so many, and --after NAME goes on behind them.",
+      "The verb list does the same.",
+    ],
+  },
+  find: {
+    group: "Look at",
+    letters: "look",
+    utility: true,
+    summary: "find entries of trees by name, type, size or age",
+    usage: "fastsync find [flags] [PLACE...]",
+    minPlaces: 0,
+    maxPlaces: Number.POSITIVE_INFINITY,
+    notes: [
+      LOOK_NOTE,
+      "Everything that is asked has to fit; of several --name, or several --path, one is enough. Patterns are those of filter rules: a star stops at a slash, two stars do not.",
+    ],
+  },
+  du: {
+    group: "Look at",
+    letters: "look",
+    utility: true,
+    summary: "show what trees occupy on disk, and what their files add up to",
+    usage: "fastsync du [flags] [PLACE...]",
+    minPlaces: 0,
+    maxPlaces: Number.POSITIVE_INFINITY,
+    notes: [LOOK_NOTE, "A file with several names counts once for each PLACE, where it is first met."],
+  },
+  df: {
+    group: "Look at",
+    letters: "look",
+    utility: true,
+    summary: "show how full the file systems of places are",
+    usage: "fastsync df [flags] [PLACE...]",
+    minPlaces: 0,
+    maxPlaces: Number.POSITIVE_INFINITY,
+    notes: [LOOK_NOTE],
+  },
+  "list-modules": {
+    group: "Look at",
+    letters: "look",
+    utility: true,
+    summary: "list what daemons serve",
+    usage: "fastsync list-modules [flags] HOST...",
+    minPlaces: 1,
+    maxPlaces: Number.POSITIVE_INFINITY,
+    notes: ["HOST, HOST:PORT or [IPV6]:PORT. A module that is hidden or closed to you is not shown."],
+  },
+  rm: {
+    group: "Look at",
+    letters: "look",
+    utility: true,
+    summary: "remove entries here or behind a daemon; asks first",
+    usage: "fastsync rm [flags] PLACE...",
+    minPlaces: 1,
+    maxPlaces: Number.POSITIVE_INFINITY,
+    notes: [
+      "Removes the entry itself, with or without a slash at its end; directories only with -r. Symbolic links are removed, never followed. On a terminal you are asked first; elsewhere nothing is removed without --yes.",
+      "What must not go is refused before anything is removed: the root of a file system, the current directory and those above it, a module itself, a mount point, anything in a read-only module. Mount points within a directory are not entered.",
+    ],
+  },
+  utils: {
+    group: "Look at",
+    summary: "the utilities under one name, which is also fastsync-utils",
+    usage: "fastsync utils VERB [flags] ...",
+    minPlaces: 0,
+    maxPlaces: 0,
+    notes: ["Each of these verbs is also one of fastsync itself."],
   },
   daemon: {
     group: "Serve",
@@ -253,6 +337,19 @@ export function isVerb(word: string): word is VerbName {
   return Object.hasOwn(VERBS, word);
 }
 
+/** Other names of verbs. */
+export const VERB_ALIASES: Readonly<Record<string, VerbName>> = { list: "ls" };
+
+export function verbNamed(word: string): VerbName | undefined {
+  if (isVerb(word)) return word;
+  return Object.hasOwn(VERB_ALIASES, word) ? VERB_ALIASES[word] : undefined;
+}
+
+export function isUtility(verb: VerbName): boolean {
+  const { utility }: VerbInfo = VERBS[verb];
+  return utility === true;
+}
+
 /** Words that other tools use for our verbs. */
 export const FOREIGN_VERBS: Readonly<Record<string, VerbName>> = {
   rsync: "sync",
@@ -280,5 +377,14 @@ export const FOREIGN_VERBS: Readonly<Record<string, VerbName>> = {
   completion: "completions",
   autocomplete: "completions",
   caps: "capabilities",
+  dir: "ls",
+  modules: "list-modules",
+  search: "find",
+  locate: "find",
+  delete: "rm",
+  del: "rm",
+  remove: "rm",
+  purge: "rm",
+  utilities: "utils",
   features: "capabilities",
 };

@@ -246,6 +246,10 @@ export class EntryBatch {
   attrHigh(row: number): number {
     return this.column(ATTR_HIGH, row);
   }
+  /** What is allocated, in units of 512 bytes; of a batch that was made with `blocks`. */
+  blocks(row: number): number {
+    return this.column(ATTR_LOW, row) + this.column(ATTR_HIGH, row) * 2 ** 32;
+  }
   rowFlags(row: number): number {
     return this.column(FLAGS, row);
   }

@@ -103,6 +103,13 @@ export const LIMITS = {
   /** Messages in one write of the control plane, and bytes of it: a manifest of the longest names is the largest. */
   messagesPerWrite: 4096,
   messageBytes: 32 * MIB,
+  /**
+   * Messages within one message, map entries and unknown fields, all levels together: each becomes an object. The rules
+   * of a filter and the names of all owners fit.
+   */
+  messageParts: 262_144,
+  /** Other values in one message: the paths of --files-from are the most. */
+  messageElements: 1 << 22,
   /** A side that has nothing to say says so, this often. */
   heartbeatMs: 5_000,
   /** Nothing heard for so long ends a session. */
@@ -163,6 +170,27 @@ export const LIMITS = {
   /** Runs that the history keeps, and how long one that ended waits for another one to have written its own. */
   historyRuns: 10_000,
   historyWaitMs: 200,
+  /** Rows, and bytes of names, of one part of an answer about places: a few of them are under way at a time. */
+  partRows: 1024,
+  partBytes: 256 * KIB,
+  /** Such calls that a daemon answers at a time; each has a walk of its own. */
+  adminCalls: 32,
+  /** Bytes of one request of them: a thousand paths to remove are the most. */
+  adminRequestBytes: 5 * MIB,
+  adminRequestParts: 4096,
+  /** Patterns of a find, of each sort. */
+  findPatterns: 64,
+  /** Paths of one request to remove. */
+  removePaths: 1024,
+  /** Entries that one request removes. */
+  removeSliceRows: 512,
+  /** Names of one completion. */
+  completions: 1000,
+  /** Directories within directories that are walked, and bytes of a path there: each is an open descriptor and a path. */
+  walkDepth: 4096,
+  walkPathBytes: 32 * KIB,
+  /** Inodes with several names that a count of what is occupied remembers: some 100 MiB. */
+  linkedInodes: 2_000_000,
   /** A config file of the daemon: thousands of modules fit; what is larger is some other file. */
   configFileBytes: 1 * MIB,
   /** A module's name: as long as a file's name may be. */
@@ -187,6 +215,14 @@ assertRelation(LIMITS.unsettledDirectories <= LIMITS.offeredDirectories, "unsett
 assertRelation(LIMITS.payloadBytes < LIMITS.payloadWindowBytes, "payloadBytes < payloadWindowBytes");
 assertRelation(LIMITS.payloadBytes <= LIMITS.payloadMostBytes, "payloadBytes <= payloadMostBytes");
 assertRelation(LIMITS.payloadMostBytes <= LIMITS.messageBytes, "payloadMostBytes <= messageBytes");
+assertRelation(
+  LIMITS.filterRules + 2 * LIMITS.ownerNames + 4 * LIMITS.messagesPerWrite <= LIMITS.messageParts,
+  "filterRules + 2 * ownerNames + 4 * messagesPerWrite <= messageParts",
+);
+assertRelation(
+  LIMITS.listedPaths + LIMITS.filterRules * 2 <= LIMITS.messageElements,
+  "listedPaths + filterRules * 2 <= messageElements",
+);
 assertRelation(LIMITS.streamsAtFirst <= LIMITS.streamsMost, "streamsAtFirst <= streamsMost");
 assertRelation(LIMITS.heartbeatMs < LIMITS.idleMs, "heartbeatMs < idleMs");
 assertRelation(LIMITS.idleMs <= LIMITS.stalledMs, "idleMs <= stalledMs");

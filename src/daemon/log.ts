@@ -15,6 +15,7 @@ export type LogLevel = "info" | "warning" | "error";
 export type LogEvent =
   | "session_start"
   | "session_end"
+  | "call"
   | "refused"
   | "warning"
   | "started"
@@ -53,6 +54,17 @@ export interface Refused {
   readonly detail?: string | undefined;
 }
 
+/** A call on a place, outside of any session. */
+export interface Call {
+  readonly peer: string;
+  readonly call: string;
+  /** Absent: the daemon's root. */
+  readonly module: string | undefined;
+  readonly path: Uint8Array;
+  readonly exitReason: string;
+  readonly durationMs: number;
+}
+
 /** Writes all of the bytes or as much as can be had without waiting; returns how many. May throw as write(2) fails. */
 export type WriteLog = (bytes: Uint8Array) => number;
 
@@ -80,6 +92,14 @@ export class DaemonLog {
       ...{ peer, session, module, role, verb, path, files, bytes, deleted, failed },
       exit_reason: end.exitReason,
       duration_ms: Math.round(end.durationMs),
+    });
+  }
+
+  call({ peer, call, module, path, exitReason, durationMs }: Call): void {
+    this.event("info", "call", {
+      ...{ peer, call, module, path },
+      exit_reason: exitReason,
+      duration_ms: Math.round(durationMs),
     });
   }
 

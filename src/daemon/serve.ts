@@ -2,9 +2,8 @@
 import { lookup } from "node:dns/promises";
 import { createServer, type Http2Server, type ServerHttp2Session } from "node:http2";
 import type { AddressInfo } from "node:net";
-import { create } from "@bufbuild/protobuf";
+import { create, type DescService } from "@bufbuild/protobuf";
 import { createContextKey, createContextValues, type HandlerContext } from "@connectrpc/connect";
-import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { ExitCode } from "../core/exit-codes.ts";
 import { isLoopback } from "../core/ip.ts";
 import type { JobEnd } from "../core/jobs.ts";
@@ -15,6 +14,7 @@ import { DataListener } from "../link/data-listener.ts";
 import { type DaemonAddress, printableAddress } from "../link/dial.ts";
 import { HTTP2_SETTINGS, HTTP2_WINDOW_BYTES } from "../link/http2-settings.ts";
 import { descriptorOf } from "../link/line.ts";
+import { AdminService } from "../wire/gen/fastsync/v1/admin_pb.ts";
 import { JobsService } from "../wire/gen/fastsync/v1/jobs_pb.ts";
 import {
   type SessionRequest,
@@ -22,8 +22,9 @@ import {
   SessionResponseSchema,
   TransferService,
 } from "../wire/gen/fastsync/v1/session_pb.ts";
-import { decideAccess } from "./access.ts";
-import { type ModuleConfig, moduleNamed } from "./config.ts";
+import { moduleFor, shownModule, type Use } from "./admission.ts";
+import { boundedRequests, type RequestBounds } from "./bounded-requests.ts";
+import type { ModuleConfig } from "./config.ts";
 import { decideDelegation } from "./delegation.ts";
 import { type Caller, ownerOf, rightsOf } from "./jobs/ownership.ts";
 import { JobRegistry } from "./jobs/registry.ts";
@@ -34,7 +35,7 @@ import { userOfPeer } from "./loopback-user.ts";
 import { daemonMetrics } from "./metrics/daemon-metrics.ts";
 import type { MetricsListener } from "./metrics/listener.ts";
 import { SessionCounts } from "./metrics/session-counts.ts";
-import { moduleTrouble } from "./module-state.ts";
+import { servedAdmin } from "./served-admin.ts";
 import { type ServedEnd, type SessionHost, serveSession } from "./served-session.ts";
 import type { GivenSockets, Listener, Serve, ServeHooks } from "./server-contract.ts";
 import { stateDirectory } from "./state-directory.ts";
@@ -44,6 +45,21 @@ export const serve: Serve = async (hooks, sockets) => {
   await server.listen(sockets);
   return server;
 };
+
+const SESSION_BOUNDS = {
+  bytes: LIMITS.messageBytes,
+  parts: LIMITS.messageParts,
+  elements: LIMITS.messageElements,
+} as const;
+const CALL_BYTES = 4096;
+/** Of the others: calls beside sessions ask for little. */
+const BOUNDS: ReadonlyMap<DescService, RequestBounds> = new Map<DescService, RequestBounds>([
+  [
+    AdminService,
+    { bytes: LIMITS.adminRequestBytes, parts: LIMITS.adminRequestParts, elements: LIMITS.adminRequestParts },
+  ],
+  [JobsService, { bytes: CALL_BYTES, parts: CALL_BYTES, elements: CALL_BYTES }],
+]);
 
 /** What is wrong with the history of jobs is told, and nothing more. */
 async function openJobs({ config, log }: ServeHooks): Promise<JobRegistry> {
@@ -60,8 +76,6 @@ async function openJobs({ config, log }: ServeHooks): Promise<JobRegistry> {
 
 /** After the end of every session its connection gets so long. */
 const LAST_WORDS_MS = 500;
-/** Calls beside sessions ask for little. */
-const CALL_BYTES = 4096;
 
 /** Who calls, as its socket tells it. */
 const CALLER = createContextKey<Caller>({ peer: "", user: Promise.resolve(undefined) });
@@ -142,18 +156,27 @@ class DaemonServer implements Listener {
   private listenControl(where: { fd: number } | { host: string; port: number; ipv6Only: boolean }): Promise<number> {
     const server = createServer(
       { settings: HTTP2_SETTINGS },
-      connectNodeAdapter({
+      boundedRequests({
         routes: (router) => {
           router.service(TransferService, {
             session: (requests, context) => this.session(requests, context),
           });
           const rights = (context: HandlerContext) => rightsOf(context.values.get(CALLER), this.hooks.config().admin);
           const heartbeat = () => Math.min(LIMITS.heartbeatMs, this.hooks.config().idleTimeoutMs / 4);
-          router.service(JobsService, jobsService(this.jobs, rights, heartbeat), { readMaxBytes: CALL_BYTES });
+          router.service(JobsService, jobsService(this.jobs, rights, heartbeat));
+          router.service(
+            AdminService,
+            servedAdmin({
+              hooks: this.hooks,
+              peerOf: (context) => context.values.get(CALLER).peer,
+              refused: (refusal) => this.refused(refusal),
+              isDraining: () => this.isDraining,
+              signal: this.stopping.signal,
+              wait: (work) => this.track(work),
+            }),
+          );
         },
-        readMaxBytes: LIMITS.messageBytes,
-        // Neither side compresses; what unpacks to many times its size is nothing that a peer gets to send.
-        acceptCompression: [],
+        bounds: (service) => BOUNDS.get(service) ?? SESSION_BOUNDS,
         contextValues: (request) => {
           const connection = connectionOf(request);
           const values = createContextValues().set(DESCRIPTOR, descriptorOf(connection?.socket));
@@ -250,10 +273,15 @@ class DaemonServer implements Listener {
     context.signal.addEventListener("abort", () => stream.fail("broken", "the caller closed the connection"));
     stream.read(requests);
     const served = this.serveOne(stream, caller);
-    this.open.add(served);
-    void served.finally(() => this.open.delete(served));
+    this.track(served);
     for await (const messages of stream.outbox) yield create(SessionResponseSchema, { messages });
     await served;
+  }
+
+  /** The daemon does not end before this does. */
+  private track(work: Promise<void>): void {
+    this.open.add(work);
+    void work.finally(() => this.open.delete(work));
   }
 
   private async serveOne(stream: ControlStream, caller: Caller): Promise<void> {
@@ -308,13 +336,9 @@ class DaemonServer implements Listener {
     };
   }
 
-  private admit(
-    name: string | undefined,
-    use: { readonly reads: boolean; readonly writes: boolean },
-    peer: string,
-  ): ReturnType<SessionHost["admit"]> {
+  private admit(name: string | undefined, use: Use, peer: string): ReturnType<SessionHost["admit"]> {
     const config = this.hooks.config();
-    const shown = name === undefined ? "the root of this daemon" : `module '${name}'`;
+    const shown = shownModule(name);
     if (this.isDraining) throw new RunError(ExitCode.starting, "stopping", "the daemon is stopping; try again later");
     if (this.admitted >= config.maxSessions) {
       throw new RunError(
@@ -323,19 +347,7 @@ class DaemonServer implements Listener {
         `the daemon serves ${config.maxSessions} sessions already; try again later`,
       );
     }
-    const module = moduleNamed(config, name);
-    // To whom it is closed it looks as if it were not there.
-    if (module === undefined || decideAccess(module, peer).kind === "denied")
-      throw new RunError(ExitCode.selecting, "no_such_module", `there is no ${shown} here, or it is not open to you`);
-    if (use.writes && module.access === "read_only")
-      throw new RunError(ExitCode.selecting, "read_only_module", `${shown} is read-only`);
-    if (use.reads && module.access === "write_only")
-      throw new RunError(ExitCode.selecting, "write_only_module", `${shown} is write-only`);
-    const trouble = moduleTrouble(module);
-    if (trouble !== undefined) {
-      this.hooks.log.warning(`${shown} is not available: ${trouble}`);
-      throw new RunError(ExitCode.selecting, "module_unavailable", `${shown} is not available at the moment`);
-    }
+    const module = moduleFor(config, name, use, peer, (message) => this.hooks.log.warning(message));
     const used = (this.perModule.get(module.name) ?? 0) + 1;
     if (module.maxSessions !== undefined && used > module.maxSessions)
       throw new RunError(

@@ -97,6 +97,25 @@ export function parseEndpoint(word: Uint8Array, { exists, drives }: Surroundings
   return ofShortForm(word, text);
 }
 
+export interface HostAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+/**
+ * A daemon as a whole: `HOST:`, `HOST:PORT:`, each also with a slash behind it, or `fastsync://HOST[:PORT]`. `bare`: also
+ * without the last colon. Undefined: the word is something else.
+ */
+export function parseHost(word: Uint8Array, { bare }: { readonly bare: boolean }): HostAddress | undefined {
+  const text = Buffer.from(word).toString("latin1");
+  const url = /^fastsync:\/\/(\[[^\]/]*\]|[^:[\]/@]+)(?::(\d+))?\/?$/i.exec(text);
+  const short = /^(\[[^\]/]*\]|[^:[\]/@]+)(?::(\d+))?(:\/?)$/.exec(text);
+  const alone = bare ? /^(\[[^\]/]*\]|[^:[\]/@]+)(?::(\d+))?$/.exec(text) : null;
+  const [, host, port] = url ?? short ?? alone ?? [];
+  if (host === undefined) return undefined;
+  return { host: hostOf(host, word), port: port === undefined ? DEFAULT_PORT : portOf(port, word) };
+}
+
 /** As scp and rsync tell a host from a path: a colon before any slash. That covers URLs, and `[` before a v6 address. */
 function hasColonFirst(word: Uint8Array): boolean {
   const colon = word.indexOf(COLON);

@@ -42,6 +42,8 @@ export interface WalkOptions {
   readonly privileged?: boolean;
   /** See `Confinement`. */
   readonly confine?: Confinement;
+  /** Without `xattrs` and `acls`: rows tell what is allocated for them (`EntryBatch.blocks`). */
+  readonly blocks?: boolean;
 }
 
 /** Of `stat`; as for a walk. */
@@ -51,6 +53,7 @@ export interface StatOptions {
   readonly follow: boolean;
   readonly privileged?: boolean;
   readonly confine?: Confinement;
+  readonly blocks?: boolean;
 }
 
 /**

@@ -10,6 +10,7 @@ import {
   SessionResponseSchema,
   TransferService,
 } from "../wire/gen/fastsync/v1/session_pb.ts";
+import { checkBounds } from "../wire/message-bounds.ts";
 import { ProtocolViolation } from "../wire/protocol-violation.ts";
 import { ControlStream } from "./control-stream.ts";
 import { type DaemonAddress, dial, printableAddress } from "./dial.ts";
@@ -81,6 +82,7 @@ function varint(value: number): number[] {
 }
 
 function decoded(message: Uint8Array): SessionResponse {
+  checkBounds(SessionResponseSchema, message);
   try {
     return fromBinary(SessionResponseSchema, message);
   } catch {

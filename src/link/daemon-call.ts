@@ -1,6 +1,9 @@
 /** One call of a daemon beside sessions: a request, and one answer or several, on a connection of its own. */
 import { type DescMessage, type DescMethod, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
+import { ExitCode } from "../core/exit-codes.ts";
 import { LIMITS } from "../core/limits.ts";
+import { RunError } from "../core/run-error.ts";
+import { checkBounds } from "../wire/message-bounds.ts";
 import { ProtocolViolation } from "../wire/protocol-violation.ts";
 import { type DaemonAddress, dial, printableAddress } from "./dial.ts";
 import { GrpcCall } from "./grpc-call.ts";
@@ -8,9 +11,9 @@ import { GrpcCall } from "./grpc-call.ts";
 type Method<I extends DescMessage, O extends DescMessage> = DescMethod & { readonly input: I; readonly output: O };
 
 /**
- * The answers, as they come. Throws RunError as `dial` does, CallFailed when the daemon refuses, ProtocolViolation when
- * what it says is no message, and Error when the connection breaks or nothing is heard for `LIMITS.idleMs`. Aborting ends
- * it as a broken connection does.
+ * The answers, as they come. Throws RunError as `dial` does and when nothing is heard for `LIMITS.idleMs`, CallFailed when
+ * the daemon refuses, ProtocolViolation when what it says is no message, and Error when the connection breaks. Aborting
+ * ends it as a broken connection does.
  */
 export async function* callDaemon<I extends DescMessage, O extends DescMessage>(
   address: DaemonAddress,
@@ -40,7 +43,10 @@ export async function* callDaemon<I extends DescMessage, O extends DescMessage>(
       yield decoded(method.output, bytes);
     }
   } catch (error) {
-    if (isSilent) throw new Error(`nothing was heard for ${LIMITS.idleMs / 1000} s`);
+    if (isSilent) {
+      const message = `nothing was heard of ${printableAddress(address)} for ${LIMITS.idleMs / 1000} s`;
+      throw new RunError(ExitCode.timeout, "timeout", message);
+    }
     throw error;
   } finally {
     clearTimeout(silence);
@@ -50,6 +56,7 @@ export async function* callDaemon<I extends DescMessage, O extends DescMessage>(
 }
 
 function decoded<O extends DescMessage>(schema: O, bytes: Uint8Array): MessageShape<O> {
+  checkBounds(schema, bytes);
   try {
     return fromBinary(schema, bytes);
   } catch {

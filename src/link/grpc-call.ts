@@ -15,14 +15,20 @@ import { HTTP2_SETTINGS, HTTP2_WINDOW_BYTES } from "./http2-settings.ts";
 
 const PREFIX_BYTES = 5;
 
-/** The other side answered that it does not do this. */
+/** The other side answered that it does not do this. What it says comes from a peer. */
 export class CallFailed extends Error {
   /** As gRPC numbers them: 5 is NOT_FOUND. */
   readonly status: number;
+  /** Of the trailers that calls on places have (proto/fastsync/v1/admin.proto). */
+  readonly reason: string | undefined;
+  readonly exitCode: number;
 
-  constructor(status: number, message: string) {
-    super(message);
-    this.status = status;
+  constructor(status: string, trailers: IncomingHttpHeaders) {
+    super(decoded(trailers["grpc-message"]) || `gRPC status ${status}`);
+    this.status = Number(status);
+    const { "fastsync-reason": reason, "fastsync-exit-code": exitCode } = trailers;
+    this.reason = typeof reason === "string" ? reason : undefined;
+    this.exitCode = Number(exitCode);
   }
 }
 
@@ -113,8 +119,7 @@ export class GrpcCall {
     }
     const status = trailers?.["grpc-status"];
     if (status === undefined) throw new Error("the connection was closed");
-    if (status !== "0")
-      throw new CallFailed(Number(status), decoded(trailers?.["grpc-message"]) || `gRPC status ${String(status)}`);
+    if (status !== "0") throw new CallFailed(String(status), trailers!);
     if (reader.isInside) throw new Error("the last message was cut off");
   }
 }

@@ -5,7 +5,7 @@ import { type Hello, HelloSchema } from "../wire/gen/fastsync/v1/session_pb.ts";
 import { bootId } from "./facts.ts";
 import { PROTOCOL_VERSION } from "./messages.ts";
 
-const PRODUCT = `fastsync ${packageJson.version}`;
+export const PRODUCT = `fastsync ${packageJson.version}`;
 
 /** `own`: the boot id of the machine that this side stands for. */
 export function greeting(own: string = bootId()): Hello {

@@ -8,7 +8,7 @@ import { overviewHelp, shortUsage, verbHelp } from "../../src/cli/help.ts";
 import { ParsedArgs, parseCommandLine } from "../../src/cli/parse-args.ts";
 import { argumentOf } from "../../src/cli/raw-args.ts";
 import { type Resolved, resolveOptions, type Surroundings } from "../../src/cli/resolve-options.ts";
-import { isVerb, VERB_NAMES, VERBS, type VerbName } from "../../src/cli/verbs.ts";
+import { isUtility, isVerb, VERB_NAMES, VERBS, type VerbName } from "../../src/cli/verbs.ts";
 import type { RunOptions } from "../../src/core/options.ts";
 import { run } from "./processes.ts";
 
@@ -35,7 +35,8 @@ describe("the table", () => {
     const names = FLAGS.map((flag) => flag.name);
     expect(new Set(names).size).toBe(names.length);
     for (const name of names) expect(name).toMatch(/^[a-z][a-z0-9-]*$/);
-    for (const verb of ["copy", "cp"] as const) {
+    // One verb of each set of letters.
+    for (const verb of ["copy", "cp", "ls"] as const) {
       const letters = FLAGS.flatMap((flag) => [...lettersOf(flag, verb)]);
       expect(new Set(letters).size).toBe(letters.length);
       for (const letter of letters) expect(letter).toMatch(/^[A-Za-z0-9]$/);
@@ -220,10 +221,13 @@ function text(bytes: Uint8Array | undefined): string | undefined {
 /** Flags whose effect shows only with others, or outside of the options; each has a test of its own. */
 const DAEMON = flagsOf("daemon").flatMap(({ name, verbs }) => (verbs.length === 1 ? [name] : []));
 const SETTINGS = ["profile", "preset", "config", "no-config", "project"];
+const LOOK = FLAGS.flatMap(({ name, verbs }) => (verbs.every(isUtility) ? [name] : []));
 const ELSEWHERE: readonly string[] = [
   ...["help", "version", "wait", "suffix", "from0", "zero-copy"],
   // test/cli/settings.test.ts
   ...SETTINGS,
+  // test/admin
+  ...LOOK,
   ...DAEMON,
 ];
 

@@ -138,6 +138,38 @@ describe("S31 messages within messages", () => {
     });
 });
 
+describe("S31 what is small on the wire and large in memory", () => {
+  const of = (bytes: number, ...unit: number[]): Buffer =>
+    Buffer.alloc(bytes - (bytes % unit.length), Buffer.from(unit));
+  const length = (bytes: number): number[] =>
+    [0, 7, 14, 21].map((shift) => ((bytes >> shift) & 0x7f) | (shift < 21 ? 0x80 : 0));
+  /** A request with one message of this tag around the bytes. */
+  const within = (tag: readonly number[], inner: Buffer): Buffer => {
+    const body = Buffer.concat([Buffer.from([...tag, ...length(inner.length)]), inner]);
+    return Buffer.concat([Buffer.from([0x0a, ...length(body.length)]), body]);
+  };
+  const manifest = [0xa2, 0x01];
+  for (const [name, bytes] of [
+    ["empty messages", of(30 * MIB, 0x0a, 0)],
+    ["names of owners", within(manifest, of(30 * MIB, 0xea, 0x01, 0))],
+    ["entries of a map", within(manifest, of(30 * MIB, 0xe2, 0x01, 0))],
+    ["fields that nobody knows", of(30 * MIB, 0x78, 0)],
+    [
+      "numbers of rows",
+      within([0xf2, 0x01], Buffer.concat([Buffer.from([0x1a, ...length(30 * MIB - 9)]), of(30 * MIB - 9, 1)])),
+    ],
+  ] as const)
+    test(`30 MB of ${name}: refused before anything is made of them`, async () => {
+      const most = await highest(async () => {
+        const caller = await pushing(daemon, "bombs/");
+        caller.sayBytes(bytes).end();
+        await refusedAs(caller, daemon, PROTOCOL);
+      });
+      // The message itself, as it arrives and as it is joined.
+      if (daemon.process !== undefined) expect(most - rss).toBeLessThan(320 * MIB);
+    });
+});
+
 describe("S25 S31 messages that say nothing", () => {
   test("30,000 empty requests neither grow nor last", async () => {
     const caller = await pushing(daemon, "bombs/");

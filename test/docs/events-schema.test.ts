@@ -6,6 +6,7 @@ import { JsonPrinter } from "../../src/cli/json-printer.ts";
 import type { Output } from "../../src/cli/output.ts";
 import { ACTIONS, FAILURE_CODES, PHASES, SKIP_REASONS } from "../../src/core/events.ts";
 import { ExitCode } from "../../src/core/exit-codes.ts";
+import { expectLookLines } from "../admin/support/look-schema.ts";
 import { sampleBatch, sampleCounters, sampleSummary } from "../cli/fake-run.ts";
 import { jsonLines, run as runFake } from "../cli/processes.ts";
 import {
@@ -294,14 +295,16 @@ describe("docs/scripting.md", () => {
   });
 
   test("its example lines fit the schema", () => {
-    const lines = [...guide.matchAll(/^\{"schema".*\}$/gm)].map(
-      ([text]) => JSON.parse(text) as Record<string, unknown>,
-    );
-    expect(lines.length).toBeGreaterThan(2);
+    const linesOf = (text: string): Record<string, unknown>[] =>
+      [...text.matchAll(/^\{"schema".*\}$/gm)].map(([line]) => JSON.parse(line) as Record<string, unknown>);
+    const lines = linesOf(guide.slice(0, guide.indexOf("## Verbs that look")));
+    const looks = linesOf(guide.slice(guide.indexOf("## Verbs that look")));
+    expect([lines.length > 2, looks.length > 2]).toEqual([true, true]);
     for (const one of lines) {
       const isEvent = (EVENTS as readonly unknown[]).includes(one["type"]);
       expect([one, (isEvent ? closed : closedDaemons)(one)]).toEqual([one, true]);
     }
+    expectLookLines(looks);
   });
 
   test("names every field of what is told of daemons", () => {

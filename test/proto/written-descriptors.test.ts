@@ -5,6 +5,7 @@ import { type DescFile, type DescMessage, toBinary } from "@bufbuild/protobuf";
 import type { GenFile } from "@bufbuild/protobuf/codegenv2";
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
 import { withWrittenDescriptors, writtenFile } from "../../scripts/build/descriptor-plugin.ts";
+import { file_fastsync_v1_admin } from "../../src/wire/gen/fastsync/v1/admin_pb.ts";
 import { file_fastsync_v1_jobs } from "../../src/wire/gen/fastsync/v1/jobs_pb.ts";
 import { file_fastsync_v1_options } from "../../src/wire/gen/fastsync/v1/options_pb.ts";
 import { file_fastsync_v1_session } from "../../src/wire/gen/fastsync/v1/session_pb.ts";
@@ -14,6 +15,7 @@ const viaText = (file: GenFile): WrittenFile => JSON.parse(JSON.stringify(writte
 const options = fileOf(viaText(file_fastsync_v1_options));
 const session = fileOf(viaText(file_fastsync_v1_session), [options]);
 const jobs = fileOf(viaText(file_fastsync_v1_jobs), [session]);
+const admin = fileOf(viaText(file_fastsync_v1_admin));
 
 /** What encoders and decoders look at. */
 function shape(message: DescMessage): unknown {
@@ -57,6 +59,7 @@ describe.each([
   ["options.proto", file_fastsync_v1_options, options],
   ["session.proto", file_fastsync_v1_session, session],
   ["jobs.proto", file_fastsync_v1_jobs, jobs],
+  ["admin.proto", file_fastsync_v1_admin, admin],
 ] as const)("%s", (_, generated, written) => {
   test("is the same file", () => {
     expect(toBinary(FileDescriptorProtoSchema, written.proto)).toEqual(

@@ -4,7 +4,7 @@ import type { CommandContext } from "../context.ts";
 import { overviewHelp, verbHelp } from "../help.ts";
 import { quoted } from "../parse-args.ts";
 import { UsageError } from "../usage-error.ts";
-import { isVerb, VERB_NAMES } from "../verbs.ts";
+import { VERB_NAMES, verbNamed } from "../verbs.ts";
 
 export const helpCommand = defineCommand({
   run({ data }: { data?: CommandContext }) {
@@ -12,8 +12,8 @@ export const helpCommand = defineCommand({
     const topic = args.places[0];
     if (topic === undefined) {
       outputs.out.write(overviewHelp());
-    } else if (isVerb(topic.text)) {
-      outputs.out.write(verbHelp(topic.text));
+    } else if (verbNamed(topic.text) !== undefined) {
+      outputs.out.write(verbHelp(verbNamed(topic.text)!));
     } else {
       const meant = nearest(topic.text, VERB_NAMES);
       throw new UsageError(
@@ -21,5 +21,12 @@ export const helpCommand = defineCommand({
         `The verbs are ${VERB_NAMES.join(", ")}.`,
       );
     }
+  },
+});
+
+/** `utils` alone: what there is. */
+export const utilsCommand = defineCommand({
+  run({ data }: { data?: CommandContext }) {
+    data!.outputs.out.write(verbHelp("utils"));
   },
 });

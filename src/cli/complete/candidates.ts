@@ -10,7 +10,7 @@
  */
 import { COPY_METHODS, FLAGS, type Flag, flagsOf, lettersOf } from "../flags.ts";
 import { PRESETS } from "../settings/presets.ts";
-import { isVerb, VERB_NAMES, VERBS, type VerbInfo, type VerbName } from "../verbs.ts";
+import { isUtility, VERB_NAMES, VERBS, type VerbInfo, type VerbName, verbNamed } from "../verbs.ts";
 
 export interface Candidate {
   /** The whole word. One that ends in `=`, `:`, `/` or `,` is not finished: no space follows. */
@@ -43,13 +43,15 @@ export async function complete(words: readonly string[], known: Known): Promise<
   const current = words.at(-1) ?? "";
   const [first, ...others] = words.slice(0, -1);
   if (first === undefined) return starting(verbsAndFlags(), current);
-  if (!isVerb(first)) return NOTHING;
-  const line = readLine(first, others);
+  if (first === "utils" && others.length > 0) return await complete(words.slice(1), known);
+  const verb = verbNamed(first);
+  if (verb === undefined) return NOTHING;
+  const line = readLine(verb, others);
   if (line.waiting !== undefined) return valueCandidates(line.waiting, "", current, known);
-  if (line.onlyPlaces || !current.startsWith("-")) return await operand(first, line, current, known);
+  if (line.onlyPlaces || !current.startsWith("-")) return await operand(verb, line, current, known);
   const assigned = /^(--([a-z0-9-]+)=)(.*)$/s.exec(current);
-  if (assigned === null) return starting(flagCandidates(first, line), current);
-  const flag = flagsOf(first).find(({ name }) => name === assigned[2]);
+  if (assigned === null) return starting(flagCandidates(verb, line), current);
+  const flag = flagsOf(verb).find(({ name }) => name === assigned[2]);
   return flag?.value === undefined ? NOTHING : valueCandidates(flag, assigned[1]!, assigned[3]!, known);
 }
 
@@ -171,6 +173,11 @@ function listed(names: readonly string[], current: string): string[] {
 
 async function operand(verb: VerbName, line: Line, current: string, known: Known): Promise<Completion> {
   const { maxPlaces, operands = "places" }: VerbInfo = VERBS[verb];
+  if (verb === "utils")
+    return starting(
+      VERB_NAMES.filter(isUtility).map((name) => ({ value: name, about: VERBS[name].summary })),
+      current,
+    );
   if (line.places.length >= maxPlaces) return NOTHING;
   switch (operands) {
     case "verbs":

@@ -1,9 +1,10 @@
 /** The settings of one run of a tree verb: loaded, checked, and joined with its command line. */
 import { bytesOf, printable } from "../../core/paths.ts";
-import type { Endpoint } from "../../endpoints/parse.ts";
+import { type Endpoint, parseHost } from "../../endpoints/parse.ts";
 import type { FlagName } from "../flags.ts";
+import { type LookPlace, modulePlace } from "../look/place.ts";
 import type { ParsedArgs } from "../parse-args.ts";
-import { place } from "../places.ts";
+import { exists, place } from "../places.ts";
 import type { Argument } from "../raw-args.ts";
 import { UsageError } from "../usage-error.ts";
 import { type Applied, applySettings, checkNeeds } from "./apply.ts";
@@ -40,6 +41,19 @@ export function configureRun(args: ParsedArgs, env: SettingsRequest["env"]): Con
   const applied = applySettings(args, layersInOrder(settings, layersOf([...remotes])));
   checkNeeds(applied.args);
   return { ...applied, places, files: settings.files };
+}
+
+/** What the places of a verb that looks are. Remotes are known; settings of runs do not concern it. */
+export function placesOf(args: ParsedArgs, env: SettingsRequest["env"]): LookPlace[] {
+  if (args.places.length === 0) return [];
+  const { remotes } = usable(loadSettings(requestOf(args, env)));
+  return args.places.map((word) => {
+    const name = /^([A-Za-z0-9_][A-Za-z0-9_-]+):$/.exec(word.text)?.[1];
+    const host = name !== undefined && remotes.has(name) ? undefined : parseHost(word.bytes, { bare: false });
+    if (host !== undefined && !exists(word.bytes)) return { kind: "host", address: host, shown: word.bytes };
+    const endpoint = placeWithRemotes(word, remotes, new Set());
+    return endpoint.kind === "local" ? { ...endpoint, shown: endpoint.path } : modulePlace(endpoint);
+  });
 }
 
 /** Throws UsageError with everything that is wrong. */

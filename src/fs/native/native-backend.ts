@@ -448,8 +448,9 @@ export class NativeBackend implements Backend {
     return this.makeBatch([{ name: SELF_NAME, status: status || -5 }], { status: status || -5 });
   }
 
-  private attributeFlags(options: { xattrs: boolean; acls: boolean; privileged?: boolean }): number {
+  private attributeFlags(options: StatOptions): number {
     return (
+      (options.blocks === true ? Walk.blocks : 0) |
       (options.xattrs ? Walk.xattrs : 0) |
       (options.xattrs && (options.privileged ?? this.isPrivileged) ? Walk.xattrPrivileged : 0) |
       (options.acls ? Walk.acls : 0)

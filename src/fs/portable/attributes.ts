@@ -20,6 +20,8 @@ export interface Wanted {
   readonly xattrs: boolean;
   readonly acls: boolean;
   readonly privileged: boolean;
+  /** Instead of attributes: what is allocated. */
+  readonly blocks?: boolean;
 }
 /** Something that carries attributes: a path, and whether its last symbolic link is followed. */
 export interface Carrier {

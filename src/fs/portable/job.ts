@@ -53,8 +53,14 @@ export const PLAIN_SETTINGS: WriteSettings = {
   backupSuffix: NO_BYTES,
 };
 
-export function wantedOf(options: { xattrs: boolean; acls: boolean; privileged?: boolean }): Wanted {
+export function wantedOf(options: {
+  readonly xattrs: boolean;
+  readonly acls: boolean;
+  readonly privileged?: boolean;
+  readonly blocks?: boolean;
+}): Wanted {
   return {
+    blocks: options.blocks === true,
     xattrs: options.xattrs,
     acls: options.acls,
     privileged: options.xattrs && (options.privileged ?? process.geteuid?.() === 0),

@@ -35,6 +35,7 @@ export function nothing(name: Uint8Array, status: number): Entry {
 /** What a name below a directory is. Errors become the entry's status. */
 export function examine(path: Buffer, name: Uint8Array, follow: boolean, wanted: Wanted, dev?: number): Entry {
   let entry: Entry;
+  let blocks = 0n;
   let status = 0;
   let isFollowed = follow;
   try {
@@ -51,12 +52,14 @@ export function examine(path: Buffer, name: Uint8Array, follow: boolean, wanted:
     stats ??= lstat(path);
     const linkText = typeOf(stats.mode) === FileType.symlink ? readLink(path) : EMPTY;
     entry = entryOfStat(name, stats, linkText);
+    blocks = stats.blocks;
   } catch (error) {
     return nothing(name, statusOf(error));
   }
   let flags = entry.flags;
   if (dev !== undefined && entry.dev !== dev) flags |= RowFlag.mount;
   let digest: readonly [number, number] = [0, 0];
+  if (wanted.blocks === true) digest = [Number(blocks & 0xffffffffn), Number(blocks >> 32n)];
   if (wantsAttributes(wanted)) {
     const failed = attempt(() => {
       digest = attributeDigest({ path, follow: isFollowed }, wanted);

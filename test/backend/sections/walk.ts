@@ -99,6 +99,21 @@ export function walkSection(h: Harness): void {
     expect(batch.filesystemType).toBeGreaterThan(0);
   });
 
+  h.test("tells what is allocated where that is asked for", async () => {
+    h.write("source/empty", "");
+    h.write("source/full", "x".repeat(100_000));
+    fs.closeSync(fs.openSync(h.at("source/holes"), "w"));
+    fs.truncateSync(h.at("source/holes"), 1e9);
+    const { handle } = await h.hold("source");
+    const batch = h.keep(await h.backend.walk(handle, bytesOf("."), { ...WALK, blocks: true }));
+    const stat = h.keep(await h.backend.stat(handle, [bytesOf("full")], { ...WALK, blocks: true }));
+    for (const [row, name] of namesOf(batch).entries())
+      expect([name, batch.blocks(row)]).toEqual([name, fs.lstatSync(h.at("source", name)).blocks]);
+    expect(batch.blocks(batch.self)).toBe(fs.lstatSync(h.at("source")).blocks);
+    expect(stat.blocks(0)).toBe(fs.lstatSync(h.at("source/full")).blocks);
+    expect(batch.blocks(rowOf(batch, "full"))).toBeGreaterThan(0);
+  });
+
   h.test("keeps nanoseconds, also before 1970", async () => {
     h.write("source/a", "");
     h.write("source/b", "");

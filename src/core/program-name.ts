@@ -2,3 +2,8 @@
 export function isDaemonName(name: string): boolean {
   return /(^|[/\\])fastsyncd(\.exe)?$/.test(name);
 }
+
+/** The same for the utilities. */
+export function isUtilsName(name: string): boolean {
+  return /(^|[/\\])fastsync-utils(\.exe)?$/.test(name);
+}

@@ -1,0 +1,26 @@
+/** What a daemon serves, for `list-modules` and for `ls HOST:`. */
+import { printable } from "../../core/paths.ts";
+import type { Looking } from "./look.ts";
+import type { LookPlace } from "./place.ts";
+import { moduleFields } from "./records.ts";
+import { Columns } from "./text.ts";
+
+const LEFT = new Set([0, 1]);
+
+export async function tellModules(looking: Looking, { address, shown }: LookPlace & { kind: "host" }): Promise<void> {
+  const { listModules } = await import("../../admin/remote.ts");
+  const modules = await listModules(address, looking.signal);
+  looking.counts["modules"] = Number(looking.counts["modules"] ?? 0) + modules.length;
+  const { records, out } = looking;
+  if (records !== undefined) {
+    for (const module of modules) records.line("module", { host: printable(shown), ...moduleFields(module) });
+    return;
+  }
+  // Told by the daemon, and escaped when they were decoded.
+  const rows = modules.map(({ name, comment, readOnly, writeOnly, available }) => {
+    const use = !available ? "not available" : readOnly ? "read-only" : writeOnly ? "write-only" : "read-write";
+    return [name, use, comment];
+  });
+  for (const line of new Columns().lines(rows, LEFT)) out.line(line.trimEnd());
+  if (modules.length === 0) looking.err.line(`The daemon at ${printable(shown)} shows no module to you.`);
+}

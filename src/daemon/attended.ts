@@ -1,0 +1,62 @@
+/**
+ * A stream of answers and who takes it. While nothing is found the caller hears that the work goes on; a caller that takes
+ * nothing for too long, or is gone, ends the work, whatever the library above does about it.
+ */
+export interface Attending<T> {
+  /** An answer that says nothing. */
+  readonly alive: () => T;
+  readonly aliveMs: number;
+  /** For a caller that takes nothing. */
+  readonly idleMs: number;
+  readonly signal: AbortSignal;
+  /** Of the failure that the caller gets then. */
+  readonly abandoned: () => Error;
+}
+
+export function attended<T>(inner: AsyncGenerator<T>, attending: Attending<T>): AsyncIterable<T> {
+  const { alive, aliveMs, idleMs, signal, abandoned } = attending;
+  let pending: Promise<IteratorResult<T>> | undefined;
+  let idle: ReturnType<typeof setTimeout> | undefined;
+  let failure: Error | undefined;
+  const end = (): void => {
+    clearTimeout(idle);
+    signal.removeEventListener("abort", end);
+    inner.return(undefined).catch(() => undefined);
+  };
+  signal.addEventListener("abort", end);
+  const settle = (result: IteratorResult<T>): IteratorResult<T> => {
+    pending = undefined;
+    if (result.done) end();
+    else
+      idle = setTimeout(() => {
+        failure = abandoned();
+        end();
+      }, idleMs);
+    return result;
+  };
+  const iterator: AsyncIterator<T> = {
+    async next() {
+      clearTimeout(idle);
+      if (failure !== undefined) throw failure;
+      pending ??= inner.next();
+      let timer: ReturnType<typeof setTimeout> | undefined;
+      const quiet = new Promise<"quiet">((resolve) => {
+        timer = setTimeout(() => resolve("quiet"), aliveMs);
+      });
+      try {
+        const first = await Promise.race([pending, quiet]);
+        return first === "quiet" ? { done: false, value: alive() } : settle(first);
+      } catch (error) {
+        end();
+        throw error;
+      } finally {
+        clearTimeout(timer);
+      }
+    },
+    async return() {
+      end();
+      return { done: true, value: undefined };
+    },
+  };
+  return { [Symbol.asyncIterator]: () => iterator };
+}
