@@ -1,6 +1,6 @@
 /** `diagnostics` and `doctor` as records; and that a bug report holds nothing of whoever sends it. */
 import { describe, expect, test } from "bun:test";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import Ajv2020 from "ajv/dist/2020.js";
 import { redacted, redactedValue } from "../../src/cli/diagnostics/redact.ts";
 import { CHECKS, LEVELS } from "../../src/doctor/finding.ts";
@@ -137,6 +137,35 @@ endpoint = "${SECRETS.host}:/media/${SECRETS.token}"
       expect(stdout).not.toContain("AWS_");
     },
   );
+
+  test("tells how the last runs failed, twenty of them, by kind and without a name", async () => {
+    using dir = tempDir();
+    const env = { XDG_STATE_HOME: dir.path };
+    mkdirSync(dir.join("source"));
+    mkdirSync(dir.join(`target/${SECRETS.pattern}/inside`), { recursive: true });
+    writeFileSync(dir.join(`source/${SECRETS.pattern}`), "a file where a directory stands");
+    const words = ["copy", dir.join("source/"), dir.join("target")];
+    expect((await fastsync(words, { env })).exitCode).toBe(23);
+    expect((await fastsync([...words, "--no-history"], { env })).exitCode).toBe(23);
+    const { stdout } = await fastsync(["diagnostics"], { env });
+    expect(stdout).toMatch(
+      /\nRecent failures:\n {2}[\d-]+ [\d:]+ {2}copy {2}exit 23 partial: [a-z_]+ 1 {2}\([\d.]+\)\n\n/,
+    );
+    expect(stdout).not.toContain(SECRETS.pattern);
+    const file = dir.join("fastsync/failures.ndjson");
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+    // Whatever else stands in it is not shown.
+    const [line = ""] = readFileSync(file, "utf8").split("\n");
+    writeFileSync(
+      file,
+      `${`${line}\n`.repeat(30)}{"verb":"${SECRETS.token}"}\n${line.replace("copy", "\\u001b[2J")}\n`,
+    );
+    const [report] = jsonLines((await fastsync(["diagnostics", "--json"], { env })).stdout);
+    expect(report!["recent_failures"]).toHaveLength(20);
+    expect(JSON.stringify(report)).not.toContain(SECRETS.token);
+    expect((await fastsync(["profile", "clear"], { env })).exitCode).toBe(0);
+    expect(existsSync(file)).toBe(false);
+  });
 
   test("of a configuration that is wrong says what, without its texts", async () => {
     using dir = tempDir();

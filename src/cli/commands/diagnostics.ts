@@ -1,9 +1,10 @@
 /** `diagnostics [PLACE...]`: a text for a bug report, to be read before it is sent. */
 import { defineCommand } from "citty";
 import type { CommandContext } from "../context.ts";
+import type { NotedFailure } from "../diagnostics/failures.ts";
 import { type Diagnostics, diagnose } from "../diagnostics/report.ts";
 import { findingLines } from "../doctor-text.ts";
-import { formatBytes } from "../format.ts";
+import { formatBytes, formatCount } from "../format.ts";
 import { jsonText } from "../json-printer.ts";
 
 const WIDTH = 80;
@@ -40,11 +41,25 @@ function linesOf(report: Diagnostics): string[] {
     ...configuration.problems.map((problem) => `  wrong: ${problem}`),
     ...configuration.settings.map(({ key, value, origin }) => `  ${key} = ${value}  (${origin})`),
     "",
+    ...failureLines(report.recentFailures),
+    "",
     `Variables that are set: ${report.variables.join(", ") || "none"}`,
   ];
 }
 
+function failureLines(failures: readonly NotedFailure[]): string[] {
+  if (failures.length === 0) return ["Recent failures: none noted"];
+  return [
+    "Recent failures:",
+    ...failures.map(({ ended, version, verb, exit_code, exit_reason, codes }) => {
+      const kinds = Object.entries(codes).map(([code, count]) => `${code} ${formatCount(count)}`);
+      const why = kinds.length === 0 ? "" : `: ${kinds.join(", ")}`;
+      return `  ${ended.slice(0, 16).replace("T", " ")}  ${verb}  exit ${exit_code} ${exit_reason}${why}  (${version})`;
+    }),
+  ];
+}
+
 function jsonOf(report: Diagnostics): Readonly<Record<string, unknown>> {
-  const { memoryBytes, ...rest } = report;
-  return { schema: 1, type: "diagnostics", ...rest, memory_bytes: memoryBytes };
+  const { memoryBytes, recentFailures, ...rest } = report;
+  return { schema: 1, type: "diagnostics", ...rest, memory_bytes: memoryBytes, recent_failures: recentFailures };
 }

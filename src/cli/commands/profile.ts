@@ -7,6 +7,7 @@ import { History, isBroken } from "../../history/history.ts";
 import type { RunRecord } from "../../history/run-record.ts";
 import { makePrivateFile, makeStateDirectory, type StatePlace, statePlace } from "../../history/state-place.ts";
 import type { CommandContext } from "../context.ts";
+import { failuresFile } from "../diagnostics/failures.ts";
 import { type HistoryReport, historyJson, historyText } from "../history-text.ts";
 import { quoted } from "../parse-args.ts";
 import { plain } from "../text-printer.ts";
@@ -52,6 +53,7 @@ export const profileCommand = defineCommand({
         const runs = reportOf(place, false).count;
         attempt(() => {
           for (const name of ["", "-journal", ".broken"]) rmSync(place.database + name, { force: true });
+          rmSync(failuresFile(place), { force: true });
         });
         return say(`Forgot ${runs === 1 ? "1 run" : `${runs} runs`}.`, {
           cleared: runs,

@@ -77,8 +77,17 @@ export const treeCommand = defineCommand({
       }
     }
     context.exitCode = exitCodeOf(reporter.ended!, context.outputs, log);
+    if (resolved.face.history && isFailure(reporter.ended!)) {
+      const { noteFailure } = await import("../diagnostics/failures.ts");
+      noteFailure(process.env, resolved.options.verb, reporter.ended!);
+    }
   },
 });
+
+/** A wrong command line, trees that differ and a no to deletions are no trouble of ours. */
+function isFailure({ exitCode }: RunSummary): boolean {
+  return exitCode !== ExitCode.ok && exitCode !== ExitCode.usage && exitCode !== ExitCode.deletionRefused;
+}
 
 /** With --verbose it is told what the configuration added to the line. */
 function withOrigins(resolved: Resolved, origins: ReadonlyMap<string, string>): Resolved {

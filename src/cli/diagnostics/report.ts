@@ -9,6 +9,7 @@ import { SETTING_KEYS } from "../settings/keys.ts";
 import { layersInOrder, loadSettings, type Settings } from "../settings/load.ts";
 import { requestOf } from "../settings/of-run.ts";
 import { VERSION } from "../version.ts";
+import { type NotedFailure, recentFailures } from "./failures.ts";
 import { type Private, privateFacts, redacted, redactedValue } from "./redact.ts";
 
 export interface Diagnostics {
@@ -27,6 +28,8 @@ export interface Diagnostics {
     readonly problems: readonly string[];
     readonly settings: readonly { readonly key: string; readonly value: string; readonly origin: string }[];
   };
+  /** How the last runs ended that did not end well, the oldest first. */
+  readonly recentFailures: readonly NotedFailure[];
   /** Names of variables that are set, without their values. */
   readonly variables: readonly string[];
 }
@@ -67,6 +70,7 @@ export async function diagnose(context: CommandContext): Promise<Diagnostics> {
     compiled: import.meta.path.startsWith("/$bunfs/"),
     findings,
     configuration: configurationOf(settings, secret),
+    recentFailures: recentFailures(env),
     variables: Object.keys(env)
       .filter((name) => VARIABLES.test(name) && /^[A-Za-z0-9_]+$/.test(name))
       .sort(),
