@@ -10,6 +10,15 @@ export const VERB_GROUPS = ["Transfer", "Look at", "Serve", "Settings", "Help"] 
  */
 export type LetterSet = "usual" | "transfer" | "look";
 
+/** Words of the verb's own stand first, and perhaps something else behind them. */
+export type Operands =
+  | "places"
+  | "directories"
+  | "hosts"
+  | "verbs"
+  | readonly string[]
+  | { readonly first: readonly string[]; readonly next: "hosts" };
+
 export interface VerbInfo {
   readonly group: (typeof VERB_GROUPS)[number];
   /** Default: usual. */
@@ -22,7 +31,7 @@ export interface VerbInfo {
   readonly minPlaces: number;
   readonly maxPlaces: number;
   /** What completion offers in the place of an argument; default: places. */
-  readonly operands?: "places" | "directories" | "verbs" | readonly string[];
+  readonly operands?: Operands;
   /** Paragraphs of the verb's help, above its flags. */
   readonly notes: readonly string[];
 }
@@ -182,6 +191,7 @@ export const VERBS = {
     usage: "fastsync list-modules [flags] HOST...",
     minPlaces: 1,
     maxPlaces: Number.POSITIVE_INFINITY,
+    operands: "hosts",
     notes: ["HOST, HOST:PORT or [IPV6]:PORT. A module that is hidden or closed to you is not shown."],
   },
   rm: {
@@ -222,6 +232,7 @@ export const VERBS = {
     usage: "fastsync jobs [list|watch|cancel] [HOST] [ID]",
     minPlaces: 0,
     maxPlaces: 3,
+    operands: { first: ["list", "watch", "cancel"], next: "hosts" },
     notes: [
       "HOST is where the daemon is: HOST, HOST:PORT or [IPV6]:PORT; without it the daemon of this machine (127.0.0.1). ID is what --detach, the daemon's log and the list name.",
       "list shows the jobs that run and those that ended last, watch tells what they do (watch ID follows one to its end and exits with its exit code), cancel asks one to stop in order; what is there stays whole.",

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { COMPLETION_SCRIPTS } from "../../src/cli/commands/completions.ts";
 import { SHELLS } from "../../src/cli/verbs.ts";
+import { startDaemon, type TestDaemon } from "../network/support/daemon.ts";
 import { fastsync } from "../support/run.ts";
 import { tempDir } from "../support/temp.ts";
 import { run } from "./processes.ts";
@@ -32,6 +33,7 @@ beforeAll(() => {
   );
   tellingProgram(dir.join("bin"), "fastsync");
   tellingProgram(dir.join("bin"), "fastsyncd");
+  tellingProgram(dir.join("bin"), "fastsync-utils");
 });
 
 /** What is typed, with a tab where the key is pressed, and the words that the program is then called with. */
@@ -53,6 +55,7 @@ const PRESSED: readonly (readonly [line: string, ...words: string[]])[] = [
   ["fastsync copy a nasc\tx", "copy", "a", "nascent:x"],
   ["fastsync config sh\t", "config", "show"],
   ["fastsyncd --por\t9", "--port=9"],
+  ["fastsync-utils list-m\t", "list-modules"],
 ];
 
 const shells = [
@@ -100,12 +103,13 @@ describe("fish", () => {
     expect(offers("fastsync copy --dry")).toEqual(["--dry-run"]);
     expect(offers("fastsync copy --fsync=")).toEqual(["--fsync=end", "--fsync=file", "--fsync=none"]);
     expect(offers("fastsync copy --fsync fi")).toEqual(["file"]);
-    expect(offers("fastsync copy --profile ")).toEqual(["wan"]);
+    expect(offers("fastsync copy --profile wa")).toEqual(["wan"]);
     expect(offers("fastsync copy na").sort()).toEqual(["nascent:", "nature"]);
     expect(offers('fastsync copy "my')).toEqual(["my file"]);
     expect(offers("fastsync copy --exclude-from=pla")).toEqual(["--exclude-from=plain.txt"]);
     expect(offers("fastsync copy --temp-dir=")).toEqual(["--temp-dir=photos/"]);
     expect(offers("fastsyncd --por")).toEqual(["--port="]);
+    expect(offers("fastsync-utils list-m")).toEqual(["list-modules"]);
     expect(offers("fastsync mirror a b ")).toEqual([]);
   });
 });
@@ -152,6 +156,80 @@ describe("the answer", () => {
     const { stdout, stderr, exitCode } = await fastsync(["__complete"]);
     expect([stderr, exitCode]).toEqual(["", 0]);
     expect(stdout).toEndWith(":nothing\n");
+  });
+});
+
+describe("what is behind a daemon", () => {
+  let daemon: TestDaemon;
+  const served = dir.join("served");
+  const settings = dir.join("remotes");
+  beforeAll(async () => {
+    for (const name of ["photos/2024", "photos/2025 summer", "plans", "hid\u001b[2Jden"])
+      mkdirSync(`${served}/${name}`, { recursive: true });
+    for (const name of ["plain text", "photos/a:b", "photos/2024/x.jpg"]) writeFileSync(`${served}/${name}`, "");
+    daemon = await startDaemon({ path: served, module: '[[module]]\nname = "more"\npath = "/nowhere/at/all"' });
+    mkdirSync(`${settings}/fastsync`, { recursive: true });
+    const { host, port } = daemon;
+    writeFileSync(
+      `${settings}/fastsync/config.toml`,
+      `[remotes.pix]\nendpoint = "${host}:${port}:/m/photos"\n[remotes.gone]\nendpoint = "${host}:1:/m"\n`,
+      { mode: 0o644 },
+    );
+  });
+  afterAll(async () => await daemon[Symbol.asyncDispose]());
+  const offered = async (word: string): Promise<string[]> => {
+    const words = ["__complete", "zsh", "", "fastsync", "copy", word];
+    const { stdout, stderr, exitCode } = await fastsync(words, {
+      env: { ...env, XDG_CONFIG_HOME: settings },
+      cwd: here,
+    });
+    expect([stderr, exitCode]).toEqual(["", 0]);
+    return stdout.split("\n").slice(0, -1);
+  };
+
+  test("modules, entries of a module, and of a remote; names that would steer a terminal are left out", async () => {
+    const at = `${daemon.host}:${daemon.port}:/`;
+    // One whose directory is missing is not offered.
+    expect(await offered(at)).toEqual([`${at}m/`, ":nothing"]);
+    expect(await offered(`${at}m`)).toEqual([`${at}m/`, ":nothing"]);
+    expect(await offered(`${at}m/`)).toEqual([`${at}m/photos/`, `${at}m/plain text`, `${at}m/plans/`, ":nothing"]);
+    expect(await offered(`${at}m/photos/2024/`)).toEqual([`${at}m/photos/2024/x.jpg`, ":nothing"]);
+    expect(await offered("pix:")).toEqual(["pix:2024/", "pix:2025 summer/", "pix:a:b", ":nothing"]);
+    expect(await offered("pix:2024/x")).toEqual(["pix:2024/x.jpg", ":nothing"]);
+    expect(await offered(`${at}m/photos/a:`)).toEqual([`${at}m/photos/a:b`, ":nothing"]);
+  });
+
+  test("nobody answers, or nothing begins so: not a word of it", async () => {
+    for (const word of [
+      "gone:",
+      "gone:x",
+      `${daemon.host}:${daemon.port}:/m/nothing/`,
+      "sftp://nas/",
+      "a b:/c",
+      "fastsync://nas/m/",
+    ])
+      expect([word, await offered(word)]).toEqual([word, [":files"]]);
+  });
+
+  test("the key in bash, over the colons", async () => {
+    const calls = await typed(
+      {
+        shell: ["bash", "--norc", "--noprofile", "-i"],
+        setup: "source <(fastsync completions bash)",
+        cwd: here,
+        env: { ...env, XDG_CONFIG_HOME: settings },
+      },
+      [
+        "fastsync copy pix:2025\tx",
+        `fastsync copy ${daemon.host}:${daemon.port}:/m/pho\t2024/\t`,
+        'fastsync copy "pix:2025\t',
+      ],
+    );
+    expect(calls).toEqual([
+      ["copy", "pix:2025 summer/x"],
+      ["copy", `${daemon.host}:${daemon.port}:/m/photos/2024/x.jpg`],
+      ["copy", "pix:2025 summer/"],
+    ]);
   });
 });
 

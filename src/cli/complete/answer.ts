@@ -99,6 +99,13 @@ function known(): Known {
   return {
     profiles: () => read().profiles,
     remotes: () => [...read().remotes.values()],
-    remotePaths: async () => [],
+    remotePaths: async (word) => {
+      try {
+        const { remotePaths } = await import("./remote-paths.ts");
+        return await remotePaths(word, read().remotes);
+      } catch {
+        return [];
+      }
+    },
   };
 }

@@ -64,7 +64,8 @@ describe("what is offered", () => {
     expect(await values("copy --verify=")).toEqual(["--verify=readback"]);
     expect(await values("copy --copy-method=clone,m")).toEqual(["--copy-method=clone,mmap"]);
     expect(await values("copy --copy-method clone,clo")).toEqual([]);
-    expect(await values("copy --profile w")).toEqual(["wan"]);
+    expect(await values("copy --profile wa")).toEqual(["wan"]);
+    expect(await values("copy --preset low")).toEqual(await values("copy --profile low"));
     expect(await values("copy --dry-run=")).toEqual([]);
   });
 
@@ -77,7 +78,8 @@ describe("what is offered", () => {
 
   test("every hint of the table is known: a name of something, or a number or text that nobody can guess", () => {
     const guessed = ["FILE", "DIR", "NAME"];
-    const unguessable = /^(N|SECONDS|PATTERN|RULE|SIZE|AGE|TEXT|USER:GROUP|RATE|LIST|ADDRESS|PORT|N\|P%)$/;
+    const unguessable =
+      /^(N|SECONDS|PATTERN|RULE|SIZE|AGE|TEXT|USER:GROUP|RATE|LIST|ADDRESS|PORT|N\|P%|FROM:TO,\.\.\.)$/;
     for (const { name, value } of FLAGS) {
       if (value === undefined || value.choices !== undefined) continue;
       expect([name, guessed.includes(value.hint) || unguessable.test(value.hint)]).toEqual([name, true]);
@@ -100,6 +102,12 @@ describe("what is offered", () => {
     expect(await values("completions p")).toEqual(["powershell"]);
     expect(await values("help mir")).toEqual(["mirror"]);
     expect(await offered("capabilities /")).toEqual({ candidates: [], rest: "directories" });
+    expect(await values("jobs w")).toEqual(["watch"]);
+    expect(await offered("jobs watch ")).toEqual({
+      candidates: [{ value: "nas.lan", about: "of nas" }],
+      rest: "nothing",
+    });
+    expect(await values("list-modules n")).toEqual(["nas.lan"]);
     expect(await offered("daemon ")).toEqual({ candidates: [], rest: "nothing" });
   });
 });

@@ -157,7 +157,10 @@ function valueCandidates(flag: Flag, before: string, current: string, known: Kno
       return DIRECTORIES;
     case "NAME":
       if (flag.name === "preset") return words(PRESETS.map(({ name }) => name));
-      return flag.name === "profile" ? words(known.profiles()) : NOTHING;
+      // A preset of that name serves where there is no profile.
+      if (flag.name === "profile")
+        return words([...new Set([...known.profiles(), ...PRESETS.map(({ name }) => name)])]);
+      return NOTHING;
     default:
       return NOTHING;
   }
@@ -179,6 +182,14 @@ async function operand(verb: VerbName, line: Line, current: string, known: Known
       current,
     );
   if (line.places.length >= maxPlaces) return NOTHING;
+  if (typeof operands === "object") {
+    const [first, next] = "first" in operands ? [operands.first, operands.next] : [operands, undefined];
+    if (line.places.length > 0) return next === "hosts" ? starting(hosts(known), current) : NOTHING;
+    return starting(
+      first.map((value) => ({ value })),
+      current,
+    );
+  }
   switch (operands) {
     case "verbs":
       return starting(
@@ -187,17 +198,20 @@ async function operand(verb: VerbName, line: Line, current: string, known: Known
       );
     case "directories":
       return DIRECTORIES;
+    case "hosts":
+      return starting(hosts(known), current);
     case "places":
       return await place(current, known);
-    default: {
-      // A word of its own first, then, where the verb takes more, whatever that word is about.
-      if (line.places.length > 0) return NOTHING;
-      return starting(
-        operands.map((value) => ({ value })),
-        current,
-      );
-    }
   }
+}
+
+/** Of the remotes' endpoints, with a port where it is written. */
+function hosts(known: Known): Candidate[] {
+  const found = known.remotes().flatMap(({ name, endpoint }) => {
+    const host = /^(?:fastsync:\/\/)?((?:\[[^\]]+\]|[^/:[\]]+)(?::\d+)?)(?:\/|:)/i.exec(endpoint)?.[1];
+    return host === undefined ? [] : [{ value: host, about: `of ${name}` }];
+  });
+  return found.filter(({ value }, at) => found.findIndex((other) => other.value === value) === at);
 }
 
 /** A local path, a remote of the configuration, or what is behind a daemon. */

@@ -33,4 +33,4 @@ _fastsync() {
   fi
   return 0
 }
-complete -o bashdefault -o default -F _fastsync fastsync fastsyncd
+complete -o bashdefault -o default -F _fastsync fastsync fastsyncd fastsync-utils

@@ -35,3 +35,4 @@ function __fastsync_complete
 end
 complete -c fastsync -f -a '(__fastsync_complete)'
 complete -c fastsyncd -f -a '(__fastsync_complete)'
+complete -c fastsync-utils -f -a '(__fastsync_complete)'

@@ -1,5 +1,5 @@
 # Completion of fastsync for PowerShell, written by: fastsync completions powershell
-Register-ArgumentCompleter -Native -CommandName @('fastsync', 'fastsyncd') -ScriptBlock {
+Register-ArgumentCompleter -Native -CommandName @('fastsync', 'fastsyncd', 'fastsync-utils') -ScriptBlock {
     param($wordToComplete, $commandAst, $cursorPosition)
     # Words before the cursor; each as PowerShell reads it where it is a plain or quoted text.
     $words = @()

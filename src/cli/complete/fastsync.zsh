@@ -1,4 +1,4 @@
-#compdef fastsync fastsyncd
+#compdef fastsync fastsyncd fastsync-utils
 # Completion of fastsync for zsh, written by: fastsync completions zsh
 _fastsync() {
   local program=${(Q)words[1]} answer line value about rest=files
@@ -42,5 +42,5 @@ _fastsync() {
 if [[ ${funcstack[1]} == _fastsync ]]; then
   _fastsync "$@"
 elif (( $+functions[compdef] )); then
-  compdef _fastsync fastsync fastsyncd
+  compdef _fastsync fastsync fastsyncd fastsync-utils
 fi
