@@ -2,7 +2,7 @@
 import type { Phase, RunSummary } from "../core/events.ts";
 import { formatBytes, formatCount, formatDuration, formatRate, plural } from "./format.ts";
 import type { PhaseTimes, RunFacts } from "./printer.ts";
-import { networkText, row } from "./summary-text.ts";
+import { networkText, row, workLines } from "./summary-text.ts";
 
 const WORDS: Readonly<Record<Phase, string>> = {
   scanning: "scanning",
@@ -44,6 +44,7 @@ export function statsLines(summary: RunSummary, facts: RunFacts, phases: PhaseTi
     row("Literal", `${exactBytes(counters.bytesTransferred)} moved`),
     row("Matched", `${exactBytes(matched)} shared, already there or holes`),
     ...(summary.network === undefined ? [] : [row("Network", networkText(summary.network))]),
+    ...workLines(summary),
     row("Speedup", speedup(summary)),
     row("Time", timeText(durationMs, phases)),
     row("Rate", seconds > 0 ? formatRate(counters.bytesLogical / seconds) : "-"),

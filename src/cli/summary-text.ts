@@ -7,6 +7,8 @@ import { rootOr } from "./json-printer.ts";
 import type { RunFacts } from "./printer.ts";
 
 const LABEL_WIDTH = 12;
+/** A block of failures that is longer would push everything else off the screen. */
+const FAILURES_SHOWN = 50;
 
 /** What follows the number; two where one and many differ. */
 const SKIP_WORDS: Readonly<Record<SkipReason, string | readonly [one: string, many: string]>> = {
@@ -28,7 +30,8 @@ const SKIP_WORDS: Readonly<Record<SkipReason, string | readonly [one: string, ma
   hard_link_copied: ["hard link became a copy", "hard links became copies"],
 };
 
-export function summaryLines(summary: RunSummary, facts: RunFacts, verbose: boolean): string[] {
+/** `details`: how it was done, and not only what; statistics have that too. */
+export function summaryLines(summary: RunSummary, facts: RunFacts, verbose: boolean, details = true): string[] {
   if (summary.job !== undefined) {
     const { id, daemon } = summary.job;
     const at = printable(Buffer.from(daemon));
@@ -53,7 +56,7 @@ export function summaryLines(summary: RunSummary, facts: RunFacts, verbose: bool
     lines.push(
       `Up to date: ${formatCount(counters.entriesExamined)} examined in ${formatDuration(summary.durationMs)}`,
     );
-    return [...lines, ...detailLines(summary, verbose)];
+    return [...lines, ...detailLines(summary, verbose, details)];
   }
   lines.push(
     row("Examined", `${plural(counters.entriesExamined, "entry", "entries")} in ${formatDuration(summary.durationMs)}`),
@@ -69,7 +72,7 @@ export function summaryLines(summary: RunSummary, facts: RunFacts, verbose: bool
     ...optionalRow("Deleted", counters.deleted, facts.dryRun ? "would be deleted" : ""),
     ...optionalRow("Removed", counters.sourcesRemoved, `${would === "" ? "" : "would be removed, "}from the source`),
   );
-  return [...lines, ...detailLines(summary, verbose)];
+  return [...lines, ...detailLines(summary, verbose, details)];
 }
 
 function checkLines(summary: RunSummary): string[] {
@@ -101,19 +104,34 @@ function movedText({ bytesLogical, bytesTransferred }: RunSummary["counters"]): 
   return bytesTransferred > bytesLogical ? `; ${moved} moved, unfinished files included` : `, of which ${moved} moved`;
 }
 
-function detailLines(summary: RunSummary, verbose: boolean): string[] {
+function detailLines(summary: RunSummary, verbose: boolean, details: boolean): string[] {
+  const { counters } = summary;
   const lines = skippedLines(summary);
-  if (summary.counters.vanished > 0) lines.push(row("Vanished", formatCount(summary.counters.vanished)));
-  if (summary.counters.failed > 0) lines.push(row("Failed", `${formatCount(summary.counters.failed)} (named above)`));
-  const methods = Object.entries(summary.methods).filter(([, files]) => files > 0);
-  if (methods.length > 0)
-    lines.push(row("Copied by", methods.map(([name, files]) => `${name} ${formatCount(files)}`).join(", ")));
-  if (verbose) {
-    for (const { method, reason } of summary.refused) {
-      lines.push(row("Refused", `${method}: ${reason}`));
-    }
+  if (counters.vanished > 0) lines.push(row("Vanished", formatCount(counters.vanished)));
+  if (counters.failed > 0) {
+    const named = counters.failed > FAILURES_SHOWN ? `the first ${FAILURES_SHOWN} named above` : "named above";
+    lines.push(row("Failed", `${formatCount(counters.failed)} (${named})`));
   }
-  const { shards, bundles, large, direct } = summary.plan;
+  if (!details) return lines;
+  lines.push(...methodLines(summary));
+  if (verbose) lines.push(...refusedLines(summary));
+  lines.push(...planLines(summary));
+  if (verbose) lines.push(...engineLines(summary));
+  if (verbose && summary.network !== undefined) lines.push(row("Network", networkText(summary.network)));
+  return lines;
+}
+
+function methodLines({ methods }: RunSummary): string[] {
+  const used = Object.entries(methods).filter(([, files]) => files > 0);
+  if (used.length === 0) return [];
+  return [row("Copied by", used.map(([name, files]) => `${name} ${formatCount(files)}`).join(", "))];
+}
+
+function refusedLines({ refused }: RunSummary): string[] {
+  return refused.map(({ method, reason }) => row("Refused", `${method}: ${reason}`));
+}
+
+function planLines({ plan: { shards, bundles, large, direct } }: RunSummary): string[] {
   const mix = [
     [shards, "shard", "shards"],
     [bundles, "bundle", "bundles"],
@@ -121,11 +139,17 @@ function detailLines(summary: RunSummary, verbose: boolean): string[] {
     [direct, "direct", "direct"],
   ] as const;
   const tasks = mix.filter(([count]) => count > 0).map(([count, one, many]) => plural(count, one, many));
-  if (tasks.length > 0) lines.push(row("Planned as", tasks.join(", ")));
-  if (verbose && summary.backend !== undefined && summary.workers !== undefined)
-    lines.push(row("Engine", `${summary.backend}, ${plural(summary.workers, "worker")}`));
-  if (verbose && summary.network !== undefined) lines.push(row("Network", networkText(summary.network)));
-  return lines;
+  return tasks.length === 0 ? [] : [row("Planned as", tasks.join(", "))];
+}
+
+function engineLines({ backend, workers }: RunSummary): string[] {
+  if (backend === undefined || workers === undefined) return [];
+  return [row("Engine", `${backend}, ${plural(workers, "worker")}`)];
+}
+
+/** How it was done, for who looks at figures. */
+export function workLines(summary: RunSummary): string[] {
+  return [...methodLines(summary), ...refusedLines(summary), ...planLines(summary), ...engineLines(summary)];
 }
 
 export function networkText({ carrier, streams, bytes, firstContentMs, roundTripMs }: NetworkSummary): string {
@@ -152,9 +176,6 @@ export function row(label: string, text: string): string {
 function optionalRow(label: string, count: number, words: string): string[] {
   return count === 0 ? [] : [row(label, words === "" ? formatCount(count) : `${formatCount(count)} ${words}`)];
 }
-
-/** A block that is longer would push everything else off the screen. */
-const FAILURES_SHOWN = 50;
 
 /** Failures in one block that can be copied as it is, those that vanished last. */
 export function failureLines(summary: RunSummary): string[] {

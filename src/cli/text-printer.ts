@@ -140,7 +140,8 @@ export class TextPrinter implements Printer {
     }
     // A run that was refused before it began has nothing to count.
     if (!this.#options.quiet && this.#started) {
-      for (const line of summaryLines(summary, this.#facts, this.#options.verbose)) this.#out.line(line);
+      for (const line of summaryLines(summary, this.#facts, this.#options.verbose, !this.#options.stats))
+        this.#out.line(line);
       if (this.#options.stats && summary.job === undefined)
         for (const line of ["", ...statsLines(summary, this.#facts, phases)]) this.#out.line(line);
     }

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { linkSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { statsLines } from "../../src/cli/stats-text.ts";
-import { failureLines } from "../../src/cli/summary-text.ts";
+import { failureLines, summaryLines } from "../../src/cli/summary-text.ts";
 import type { Failure } from "../../src/core/events.ts";
 import { bytesOf } from "../../src/core/paths.ts";
 import { expectLines } from "../support/events-schema.ts";
@@ -39,6 +39,7 @@ describe("the text", () => {
       "Transferred  3 files, 2.00 MiB (2,097,152 bytes)",
       "Literal      1.00 MiB (1,048,576 bytes) moved",
       "Matched      1.00 MiB (1,048,576 bytes) shared, already there or holes",
+      "Engine       native, 4 workers",
       "Speedup      10.00, the size of the source by what moved",
       "Time         2.00 s: scanning 0.50 s, copying after the scan 1.40 s",
       "Rate         1.00 MiB/s",
@@ -58,6 +59,16 @@ describe("the text", () => {
       "Speedup      nothing had to move",
     );
   });
+  test("how it was done stands in the statistics, once", () => {
+    const work = { methods: { clone: 3 }, plan: { shards: 2, bundles: 0, large: 0, direct: 0 } };
+    const summary = sampleSummary(counters, { ...work, refused: [{ method: "clone", reason: "no", files: 1 }] });
+    const facts = { verb: "copy", dryRun: false } as const;
+    for (const line of ["Copied by    clone 3", "Planned as   2 shards", "Refused      clone: no"]) {
+      expect(statsLines(summary, facts, {})).toContain(line);
+      expect(summaryLines(summary, facts, true, false)).not.toContain(line);
+      expect(summaryLines(summary, facts, true)).toContain(line);
+    }
+  });
   test("of failures is bounded, and says how many more there are and where", () => {
     const failures = Array.from(
       { length: 1000 },
@@ -73,6 +84,12 @@ describe("the text", () => {
     const lines = failureLines(sampleSummary({ ...counters, failed: 2500 }, { failures }));
     expect([lines.length, lines[0], lines[50]]).toEqual([52, "Failed (2,500):", "  f49: cannot write: no (target)"]);
     expect(lines[51]).toBe("  and 2,450 more; --json and --log-file list each");
+    const told = summaryLines(
+      sampleSummary({ ...counters, failed: 2500 }, { failures }),
+      { verb: "copy", dryRun: false },
+      false,
+    );
+    expect(told).toContain("Failed       2,500 (the first 50 named above)");
   });
 });
 
