@@ -101,6 +101,7 @@ export function historyJson({ enabled, path, count, runs, problem }: HistoryRepo
     ...(run.carrier === undefined ? {} : { carrier: run.carrier }),
     ...(run.streams === undefined ? {} : { streams: run.streams }),
     ...(run.roundTripMs === undefined ? {} : { round_trip_ms: run.roundTripMs }),
+    ...(run.foundStreams === undefined ? {} : { found_streams: run.foundStreams }),
     ...(run.firstContentMs === undefined ? {} : { first_content_ms: run.firstContentMs }),
   }));
   lines.push({ schema: 1, type: "profile", enabled, path, runs: count, ...(problem === undefined ? {} : { problem }) });

@@ -247,6 +247,8 @@ export interface NetworkSummary {
   readonly firstContentMs: number | undefined;
   /** Of the line, the shortest that a data connection saw; undefined: none was opened by this side. */
   readonly roundTripMs?: number | undefined;
+  /** Streams of which trying has shown that they help; undefined: it was not tried, or did not come to an end. */
+  readonly foundStreams?: number | undefined;
 }
 
 /** How the face of a run takes part in it. */

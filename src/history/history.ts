@@ -61,15 +61,23 @@ export class History {
 
   /** The latest, the newest first. */
   latest(most: number): RunRecord[] {
-    if (this.version < MIGRATIONS.length) return this.version === 0 ? [] : this.query(OLD_COLUMNS, most);
-    return this.query("*", most);
+    if (this.version === 0) return [];
+    // What an earlier version did not keep is not there.
+    return this.db.query<Row, [number]>("SELECT * FROM runs ORDER BY id DESC LIMIT ?").all(most).map(recordOfRow);
   }
 
-  private query(columns: string, most: number): RunRecord[] {
-    return this.db
-      .query<Row, [number]>(`SELECT ${columns} FROM runs ORDER BY id DESC LIMIT ?`)
-      .all(most)
-      .map(recordOfRow);
+  /** The middle one of what the last runs to this daemon found; undefined: nothing that still holds. */
+  foundStreams(peer: string, nowMs: number): number | undefined {
+    if (this.version < MIGRATIONS.length) return undefined;
+    const found = this.db
+      .query<{ found_streams: number }, [string, number]>(
+        `SELECT found_streams FROM runs
+         WHERE peer = ? AND found_streams IS NOT NULL AND ended_ms > ? ORDER BY id DESC LIMIT ${LEARNT_FROM}`,
+      )
+      .all(peer, nowMs - LEARNT_MS)
+      .map((row) => row.found_streams)
+      .sort((a, b) => a - b);
+    return found[found.length >> 1];
   }
 
   get version(): number {
@@ -91,7 +99,9 @@ export class History {
   }
 }
 
-const OLD_COLUMNS = "*, NULL AS peer, NULL AS round_trip_ms, NULL AS first_content_ms";
+/** A line that was slow last month may be another one today. */
+const LEARNT_MS = 30 * 86_400_000;
+const LEARNT_FROM = 3;
 
 function versionOf(db: Database): number {
   return db.query<{ user_version: number }, []>("PRAGMA user_version").get()?.user_version ?? 0;
@@ -147,20 +157,22 @@ function rowOf(record: RunRecord): Record<string, SQLQueryBindings> {
     peer: record.peer ?? null,
     round_trip_ms: record.roundTripMs ?? null,
     first_content_ms: record.firstContentMs ?? null,
+    found_streams: record.foundStreams ?? null,
   };
 }
 
 function recordOfRow(row: Row): RunRecord {
   const text = (name: string): string => String(row[name] ?? "");
   const number = (name: string): number => Number(row[name] ?? 0);
-  const optional = (name: string): number | undefined => (row[name] === null ? undefined : number(name));
+  const isNull = (name: string): boolean => (row[name] ?? null) === null;
+  const optional = (name: string): number | undefined => (isNull(name) ? undefined : number(name));
   return {
     endedMs: number("ended_ms"),
     version: text("version"),
     verb: text("verb") as RunRecord["verb"],
     source: text("source") as RunRecord["source"],
     target: text("target") as RunRecord["target"],
-    peer: row["peer"] === null ? undefined : text("peer"),
+    peer: isNull("peer") ? undefined : text("peer"),
     durationMs: number("duration_ms"),
     entries: number("entries"),
     files: number("files"),
@@ -172,10 +184,11 @@ function recordOfRow(row: Row): RunRecord {
     phases: countsOf(text("phases")),
     backend: text("backend"),
     workers: number("workers"),
-    carrier: row["carrier"] === null ? undefined : text("carrier"),
+    carrier: isNull("carrier") ? undefined : text("carrier"),
     streams: optional("streams"),
     roundTripMs: optional("round_trip_ms"),
     firstContentMs: optional("first_content_ms"),
+    foundStreams: optional("found_streams"),
   };
 }
 

@@ -30,4 +30,6 @@ export const MIGRATIONS: readonly string[] = [
    ALTER TABLE runs ADD COLUMN first_content_ms REAL;
    CREATE TABLE secret (bytes BLOB NOT NULL) STRICT;
    INSERT INTO secret VALUES (randomblob(16))`,
+  `ALTER TABLE runs ADD COLUMN found_streams INTEGER;
+   CREATE INDEX runs_found ON runs (peer, id) WHERE found_streams IS NOT NULL`,
 ];

@@ -35,6 +35,8 @@ export interface RunRecord {
   readonly streams: number | undefined;
   readonly roundTripMs: number | undefined;
   readonly firstContentMs: number | undefined;
+  /** Streams of which trying has shown that they help. */
+  readonly foundStreams: number | undefined;
 }
 
 /**
@@ -75,5 +77,6 @@ export function recordOf(facts: RecordFacts, summary: RunSummary): RunRecord {
     streams: network?.streams,
     roundTripMs: network?.roundTripMs,
     firstContentMs: network?.firstContentMs,
+    foundStreams: network?.foundStreams,
   };
 }

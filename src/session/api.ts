@@ -29,6 +29,8 @@ export interface NetworkOptions {
   readonly inStream: boolean;
   /** Data streams at most; 0: as many as help. */
   readonly streams: number;
+  /** How many streams earlier runs to this daemon found to help; asked only where the line is not near. */
+  readonly learntStreams?: () => Promise<number | undefined>;
   /** Between two daemons: leave once they go on without us. */
   readonly detach: boolean;
   /** With `detach`: nobody is asked before deletions. */

@@ -76,6 +76,7 @@ function addUp(earlier: NetworkSummary | undefined, latest: NetworkSummary): Net
     bytes: (earlier?.bytes ?? 0) + latest.bytes,
     firstContentMs: earlier?.firstContentMs ?? latest.firstContentMs,
     roundTripMs: latest.roundTripMs ?? earlier?.roundTripMs,
+    foundStreams: latest.foundStreams ?? earlier?.foundStreams,
   };
 }
 

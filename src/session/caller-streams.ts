@@ -23,6 +23,7 @@ export class CallerStreams {
   private asked = 0;
   private roundTripMs = Number.POSITIVE_INFINITY;
   private tuning: ReturnType<typeof setInterval> | undefined;
+  private tuner: StreamTuner | undefined;
 
   constructor(session: OpenedSession, carriers: Carriers, role: CallerRole, hooks: RunHooks) {
     this.session = session;
@@ -31,14 +32,28 @@ export class CallerStreams {
     this.hooks = hooks;
   }
 
-  /** At most so many (0: as many as help). Why it could not be done, or undefined. */
-  async open(most: number): Promise<string | undefined> {
+  /**
+   * At most so many (0: as many as help). Why it could not be done, or undefined. `learnt`: how many earlier runs to this
+   * daemon found to help; asked on a line that is not near, where finding it out takes longer than many a run.
+   */
+  async open(asked: number, learnt: (() => Promise<number | undefined>) | undefined): Promise<string | undefined> {
     const { tokens, maxStreams } = this.session.accept;
-    const reason = await this.dial(most > 0 ? tokens.slice(0, most) : tokens);
+    const most = asked > 0 ? Math.min(asked, maxStreams) : maxStreams;
+    const reason = await this.dial(asked > 0 ? tokens.slice(0, asked) : tokens);
     // A near line is full with the first few: there is nothing to find out.
-    if (reason === undefined && this.roundTripMs >= LIMITS.tuneFromMs)
-      this.tune(most > 0 ? Math.min(most, maxStreams) : maxStreams);
-    return reason;
+    if (reason !== undefined || this.roundTripMs < LIMITS.tuneFromMs) return reason;
+    this.tune(most);
+    void learnt?.().then((streams) => this.begin(Math.min(streams ?? 0, most)));
+    return undefined;
+  }
+
+  /** With as many as are known to help, where they are more than a session begins with. */
+  private begin(streams: number): void {
+    const { asked } = this;
+    if (streams <= asked || this.carriers.isEnding) return;
+    const message = `data streams: ${asked} to ${streams}, as many as helped earlier runs to this daemon`;
+    this.hooks.onEvent({ kind: "notice", level: "info", code: "streams_learnt", message });
+    this.session.stream.send(say({ case: "streamRequest", value: { count: streams - asked } }));
   }
 
   private async dial(tokens: readonly Uint8Array[]): Promise<string | undefined> {
@@ -56,6 +71,7 @@ export class CallerStreams {
   /** Looks, a few times a second, whether more or fewer streams would do better. */
   private tune(most: number): void {
     const tuner = new StreamTuner(most);
+    this.tuner = tuner;
     this.tuning = setInterval(() => {
       const { count } = this.carriers;
       const decision = tuner.sample({
@@ -98,6 +114,11 @@ export class CallerStreams {
   /** The shortest round trip so far; undefined: no stream was opened. */
   get lineMs(): number | undefined {
     return Number.isFinite(this.roundTripMs) ? this.roundTripMs : undefined;
+  }
+
+  /** Streams of which it was found that they help; undefined: nothing was found out. */
+  get found(): number | undefined {
+    return this.tuner?.found;
   }
 
   stop(): void {

@@ -269,7 +269,7 @@ export class CallerSession {
     const inStream = async (): Promise<string | undefined> => {
       if (network.inStream) return "--force-grpc";
       if (accept.dataPort === 0) return "the daemon has no data port";
-      const reason = await this.streams.open(network.streams);
+      const reason = await this.streams.open(network.streams, network.learntStreams);
       if (reason === undefined || (await this.isOverSoon())) return undefined;
       return `the data port ${accept.dataPort} cannot be reached (${reason})`;
     };
@@ -288,7 +288,7 @@ export class CallerSession {
 
   /** What this side knows of the network beside what the target sums up. */
   withLine(summary: NetworkSummary): NetworkSummary {
-    return { ...summary, roundTripMs: this.streams.lineMs };
+    return { ...summary, roundTripMs: this.streams.lineMs, foundStreams: this.streams.found };
   }
 
   /** A run without content may be over before its streams are open, and then nobody waits for them. */

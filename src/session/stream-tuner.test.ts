@@ -7,8 +7,8 @@ const MIB = 1 << 20;
 function run(
   rateOf: (streams: number) => number,
   options: { most: number; seconds: number; waits?: boolean },
+  tuner = new StreamTuner(options.most),
 ): number[] {
-  const tuner = new StreamTuner(options.most);
   let streams = 4;
   let bytes = 0;
   const seen: number[] = [];
@@ -42,5 +42,15 @@ describe("streams", () => {
   });
   test("never beyond the most", () => {
     expect(Math.max(...run((streams) => streams * MIB, { most: 5, seconds: 20 }))).toBe(5);
+  });
+  test("what was found is told: nothing before a try has ended, then what helped", () => {
+    const found = (rateOf: (streams: number) => number, seconds: number): number | undefined => {
+      const tuner = new StreamTuner(16);
+      run(rateOf, { most: 16, seconds }, tuner);
+      return tuner.found;
+    };
+    expect(found((streams) => streams * 50 * MIB, 1)).toBeUndefined();
+    expect(found((streams) => streams * 50 * MIB, 20)).toBe(16);
+    expect(found(() => 100 * MIB, 8)).toBe(4);
   });
 });

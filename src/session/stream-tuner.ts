@@ -39,9 +39,15 @@ export class StreamTuner {
   private added = 0;
   private rateBefore = 0;
   private restsUntilMs = 0;
+  private kept: number | undefined;
 
   constructor(most: number) {
     this.most = most;
+  }
+
+  /** Streams of which a try has shown that they help, and that more would not, or were not yet tried; undefined: no try ended. */
+  get found(): number | undefined {
+    return this.kept;
   }
 
   sample(now: TunerSample): TunerDecision {
@@ -69,6 +75,7 @@ export class StreamTuner {
   private judge(rate: number, { streams, nowMs }: TunerSample): TunerDecision {
     const tried = this.added;
     this.added = 0;
+    if (tried > 0) this.kept = rate < this.rateBefore * WORTH ? streams - tried : streams;
     if (tried > 0 && rate < this.rateBefore * WORTH) {
       this.restsUntilMs = nowMs + REST_MS;
       return { kind: "shrink", by: tried, rate, before: this.rateBefore };

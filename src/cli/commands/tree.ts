@@ -7,7 +7,7 @@ import { printable } from "../../core/paths.ts";
 import { RunError } from "../../core/run-error.ts";
 import type { Endpoint } from "../../endpoints/parse.ts";
 import { teaches } from "../../history/run-record.ts";
-import type { Place, Placement } from "../../session/api.ts";
+import type { NetworkOptions, Place, Placement } from "../../session/api.ts";
 import { confirmDeletions, readTerminalLine } from "../confirm.ts";
 import type { CommandContext } from "../context.ts";
 import { takeHint } from "../hints.ts";
@@ -56,7 +56,7 @@ export const treeCommand = defineCommand({
         sources: places.slice(0, -1),
         target: places.at(-1)!,
         options: resolved.options,
-        network: resolved.network,
+        network: { ...resolved.network, ...learning(resolved, places) },
         hooks: makeHooks(resolved, context.outputs, reporter, stop.signal),
         signal: stop.signal,
       });
@@ -99,6 +99,22 @@ function listsItems({ options, face }: Resolved): boolean {
   return !face.quiet && (face.verbose || face.itemize || options.dryRun || options.verb === "check");
 }
 
+/** The address by which the history tells one daemon from another; undefined: none takes part. */
+function daemonAddress(places: readonly Place[]): string | undefined {
+  const daemon = places.find((place) => place.kind === "daemon");
+  return daemon === undefined ? undefined : `${daemon.host}:${daemon.port}`;
+}
+
+/** Looked up while the run goes on already, and only where the line is not near. */
+function learning({ face }: Resolved, places: readonly Place[]): Pick<NetworkOptions, "learntStreams"> {
+  const address = daemonAddress(places);
+  if (!face.history || address === undefined) return {};
+  return {
+    learntStreams: () =>
+      import("../../history/learnt.ts").then(({ learntStreams }) => learntStreams(process.env, address, Date.now())),
+  };
+}
+
 /** After everything was printed: nobody waits for it but the end of the process. */
 async function noteInHistory(
   summary: RunSummary,
@@ -112,7 +128,6 @@ async function noteInHistory(
     import("../version.ts"),
   ]);
   const kindOf = (place: Place) => (place.kind === "daemon" ? "daemon" : "local");
-  const daemon = places.find((place) => place.kind === "daemon");
   const facts = {
     endedMs: Date.now(),
     version: VERSION,
@@ -122,8 +137,7 @@ async function noteInHistory(
     peer: undefined,
     phases,
   } as const;
-  const address = daemon === undefined ? undefined : `${daemon.host}:${daemon.port}`;
-  const problem = noteRun(process.env, recordOf(facts, summary), address);
+  const problem = noteRun(process.env, recordOf(facts, summary), daemonAddress(places));
   if (problem !== undefined && process.env["FASTSYNC_DEBUG"])
     console.error(`fastsync: not noted in the history: ${problem}`);
 }
