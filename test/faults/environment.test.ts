@@ -283,9 +283,14 @@ describe.skipIf(missing !== undefined)(because("descriptors", missing), () => {
 
 /** Files of `src` that ask what time it is on the clock that people set, and what for. */
 const WALL_CLOCK: Readonly<Record<string, string>> = {
+  "src/cli/commands/find.ts": "ages are about that clock",
+  "src/cli/commands/tree.ts": "when a run was, for the history",
+  "src/cli/diagnostics/failures.ts": "when a run failed, for the reader",
   "src/cli/json-printer.ts": "when a run began and ended, for the reader",
   "src/cli/resolve-options.ts": "--min-age and --max-age are about that clock",
   "src/daemon/log.ts": "when a line was written",
+  "src/daemon/serve.ts": "since when its counters count, for whoever reads them",
+  "src/doctor/machine.ts": "it is what is looked at",
   "src/fs/portable/remove.ts": "a temporary file's age, which its filesystem has by that clock",
 };
 
