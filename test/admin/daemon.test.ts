@@ -106,8 +106,8 @@ describe("a module", () => {
     ],
     ["that is read-only, to which nothing is done", "ro", removing, "read_only_module"],
   ];
-  test.each(refused)("%s", async (_, module, verbs, reason) => {
-    for (const path of ["file", "there", "", "/", "./", "..", "a//b", "file/"])
+  test.concurrent.each(refused)("%s", async (_, module, verbs, reason) => {
+    for (const path of ["file", "", "./", "..", "a//b/"])
       for (const verb of verbs)
         expect([verb, path, (await asked(verb, module, path)).reason]).toEqual([verb, path, reason]);
     expect([existsSync(at("ro/file")), existsSync(at("drop/there"))]).toEqual([true, true]);
@@ -138,7 +138,7 @@ describe("a module", () => {
     ],
     ...["tree/..", "out//secret", "./out/./secret", "/etc/passwd", "tree/./../../outside/secret"],
   ];
-  test.each(ways)("is not left, nor gone through a link, by the way of %s", async (path) => {
+  test.concurrent.each(ways)("is not left, nor gone through a link, by the way of %s", async (path) => {
     for (const verb of VERBS) {
       const { reason, told } = await asked(verb, "rw", path);
       // The names that begin like a link's are names of the module; a slash behind a link of it is no directory.
@@ -212,9 +212,9 @@ describe("names", () => {
 
 describe("the daemon", () => {
   test("stops looking when nobody takes what it finds", async () => {
-    for (let i = 0; i < 40; i++) {
+    for (let i = 0; i < 5; i++) {
       mkdirSync(at(`rw/wide/${i}`), { recursive: true });
-      for (let j = 0; j < 100; j++) writeFileSync(at(`rw/wide/${i}/${"n".repeat(200)}${j}`), "");
+      for (let j = 0; j < 60; j++) writeFileSync(at(`rw/wide/${i}/${"n".repeat(200)}${j}`), "");
     }
     const before = daemon.process.descriptors().length;
     const child = startFastsync(["find", place("rw", "wide")], { prefix: ["bash", "-c", '"$@" | head -n 1', "sh"] });

@@ -121,9 +121,9 @@ describe.each(SIDES)("%s", (side) => {
     expect(has("outside/other")).toBe(true);
   });
 
-  test("a tree of 1,500 levels goes", async () => {
+  test("a tree of 600 levels goes, whose path no system call takes", async () => {
     mkdirSync(dir.join("m/deep"));
-    buildDeepTree(dir.join("m/deep"), "level", 1500);
+    buildDeepTree(dir.join("m/deep"), "a-level-of-it", 600);
     expect((await fastsync(["rm", "-r", "--yes", await place(side, "deep")])).exitCode).toBe(0);
     expect(has("m/deep")).toBe(false);
   });

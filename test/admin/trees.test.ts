@@ -62,7 +62,7 @@ const ofType = (events: readonly JsonEvent[], type: string): readonly JsonEvent[
   events.filter((event) => event.type === type);
 
 describe.each(SIDES)("%s", (side) => {
-  test.each([1, 2])("find lists random tree %d as find(1) does", async (seed) => {
+  test.concurrent.each([1, 2])("find lists random tree %d as find(1) does", async (seed) => {
     const entries = ofType(await records(["find", place(side, String(seed))]), "entry");
     const root = dir.join(`trees/${seed}`);
     const expected = told(root, ["find", ".", "-printf", "%P\\t%y\\t%s\\t%m\\t%n\\t%U\\t%G\\t%b\\t%l\\0"]).split("\0");
@@ -127,7 +127,7 @@ describe.each(SIDES)("%s", (side) => {
       ["-maxdepth", "2", "-type", "f", "-size", "+0c"],
     ],
   ];
-  test.each(filters)("find %j is find(1) %j", async (ours, theirs) => {
+  test.concurrent.each(filters)("find %j is find(1) %j", async (ours, theirs) => {
     const root = dir.join("trees/2");
     const entries = ofType(await records(["find", ...ours, `${place(side, "2")}`]), "entry");
     // Only what is below: the tree itself has another name in each of the two.
@@ -136,7 +136,7 @@ describe.each(SIDES)("%s", (side) => {
     expect(sorted(found)).toEqual(sorted(expected.filter((line) => line !== "")));
   });
 
-  test("find --path matches the whole path below the place", async () => {
+  test.concurrent("find --path matches the whole path below the place", async () => {
     const found = async (...patterns: string[]): Promise<string[]> => {
       const flags = patterns.flatMap((pattern) => ["--path", pattern]);
       return ofType(await records(["find", ...flags, place(side, "")]), "entry").map(bytesOf);
@@ -146,13 +146,13 @@ describe.each(SIDES)("%s", (side) => {
     expect(await found("lain/*")).toEqual([]);
   });
 
-  test("find --limit ends after so many, and says that there is more", async () => {
+  test.concurrent("find --limit ends after so many, and says that there is more", async () => {
     const events = await records(["find", "--limit", "3", place(side, "1")]);
     expect(ofType(events, "entry").length).toBe(3);
     expect(events.at(-1)).toMatchObject({ entries: 3, more: true });
   });
 
-  test.each([1, SINGLE])("du of random tree %d is du(1)", async (seed) => {
+  test.concurrent.each([1, SINGLE])("du of random tree %d is du(1)", async (seed) => {
     const usage = ofType(await records(["du", place(side, String(seed))]), "usage");
     const root = dir.join(`trees/${seed}`);
     const expected = told(root, ["du", "-0", "-B1", "."])
@@ -181,7 +181,7 @@ describe.each(SIDES)("%s", (side) => {
     expect(usage.at(-1)).toMatchObject({ directories: count("-type", "d"), files: count("!", "-type", "d") });
   });
 
-  test("du --max-depth and -s tell less and count the same", async () => {
+  test.concurrent("du --max-depth and -s tell less and count the same", async () => {
     const whole = ofType(await records(["du", place(side, "1")]), "usage");
     const depth = (line: JsonEvent): number => (line["path"] === "." ? 0 : bytesOf(line).split("/").length);
     expect(ofType(await records(["du", "--max-depth", "1", place(side, "1")]), "usage")).toEqual(
@@ -190,13 +190,13 @@ describe.each(SIDES)("%s", (side) => {
     expect(ofType(await records(["du", "-s", place(side, "1")]), "usage")).toEqual(whole.slice(-1));
   });
 
-  test.each([1, 2])("ls of random tree %d has the names of ls(1)", async (seed) => {
+  test.concurrent.each([1, 2])("ls of random tree %d has the names of ls(1)", async (seed) => {
     const entries = ofType(await records(["ls", "--all", place(side, String(seed))]), "entry");
     const names = readdirSync(dir.join(`trees/${seed}`), { encoding: "buffer" }).sort(Buffer.compare);
     expect(entries.map(bytesOf)).toEqual(names.map((name) => name.toString("latin1")));
   });
 
-  test("ls as text is ls -1p, and -a shows what is hidden", async () => {
+  test.concurrent("ls as text is ls -1p, and -a shows what is hidden", async () => {
     const ls = async (...flags: string[]): Promise<string> =>
       (await fastsync(["ls", ...flags, place(side, "plain")])).stdout;
     expect(await ls()).toBe(told(dir.join("trees/plain"), ["ls", "-1p"]));
@@ -204,7 +204,7 @@ describe.each(SIDES)("%s", (side) => {
     expect((await fastsync(["list", place(side, "plain/a")])).stdout).toBe(`${place(side, "plain/a")}\n`);
   });
 
-  test("ls -l has mode, size and target", async () => {
+  test.concurrent("ls -l has mode, size and target", async () => {
     const { stdout } = await fastsync(["ls", "-lb", place(side, "plain")]);
     const lines = stdout.split("\n").map((line) => line.split(/ +/));
     expect(lines.map(([mode]) => mode)).toEqual(["-rw-r--r--", "-rw-r--r--", "lrwxrwxrwx", "drwxr-xr-x", ""]);
@@ -213,7 +213,7 @@ describe.each(SIDES)("%s", (side) => {
     expect((await fastsync(["ls", "-ld", place(side, "plain")])).stdout).toMatch(/^drwx.*plain\/\n$/);
   });
 
-  test("ls --limit and --after go through a directory page by page", async () => {
+  test.concurrent("ls --limit and --after go through a directory page by page", async () => {
     const pages: string[][] = [];
     for (let after: string | undefined, more: unknown = true; more === true; ) {
       const flags = ["--limit", "2", ...(after === undefined ? [] : [`--after=${after}`])];
@@ -227,14 +227,14 @@ describe.each(SIDES)("%s", (side) => {
     expect(stderr).toBe("There is more; go on with --after a\n");
   });
 
-  test("df is statfs(2) of the place", async () => {
+  test.concurrent("df is statfs(2) of the place", async () => {
     const [line] = ofType(await records(["df", place(side, "plain")]), "filesystem");
     const { blocks, bsize, files } = statfsSync(dir.path);
     expect(line).toMatchObject({ total_bytes: blocks * bsize, total_inodes: files });
     expect((await fastsync(["df", place(side, "plain/a")])).stdout).toContain(place(side, "plain/a"));
   });
 
-  test("a place that is not there is named, and others are looked at", async () => {
+  test.concurrent("a place that is not there is named, and others are looked at", async () => {
     const alone = await fastsync(["ls", place(side, "plain/nothing")]);
     expect([alone.exitCode, alone.stdout]).toEqual([3, ""]);
     expect(alone.stderr).toContain("nothing: it does not exist");
@@ -244,7 +244,7 @@ describe.each(SIDES)("%s", (side) => {
     expect((await fastsync(["ls", place(side, "plain/a/")])).stderr).toContain("not a directory");
   });
 
-  test("a link at the end of a place is told, not followed", async () => {
+  test.concurrent("a link at the end of a place is told, not followed", async () => {
     const [entry] = ofType(await records(["ls", place(side, "plain/link")]), "entry");
     expect(entry).toMatchObject({ kind: "symlink", target: "a", path: "." });
   });

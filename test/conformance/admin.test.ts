@@ -205,7 +205,7 @@ describe("what is not taken", () => {
 });
 
 describe("a caller that leaves", () => {
-  withFiles("B070 ends the work at once, and so does one that takes nothing", async () => {
+  withFiles("B070 ends the work, of which nothing was done ahead of it", async () => {
     const wide = fileOf(daemon, "wide");
     mkdirSync(wide);
     for (let i = 0; i < 3000; i++) writeFileSync(`${wide}/${"n".repeat(240)}${i}`, "");
@@ -215,14 +215,25 @@ describe("a caller that leaves", () => {
       create(AdminService.method.find.input, { place: rw("wide") }),
     );
     const running = Array.from({ length: 8 }, () => start("find", asked));
-    await Promise.all(running.map(({ call }) => new Promise((resolve) => call.once("data", resolve))));
+    const first = ({ call }: (typeof running)[number]): Promise<void> =>
+      new Promise((resolve) =>
+        call.once("data", () => {
+          call.pause();
+          resolve();
+        }),
+      );
+    await Promise.all(running.map(first));
     for (const { call, close } of running) {
       call.on("error", () => {});
       call.cancel();
       close();
     }
-    if (daemon.process !== undefined)
-      await eventually(() => daemon.process!.descriptors().length <= before, "descriptors are given back");
+    if (daemon.process === undefined) return;
+    await eventually(() => daemon.process!.descriptors().length <= before, "descriptors are given back");
+    // None of them had been told all: what was not taken was not looked for.
+    const told = () => daemon.process!.log("call").filter(({ path }) => path === "wide");
+    const ends = await eventually(() => told().length === running.length && told(), "every call is logged");
+    expect(ends.map((end) => end["exit_reason"])).toEqual(Array(8).fill("left"));
   });
   watched("the daemon is as it was", async () => {
     await healthy(daemon);
