@@ -1,4 +1,5 @@
 /** A place behind a daemon: whether it is reached, how far away it is, and how content would travel. */
+import { RemoteCalls } from "../admin/remote.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { RunOptions } from "../core/options.ts";
 import { printable } from "../core/paths.ts";
@@ -12,6 +13,7 @@ import { encodeTargetFacts } from "../wire/facts.ts";
 import { Role } from "../wire/gen/fastsync/v1/session_pb.ts";
 import { encodeOptions } from "../wire/options.ts";
 import { type Finding, finding } from "./finding.ts";
+import { inodesFinding, spaceFinding } from "./local-place.ts";
 
 /** For connecting, and again for an answer. */
 const PATIENCE_MS = 10_000;
@@ -55,6 +57,7 @@ export async function examineDaemonPlace(place: DaemonEndpoint, options: RunOpti
         ),
         finding("module", "ok", "can be read"),
         await dataPortFinding(place, session.accept),
+        ...(await roomFindings(place)),
       ];
     } finally {
       session.stream.finish();
@@ -74,6 +77,18 @@ export async function examineDaemonPlace(place: DaemonEndpoint, options: RunOpti
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** A daemon of a version that does not tell has none of these lines. */
+async function roomFindings(place: DaemonEndpoint): Promise<Finding[]> {
+  const signal = AbortSignal.timeout(PATIENCE_MS);
+  const room = await new RemoteCalls(place, place.module, signal).filesystem(place.path).catch(() => undefined);
+  if (room === undefined) return [];
+  const use = room.readOnly ? ", read-only: a source, and no target" : "";
+  return [
+    finding("place", "ok", `${room.filesystem}${use}`),
+    ...(room.readOnly ? [] : [spaceFinding(room), ...inodesFinding(room)]),
+  ];
 }
 
 interface Grant {

@@ -23,6 +23,12 @@ export async function examineLocalPlace(backend: Backend, path: Uint8Array): Pro
   const directory = Buffer.from(found.path);
   try {
     const stats = statfsSync(directory, { bigint: true });
+    const room = {
+      totalBytes: Number(stats.bsize * stats.blocks),
+      availableBytes: Number(stats.bsize * stats.bavail),
+      totalInodes: Number(stats.files),
+      freeInodes: Number(stats.ffree),
+    };
     const name = filesystemName(Number(BigInt.asIntN(64, stats.type)));
     const remote = isRemoteFilesystem(Number(BigInt.asIntN(64, stats.type))) ? ", over a network or a server" : "";
     const missing = found.climbed ? `; it is not there yet, this is of ${printable(found.path)}` : "";
@@ -30,7 +36,7 @@ export async function examineLocalPlace(backend: Backend, path: Uint8Array): Pro
     const use = writable ? "" : "; cannot be written to, so it may be a source only";
     return [
       finding("place", "ok", `${name}${remote}${use}${missing}`),
-      ...(writable ? [spaceFinding(stats), ...inodesFinding(stats)] : []),
+      ...(writable ? [spaceFinding(room), ...inodesFinding(room)] : []),
       ...(writable ? await keepsFindings(backend, found.handle) : []),
     ];
   } finally {
@@ -38,30 +44,28 @@ export async function examineLocalPlace(backend: Backend, path: Uint8Array): Pro
   }
 }
 
-interface Sizes {
-  readonly bsize: bigint;
-  readonly blocks: bigint;
-  readonly bavail: bigint;
-  readonly files: bigint;
-  readonly ffree: bigint;
+/** What a filesystem has room for; 0 inodes: it has no such bound. */
+export interface Room {
+  readonly totalBytes: number;
+  readonly availableBytes: number;
+  readonly totalInodes: number;
+  readonly freeInodes: number;
 }
 
-export function spaceFinding({ bsize, blocks, bavail }: Sizes): Finding {
-  const total = Number(bsize * blocks);
-  const free = Number(bsize * bavail);
-  const text = `${size(free)} of ${size(total)} are free`;
-  if (free === 0) return finding("space", "problem", "it is full", "make room: nothing can be written");
-  if (free < FEW_BYTES && free < total * FEW_SHARE)
+export function spaceFinding({ totalBytes, availableBytes }: Room): Finding {
+  const text = `${size(availableBytes)} of ${size(totalBytes)} are free`;
+  if (availableBytes === 0) return finding("space", "problem", "it is full", "make room: nothing can be written");
+  if (availableBytes < FEW_BYTES && availableBytes < totalBytes * FEW_SHARE)
     return finding("space", "warning", text, "make room before a large run");
   return finding("space", "ok", text);
 }
 
-/** Filesystems without a bound say 0. */
-export function inodesFinding({ files, ffree }: Sizes): Finding[] {
-  if (files === 0n) return [];
-  const text = `${ffree} of ${files} inodes are free`;
-  if (ffree === 0n) return [finding("inodes", "problem", "no inode is left", "remove files: no new one can be made")];
-  if (Number(ffree) < Number(files) * FEW_SHARE)
+export function inodesFinding({ totalInodes, freeInodes }: Room): Finding[] {
+  if (totalInodes === 0) return [];
+  const text = `${freeInodes} of ${totalInodes} inodes are free`;
+  if (freeInodes === 0)
+    return [finding("inodes", "problem", "no inode is left", "remove files: no new one can be made")];
+  if (freeInodes < totalInodes * FEW_SHARE)
     return [finding("inodes", "warning", text, "remove small files, or make the filesystem with more inodes")];
   return [finding("inodes", "ok", text)];
 }

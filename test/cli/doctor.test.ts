@@ -27,6 +27,8 @@ const kernel =
   (path: string): string | undefined =>
     files[path];
 
+const ROOM = { totalBytes: 4_096_000, availableBytes: 1, totalInodes: 0, freeInodes: 0 };
+
 describe("the machine", () => {
   const CASES: readonly (readonly [what: string, found: Finding, level: Level, message: string])[] = [
     ["a new kernel", kernelFinding("6.12.4-arch1"), "ok", "Linux 6.12.4-arch1"],
@@ -109,36 +111,21 @@ describe("the machine", () => {
       "ok",
       "eth0 9000",
     ],
-    [
-      "a full filesystem",
-      spaceFinding({ bsize: 4096n, blocks: 1000n, bavail: 0n, files: 0n, ffree: 0n }),
-      "problem",
-      "full",
-    ],
+    ["a full filesystem", spaceFinding({ ...ROOM, availableBytes: 0 }), "problem", "full"],
     [
       "one that is nearly full",
-      spaceFinding({ bsize: 4096n, blocks: 10_000_000n, bavail: 1000n, files: 0n, ffree: 0n }),
+      spaceFinding({ ...ROOM, totalBytes: 40_960_000_000, availableBytes: 4_096_000 }),
       "warning",
       "3.9 MiB of 38 GiB are free",
     ],
     [
       "a small one with room",
-      spaceFinding({ bsize: 4096n, blocks: 1000n, bavail: 900n, files: 0n, ffree: 0n }),
+      spaceFinding({ ...ROOM, availableBytes: 3_686_400 }),
       "ok",
       "3.5 MiB of 3.9 MiB are free",
     ],
-    [
-      "no inodes left",
-      inodesFinding({ bsize: 1n, blocks: 1n, bavail: 1n, files: 10n, ffree: 0n })[0]!,
-      "problem",
-      "no inode",
-    ],
-    [
-      "few inodes",
-      inodesFinding({ bsize: 1n, blocks: 1n, bavail: 1n, files: 100n, ffree: 2n })[0]!,
-      "warning",
-      "2 of 100",
-    ],
+    ["no inodes left", inodesFinding({ ...ROOM, totalInodes: 10, freeInodes: 0 })[0]!, "problem", "no inode"],
+    ["few inodes", inodesFinding({ ...ROOM, totalInodes: 100, freeInodes: 2 })[0]!, "warning", "2 of 100"],
     ["a broken configuration", configurationFinding(["a"], ["a: no", "b: no"]), "problem", "a: no (and 1 more)"],
   ];
   test.each(CASES)("%s", (_, found, level, message) => {
@@ -147,7 +134,7 @@ describe("the machine", () => {
     if (level !== "ok") expect(found.fix).toBeDefined();
   });
   test("a filesystem without a bound on inodes is not asked for them", () => {
-    expect(inodesFinding({ bsize: 1n, blocks: 1n, bavail: 1n, files: 0n, ffree: 0n })).toEqual([]);
+    expect(inodesFinding({ ...ROOM, totalInodes: 0, freeInodes: 0 })).toEqual([]);
   });
 });
 
@@ -256,6 +243,8 @@ describe("a daemon", () => {
     });
     expect(of("module", place)).toMatchObject({ level: "ok", message: "can be read" });
     expect(of("data_port", place)).toMatchObject({ level: "ok", message: `${daemon.dataPort} is open` });
+    expect(of("space", place)?.message).toContain(" are free");
+    expect(of("place", place)?.level).toBe("ok");
     expect(of("module", daemon.place("gone/"))).toMatchObject({
       level: "warning",
       fix: expect.stringContaining("it is made"),

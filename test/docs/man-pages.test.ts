@@ -97,7 +97,7 @@ describe("Markdown as roff", () => {
     ["plain - text", "plain - text"],
     ["`--flag`", "\\fB\\-\\-flag\\fR"],
     ["**strong** and *soft*", "\\fBstrong\\fR and \\fIsoft\\fR"],
-    ["[a link](b.md) stays", "a link stays"],
+    ["[a link](b.md) stays, see [b.md](b.md)", "a link stays, see docs/b.md"],
     ["2 * 3 is 6", "2 * 3 is 6"],
     ["back\\slash ~ ^ ` ü", "back\\(rsslash \\(ti \\(ha \\(ga \\[u00FC]"],
   ])("%s", (text, roff) => expect(inline(text)).toBe(roff));

@@ -78,12 +78,17 @@ function table(rows: readonly string[]): string[] {
   });
 }
 
+const LINK = /\[([^\]]*)\]\(([^)]*)\)/g;
+
+/** Of a link that is the name of a document: where that is in the sources. */
+function linkText(_: string, text: string, target: string): string {
+  return text === target && target.endsWith(".md") ? `docs/${target}` : text;
+}
+
 /** Code and strong text in bold, emphasis in italics, of links their text. */
 export function inline(text: string): string {
   let out = "";
-  for (const [piece] of text
-    .replace(/\[([^\]]*)\]\([^)]*\)/g, "$1")
-    .matchAll(/`[^`]*`|\*\*[^*]+\*\*|\*[^*\s][^*]*\*|[^`*]+|[`*]/g)) {
+  for (const [piece] of text.replace(LINK, linkText).matchAll(/`[^`]*`|\*\*[^*]+\*\*|\*[^*\s][^*]*\*|[^`*]+|[`*]/g)) {
     if (piece.length > 2 && piece.startsWith("`")) out += bold(piece.slice(1, -1).replaceAll("\\|", "|"));
     else if (piece.length > 4 && piece.startsWith("**"))
       out += `\\fB${escaped(piece.slice(2, -2).replaceAll("`", ""))}\\fR`;
