@@ -8,7 +8,7 @@
  *      executed (Bun's own unpacking to TMPDIR fails when that is mounted noexec); then libfsy.so beside the
  *      executable, where nobody else can write
  *   3. from source: build/libfsy.so beside this file, then prebuilt/<platform>/libfsy.so, which the packed npm tarball
- *      carries for machines without a compiler
+ *      carries for machines without a compiler, one for each processor and C library
  *
  * Every candidate that failed is kept with its reason: `fastsync capabilities` shows them.
  */
@@ -18,6 +18,7 @@ import os from "node:os";
 import path from "node:path";
 import { embeddedLibrary } from "./embedded.ts";
 import { type Library, loadLibrary } from "./fsy.ts";
+import { libcOfProcess } from "./process-libc.ts";
 
 export interface LibraryCandidate {
   /** Where: a path, or `embedded (memfd)` and the like. */
@@ -94,11 +95,12 @@ export function findLibrary(): LibrarySearch {
 }
 
 function sourcePlaces(): string[] {
-  return [
-    path.join(import.meta.dir, "build", FILE_NAME),
-    // A glibc library on a musl system fails to load for want of libc.so.6, which is a clean refusal.
-    path.join(import.meta.dir, "prebuilt", `${process.platform}-${process.arch}-glibc`, FILE_NAME),
-  ];
+  return [path.join(import.meta.dir, "build", FILE_NAME), prebuiltLibrary(import.meta.dir)];
+}
+
+/** The one that fits this process. */
+export function prebuiltLibrary(ffi: string): string {
+  return path.join(ffi, "prebuilt", `${process.platform}-${process.arch}-${libcOfProcess()}`, FILE_NAME);
 }
 
 /** A library in a directory that others can write to may be anybody's. */

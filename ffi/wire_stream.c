@@ -118,7 +118,8 @@ int fsy_stream_sendv(fsy_stream *s, struct iovec *parts, int parts_count, bool m
     }
     if (parts_count == 0) return 0;
     message.msg_iov = parts;
-    message.msg_iovlen = (size_t)parts_count;
+    /* size_t in glibc, int in musl. */
+    message.msg_iovlen = (__typeof__(message.msg_iovlen))parts_count;
     ssize_t sent = send_some(s, &message, MSG_NOSIGNAL | MSG_DONTWAIT | (more ? MSG_MORE : 0));
     if (sent < 0 && errno == EINTR) continue;
     if (sent < 0 && errno == EAGAIN) {

@@ -1,17 +1,19 @@
-import { mkdirSync, renameSync, rmSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { mkdirSync, mkdtempSync, renameSync, rmSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { embeddedLibraryPlugin } from "../../ffi/embed-plugin.ts";
 import { descriptorPlugin } from "./descriptor-plugin.ts";
 import { note } from "./log.ts";
 import { root } from "./root.ts";
+import { runtimeOf } from "./runtime.ts";
+import { programName, type Target } from "./targets.ts";
 
-/** Compiles `fastsync` into one file in `folder`, with `library` inside when there is one. Returns its path. */
-export async function buildBinary(folder: string, library: string | undefined): Promise<string> {
-  mkdirSync(folder, { recursive: true });
-  const name = process.platform === "win32" ? "fastsync.exe" : "fastsync";
-  const binary = join(folder, name);
-  // Under another name first: a program that runs cannot be overwritten, and a failed build leaves the old one whole.
-  const fresh = join(folder, `.${name}.${process.pid}`);
+/** Compiles `fastsync` into the file `binary`, with `library` inside when there is one; for this machine, or `target`. */
+export async function buildBinary(binary: string, library: string | undefined, target?: Target): Promise<void> {
+  mkdirSync(dirname(binary), { recursive: true });
+  // Elsewhere first: a program that runs cannot be overwritten, and a failed build leaves the old one whole. The name of
+  // the file itself goes into the program, so it is always the same one: equal sources make equal bytes.
+  const scratch = mkdtempSync(join(dirname(binary), ".build-"));
+  const fresh = join(scratch, programName(target));
   try {
     await Bun.build({
       entrypoints: [join(root, "src", "main.ts")],
@@ -25,6 +27,7 @@ export async function buildBinary(folder: string, library: string | undefined): 
       plugins: [descriptorPlugin(), ...(library === undefined ? [] : [embeddedLibraryPlugin(library)])],
       compile: {
         outfile: fresh,
+        ...(target === undefined ? {} : { target: target.bun, executablePath: runtimeOf(target) }),
         // A copier is run inside directories that others write to: nothing there may configure it or run code in it.
         autoloadDotenv: false,
         autoloadBunfig: false,
@@ -35,10 +38,8 @@ export async function buildBinary(folder: string, library: string | undefined): 
     });
     renameSync(fresh, binary);
   } finally {
-    rmSync(fresh, { force: true });
+    rmSync(scratch, { recursive: true, force: true });
   }
-  note(
-    `${binary} (${Math.round(statSync(binary).size / 2 ** 20)} MiB, ${library ? "native library inside" : "portable only"})`,
-  );
-  return binary;
+  const size = Math.round(statSync(binary).size / 2 ** 20);
+  note(`${binary} (${size} MiB, ${library === undefined ? "portable only" : "native library inside"})`);
 }

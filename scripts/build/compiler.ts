@@ -37,17 +37,24 @@ function hostCompilers(): string[] {
   return chosen ? [chosen] : ["cc", "gcc", "clang"];
 }
 
-function linksLibrary(command: string): boolean {
-  return links(command, trial, ["-std=c11", "-shared", "-fPIC", "-pthread"]);
+/** Whether `command`, with `env` added to its environment, makes a shared library. */
+export function linksLibrary(command: string, env: Readonly<Record<string, string>> = {}): boolean {
+  return links(command, trial, ["-std=c11", "-D_GNU_SOURCE", "-shared", "-fPIC", "-pthread"], env);
 }
 
-function links(command: string, program: string, flags: readonly string[]): boolean {
+function links(
+  command: string,
+  program: string,
+  flags: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): boolean {
   const folder = mkdtempSync(join(tmpdir(), "fastsync-build-"));
   try {
     const source = join(folder, "trial.c");
     writeFileSync(source, program);
     const argv = [command, ...flags, "-o", join(folder, "trial.out"), source];
-    return Bun.spawnSync(argv, { stdin: "ignore", stdout: "ignore", stderr: "ignore" }).exitCode === 0;
+    const silent = { stdin: "ignore", stdout: "ignore", stderr: "ignore" } as const;
+    return Bun.spawnSync(argv, { ...silent, env: { ...process.env, ...env } }).exitCode === 0;
   } catch {
     return false;
   } finally {

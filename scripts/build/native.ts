@@ -1,11 +1,17 @@
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { prebuiltLibrary } from "../../ffi/library.ts";
 import { findCompiler } from "./compiler.ts";
+import { glibcNeeded } from "./glibc.ts";
 import { note, warn } from "./log.ts";
 import { root } from "./root.ts";
+import type { Target } from "./targets.ts";
+import { findToolchain } from "./toolchain.ts";
 
 export const libraryName =
   process.platform === "win32" ? "fsy.dll" : process.platform === "darwin" ? "libfsy.dylib" : "libfsy.so";
+
+const NO_XXHASH = "the package xxhash-addon is missing (was npm told to omit optional dependencies?)";
 
 /** Where `ffi/library.ts` looks for the library of a checkout. */
 const builtFolder = join(root, "ffi", "build");
@@ -17,9 +23,7 @@ const builtFolder = join(root, "ffi", "build");
 export function buildNative(): string | undefined {
   const compiler = findCompiler();
   if (compiler.kind === "none") return withoutCompiler(compiler.reason);
-  if (xxhashFolder() === undefined) {
-    return withoutCompiler("the package xxhash-addon is missing (was npm told to omit optional dependencies?)");
-  }
+  if (xxhashFolder() === undefined) return withoutCompiler(NO_XXHASH);
   compileLibrary(compiler.command, builtFolder);
   const library = join(builtFolder, libraryName);
   note(`native library ${library} (${compiler.command})`);
@@ -27,30 +31,41 @@ export function buildNative(): string | undefined {
 }
 
 /**
- * Runs the C build into `folder`; throws with its output when it fails. `forOldSystems` binds the result to the oldest
- * symbols of glibc, so that it serves on systems other than this one.
+ * The library for another target, compiled into `folder` so that it serves on systems older than this one. Returns its
+ * path, or the reason why there is none.
  */
-export function compileLibrary(compiler: string, folder: string, options: { forOldSystems?: boolean } = {}): void {
+export function buildNativeFor(
+  target: Target,
+  folder: string,
+): { readonly path: string } | { readonly reason: string } {
+  const search = findToolchain(target);
+  if (search.kind === "none") return { reason: search.reason };
+  if (xxhashFolder() === undefined) return { reason: NO_XXHASH };
+  const { name, cc, env } = search.toolchain;
+  compileLibrary(cc, folder, env);
+  const path = join(folder, "libfsy.so");
+  const needs = glibcNeeded(readFileSync(path));
+  note(`native library ${path} (${name}${needs === undefined ? "" : `, needs glibc ${needs}`})`);
+  return { path };
+}
+
+/** Runs the C build into `folder`; throws with its output when it fails. */
+function compileLibrary(cc: string, folder: string, env: Readonly<Record<string, string>> = {}): void {
   const include = xxhashFolder();
   const child = Bun.spawnSync(["bash", join(root, "ffi", "build.sh"), "release", folder], {
     cwd: root,
-    env: {
-      ...process.env,
-      CC: options.forOldSystems ? join(import.meta.dir, "cc-oldest-glibc") : compiler,
-      FSY_COMPILER: compiler,
-      ...(include === undefined ? {} : { XXHASH_INCLUDE: include }),
-    },
+    env: { ...process.env, CC: cc, ...env, ...(include === undefined ? {} : { XXHASH_INCLUDE: include }) },
     stdin: "ignore",
     stdout: "pipe",
     stderr: "pipe",
   });
   if (child.exitCode !== 0) {
-    throw new Error(`ffi/build.sh failed with ${compiler}:\n${child.stdout.toString()}${child.stderr.toString()}`);
+    throw new Error(`ffi/build.sh failed with ${cc}:\n${child.stdout.toString()}${child.stderr.toString()}`);
   }
 }
 
 function withoutCompiler(reason: string): string | undefined {
-  const prebuilt = join(root, "ffi", "prebuilt", `${process.platform}-${process.arch}-glibc`, libraryName);
+  const prebuilt = prebuiltLibrary(join(root, "ffi"));
   if (existsSync(prebuilt)) {
     note(`${reason}; using the prebuilt native library`);
     return prebuilt;

@@ -87,6 +87,8 @@ test("called as fastsyncd it is the daemon, and keeps a socket that systemd pass
   using given = givenSocket();
   const daemon = Bun.spawn(["sh", "-c", 'LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" --root / --data-port 0', link], {
     stdio: ["ignore", "inherit", "pipe", given.fd],
+    // What it notes of its jobs goes there.
+    env: { ...process.env, XDG_STATE_HOME: scratch.join("state") },
   });
   try {
     let text = "";

@@ -1,5 +1,6 @@
 /** Packing, installing and building for the tests of this folder. */
 import { cpSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { homedir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { describe, type ProcessResult, start } from "../support/run.ts";
 
@@ -44,8 +45,8 @@ export async function installInto(folder: string, tarball: string, ...flags: str
   return folder;
 }
 
-/** A PATH on which npm works and no C compiler can be found. */
-export function pathWithoutCompiler(folder: string): { PATH: string; CC: undefined } {
+/** A PATH on which npm works and no C compiler can be found, and an empty home; what npm has fetched stays in reach. */
+export function pathWithoutCompiler(folder: string): Record<string, string | undefined> {
   const tools = join(folder, ".tools");
   mkdirSync(tools, { recursive: true });
   for (const name of ["node", "npm", "npx", "sh", "uname", "dirname", "basename", "env", "mkdir", "rm"]) {
@@ -57,7 +58,10 @@ export function pathWithoutCompiler(folder: string): { PATH: string; CC: undefin
       if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
     }
   }
-  return { PATH: tools, CC: undefined };
+  const home = join(folder, ".home");
+  mkdirSync(home, { recursive: true });
+  const cache = process.env["npm_config_cache"] ?? join(homedir(), ".npm");
+  return { PATH: tools, CC: undefined, ZIG: undefined, HOME: home, npm_config_cache: cache };
 }
 
 /** A source tree of three files in two directories. */
