@@ -70,6 +70,8 @@ function transferPieces(progress: Progress, more: string): Piece[] {
     pieces.push({ text: `[${"#".repeat(full)}${"-".repeat(BAR_WIDTH - full)}]`, rank: BAR_RANK });
   }
   pieces.push({ text: `${formatCount(filesDone)}/${formatCount(filesTotal)}${more} files`, rank: 2 });
+  // Links and empty files have none.
+  if (bytesTotal === 0) return pieces;
   pieces.push({ text: `${formatBytes(bytesDone)}/${formatBytes(bytesTotal)}${more}`, rank: 4 });
   pieces.push({ text: formatRate(bytesPerSecond), rank: 5 });
   if (averageBytesPerSecond > 0) pieces.push({ text: `(${formatRate(averageBytesPerSecond)} average)`, rank: 8 });

@@ -40,6 +40,10 @@ describe("the text", () => {
       "350 MiB/s  (1.00 MiB/s average)  0:12 left",
     );
   });
+  test("of files without content", () => {
+    const empty: Progress = { ...PROGRESS, bytesDone: 0, bytesTotal: 0, bytesPerSecond: 0, failed: 0, secondsLeft: 1 };
+    expect(progressText(empty, COPY)).toBe("copying  61%  12,345/20,000 files  0:01 left");
+  });
   test("of deletions, with their number", () => {
     const deleting: Progress = {
       ...PROGRESS,

@@ -10,6 +10,7 @@ import { teaches } from "../../history/run-record.ts";
 import type { NetworkOptions, Place, Placement } from "../../session/api.ts";
 import { confirmDeletions, readTerminalLine } from "../confirm.ts";
 import type { CommandContext } from "../context.ts";
+import { wrap } from "../help.ts";
 import { takeHint } from "../hints.ts";
 import { JsonPrinter } from "../json-printer.ts";
 import { hasLiveLine, Output, type Outputs } from "../output.ts";
@@ -229,7 +230,7 @@ function sayHint({ options, face }: Resolved, { out, err }: Outputs, placement: 
   const { quiet, json } = face;
   const hint = takeHint({ facts, placement, summary }, { env: process.env, onTerminal, quiet, json });
   if (hint === undefined) return;
-  err.line(hint);
+  for (const line of wrap(hint, process.stderr.columns || 80)) err.line(line);
   err.flush();
 }
 
