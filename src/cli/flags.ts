@@ -168,6 +168,7 @@ const TABLE = [
       ...TREE,
       ...LOOK,
       "jobs",
+      "scan",
       "capabilities",
       "presets",
       "profile",
@@ -636,6 +637,14 @@ const TABLE = [
     group: "Network",
     help: "between two daemons: leave once the run goes on without us, and print its job's id",
     conflicts: ["dry-run", "progress"],
+  },
+
+  {
+    name: "timeout",
+    verbs: ["scan"],
+    value: { hint: "SECONDS" },
+    group: "Network",
+    help: "listen so long for answers (default 2)",
   },
 
   // Serving

@@ -78,6 +78,8 @@ export function exitCodesText(verb: VerbName): string | undefined {
       return "0 equal, 1 different (or wrong usage), 23 not all could be compared.";
     case "daemon":
       return "0 stopped in order, 1 wrong usage or configuration, 5 cannot start, 10 cannot listen, 20 stopped while sessions were running.";
+    case "scan":
+      return "0 done, also when nothing was found; 1 wrong usage, 10 no network to look in, 20 interrupted.";
     case "jobs":
       return "0 done, 1 wrong usage, 3 no such job, 10 no daemon there; of watch ID that of the job, and 12 for one that was lost.";
     case "copy":

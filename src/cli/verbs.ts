@@ -239,6 +239,18 @@ export const VERBS = {
       "A daemon tells of your own jobs: those that were started from the same address or, on its own machine, by the same user. With admin = true in its configuration root sees and cancels all of them, on that machine.",
     ],
   },
+  scan: {
+    group: "Look at",
+    utility: true,
+    summary: "find the daemons that announce themselves in this network",
+    usage: "fastsync scan [--timeout SECONDS] [--json]",
+    minPlaces: 0,
+    maxPlaces: 0,
+    notes: [
+      "Asks by mDNS (UDP port 5353) on every interface and lists what answers: name, version, how many modules, and each address with its port as a place begins with it. A daemon answers only with mdns = true in its configuration, and only in the local network.",
+      "Whoever is in the network may announce anything under any name: what is listed is no proof of who it is.",
+    ],
+  },
   capabilities: {
     group: "Settings",
     summary: "show how files will be copied here, or between two places",
@@ -372,6 +384,8 @@ export const FOREIGN_VERBS: Readonly<Record<string, VerbName>> = {
   diff: "check",
   cmp: "check",
   verify: "check",
+  discover: "scan",
+  browse: "scan",
   job: "jobs",
   ps: "jobs",
   tasks: "jobs",

@@ -201,6 +201,9 @@ export const LIMITS = {
   /** Series of modules and roles in the metrics; what more modules do is one series. Connections that ask for them. */
   metricSeries: 2048,
   metricConnections: 64,
+  /** What is believed of daemons that announce themselves: whoever is in the network says so. */
+  foundDaemons: 256,
+  foundAddresses: 32,
 } as const;
 
 function assertRelation(holds: boolean, relation: string): void {

@@ -24,6 +24,7 @@ export type LoadedConfig =
   | { readonly kind: "usable"; readonly config: DaemonConfig; readonly warnings: readonly string[] }
   | { readonly kind: "unusable"; readonly problems: readonly string[] };
 
+const NO_LABEL = "is not a name of 1 to 63 bytes without a dot";
 const PORTS = { min: 0, max: 65_535 };
 const DEFAULTS = {
   bind: ["127.0.0.1"],
@@ -147,10 +148,9 @@ function readMdns(reader: TableReader, flags: DaemonFlags, problems: Problems): 
   const enabled = ((reader.boolean("mdns") ?? false) || flags.mdnsName !== undefined) && !flags.noMdns;
   const written = reader.string("mdns_name");
   // DNS-SD names a service in one label: RFC 6763, section 4.1.1.
-  const isLabel = (name: string): boolean => /^[^\u0000-\u001f\u007f]+$/.test(name) && bytesOf(name).length <= 63;
-  if (written !== undefined && !isLabel(written)) reader.problem("mdns_name", "is not a name of 1 to 63 bytes");
-  if (flags.mdnsName !== undefined && !isLabel(flags.mdnsName))
-    problems.add("--mdns-name", "", "is not a name of 1 to 63 bytes");
+  const isLabel = (name: string): boolean => /^[^\u0000-\u001f\u007f.]+$/.test(name) && bytesOf(name).length <= 63;
+  if (written !== undefined && !isLabel(written)) reader.problem("mdns_name", NO_LABEL);
+  if (flags.mdnsName !== undefined && !isLabel(flags.mdnsName)) problems.add("--mdns-name", "", NO_LABEL);
   return { enabled, name: flags.mdnsName ?? written };
 }
 

@@ -19,6 +19,7 @@ export type LogEvent =
   | "refused"
   | "warning"
   | "started"
+  | "announced"
   | "reload"
   | "stopping"
   | "stopped";

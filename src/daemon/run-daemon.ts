@@ -14,6 +14,7 @@ import type { DaemonFlags, RunDaemon } from "../core/daemon-flags.ts";
 import { ExitCode } from "../core/exit-codes.ts";
 import { isLoopback } from "../core/ip.ts";
 import { RunError } from "../core/run-error.ts";
+import { type Announcer, announce } from "./announce.ts";
 import type { DaemonConfig } from "./config.ts";
 import { openedRanges } from "./delegation.ts";
 import { listenFailure } from "./listen-failure.ts";
@@ -66,6 +67,7 @@ class Daemon {
   /** As it was loaded last. */
   #loaded: DaemonConfig;
   #listener: Listener | undefined;
+  #announcer: Promise<Announcer | undefined> | undefined;
   readonly #flags: DaemonFlags;
   readonly #log: DaemonLog;
   readonly #notifier: Notifier;
@@ -95,6 +97,7 @@ class Daemon {
     const given = this.#activation.kind === "socket" ? this.#activation.warnings : [];
     for (const warning of [...given, ...warnings, ...exposure(this.config), ...standing(this.config)])
       this.#log.warning(warning);
+    this.#announcer = announce(this.config, listener.controlPort, this.#log);
     this.#notifier.ready(this.#status());
   }
 
@@ -110,6 +113,7 @@ class Daemon {
       this.#loaded = loaded.config;
       this.config = { ...loaded.config, ...bound };
       this.#log.format = loaded.config.logFormat;
+      void this.#announcer?.then((announcer) => announcer?.update(this.config));
       this.#log.event("info", "reload", {
         outcome: "done",
         modules: this.config.modules.map(({ name }) => name),
@@ -125,13 +129,15 @@ class Daemon {
     const deadlineMs = this.config.drainTimeoutMs;
     // First of all nobody new comes in: when it is said, it is so.
     const drained = listener.drain(deadlineMs).then(() => "drained");
+    // Nobody is to find what takes no sessions any more.
+    const gone = this.#announcer?.then((announcer) => announcer?.stop());
     this.#log.event("info", "stopping", { signal, sessions: listener.sessions(), deadline_ms: deadlineMs });
     this.#notifier.stopping(`Waiting for ${sessionsText(listener.sessions())} to end`);
     using deadline = timer(deadlineMs, "deadline");
     const ended = await Promise.race([drained, deadline.promise, atOnce.then((second) => `second ${second}`)]);
     const cut = ended === "drained" ? 0 : listener.sessions();
     using patience = timer(CUT_MS, undefined);
-    await Promise.race([listener.stop(), patience.promise]);
+    await Promise.race([Promise.all([listener.stop(), gone]), patience.promise]);
     const level = cut > 0 ? "warning" : "info";
     this.#log.event(level, "stopped", { reason: ended, sessions_cut: cut });
     return cut > 0 ? ExitCode.interrupted : ExitCode.ok;
@@ -185,7 +191,6 @@ function standing(config: DaemonConfig): string[] {
   const opened = openedRanges(config.delegation);
   return [
     ...moduleWarnings(config),
-    ...(config.mdns.enabled ? ["mdns is on, but this build does not announce itself yet"] : []),
     ...(opened.length === 0 ? [] : [`delegation may dial the own machine or link: ${opened.join(", ")}`]),
   ];
 }

@@ -21,6 +21,7 @@ const LOADERS: Readonly<Record<VerbName, () => Promise<CommandDef>>> = {
   utils: () => import("./help.ts").then((module) => module.utilsCommand),
   daemon: () => import("./daemon.ts").then((module) => module.daemonCommand),
   jobs: () => import("./jobs.ts").then((module) => module.jobsCommand),
+  scan: () => import("./scan.ts").then((module) => module.scanCommand),
   capabilities: () => import("./capabilities.ts").then((module) => module.capabilitiesCommand),
   presets: () => import("./presets.ts").then((module) => module.presetsCommand),
   profile: () => import("./profile.ts").then((module) => module.profileCommand),
