@@ -76,6 +76,8 @@ export function exitCodesText(verb: VerbName): string | undefined {
   switch (verb) {
     case "check":
       return "0 equal, 1 different (or wrong usage), 23 not all could be compared.";
+    case "doctor":
+      return "0 no problem, warnings or not, 1 wrong usage, 23 at least one problem.";
     case "daemon":
       return "0 stopped in order, 1 wrong usage or configuration, 5 cannot start, 10 cannot listen, 20 stopped while sessions were running.";
     case "scan":
@@ -85,6 +87,8 @@ export function exitCodesText(verb: VerbName): string | undefined {
     case "copy":
     case "mirror":
     case "move":
+    case "cp":
+    case "sync":
       return "0 done, 1 wrong usage, 3 unusable source or target, 11 file I/O, 20 interrupted, 23 some failed, 24 some vanished, 25 deletions refused.";
     case "rm":
       return "0 done, 1 wrong usage, 3 unusable place, 10 nothing listens there, 20 interrupted, 23 something could not be removed, 25 nobody said yes.";
