@@ -91,7 +91,7 @@ export function sideText({ kind, facts }: Side): string {
   if (kind === "daemon") return "behind a daemon, which decides what concerns its own disks";
   if (facts === undefined) return "not known";
   const { filesystemType, dev, rotational, remote } = facts;
-  const what = [...(rotational ? ["one arm"] : []), ...(remote ? ["over a network"] : [])];
+  const what = [...(rotational ? ["rotating"] : []), ...(remote ? ["over a network"] : [])];
   const more = what.length === 0 ? "" : `, ${what.join(", ")}`;
   return `${filesystemName(filesystemType)} on device ${dev >>> 20}:${dev & 0xfffff}${more}`;
 }

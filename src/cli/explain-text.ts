@@ -48,7 +48,9 @@ function row(label: string, text: string, column = LABEL): string[] {
 function workText({ counters, durationMs }: Preview): string {
   const { filesToTransfer, bytesToTransfer, directoriesCreated, repaired, linked, unchanged, failed } = counters;
   const parts = [
-    `${plural(filesToTransfer, "file")} to copy, ${formatBytes(bytesToTransfer)}`,
+    filesToTransfer === 0
+      ? "nothing to copy"
+      : `${plural(filesToTransfer, "file")} to copy, ${formatBytes(bytesToTransfer)}`,
     ...(directoriesCreated > 0 ? [`${plural(directoriesCreated, "directory", "directories")} to make`] : []),
     ...(repaired > 0 ? [`${formatCount(repaired)} whose attributes alone differ`] : []),
     ...(linked > 0 ? [`${plural(linked, "hard link")} to make`] : []),

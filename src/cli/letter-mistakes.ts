@@ -38,7 +38,7 @@ export function wrongLetterValue(
   if (flag === "streams" && !COUNT.test(text)) {
     const way = SIZE.test(text)
       ? `A size of chunks is -c ${text} (--chunk-size).`
-      : "To see progress write -P (--progress).";
+      : "Attributes are kept without a flag; to see progress write -P (--progress).";
     return new UsageError(`${written} is --streams here and takes a number, not ${shown}`, way);
   }
   if (flag === "chunk-size") {

@@ -111,6 +111,19 @@ describe("what counts", () => {
       "(preset low-memory)",
     );
   });
+  test("a variable that turns zero-copy off outranks a preset and a file that turn it on, not the line", async () => {
+    const env = { ...config("[global]\nuse_zero_copy = true\n"), FASTSYNC_NO_ZERO_COPY: "1" };
+    for (const [words, allowed, decidedBy] of [
+      [["--preset", "fast"], false, "FASTSYNC_NO_ZERO_COPY"],
+      [[], false, "FASTSYNC_NO_ZERO_COPY"],
+      [["--zero-copy"], true, "--zero-copy"],
+    ] as const) {
+      const { summary } = await fastsyncJson(["copy", "-n", ...words, dir.join("source/"), dir.join("target")], {
+        env,
+      });
+      expect(summary).toMatchObject({ zero_copy: allowed, zero_copy_decided_by: decidedBy });
+    }
+  });
   test.each([
     [["--preset", "wann"], {}, '--preset: there is no preset "wann"; did you mean wan?'],
     [["--preset", "x"], {}, 'there is no preset "x" (there are lan, wan,'],

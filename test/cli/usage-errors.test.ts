@@ -178,7 +178,10 @@ const CASES: readonly (readonly [line: string, message: string])[] = [
     "cp -P 8 A B",
     "-P is --progress here and takes no value, so 8 has no place\n  For 8 data streams write -p 8 (--streams)",
   ],
-  ["cp -p A B", "-p is --streams here and takes a number, not 'A'\n  To see progress write -P (--progress)."],
+  [
+    "cp -p A B",
+    "-p is --streams here and takes a number, not 'A'\n  Attributes are kept without a flag; to see progress write -P (--progress).",
+  ],
   ["cp -p 16M A B", "-p is --streams here and takes a number, not '16M'\n  A size of chunks is -c 16M (--chunk-size)."],
   ["cp -p 99 A B", "--streams: '99' is not a whole number from 1 to 64"],
   ["cp -p", "-p needs a value: --streams=N"],

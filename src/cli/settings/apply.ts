@@ -41,6 +41,7 @@ export function applySettings(args: ParsedArgs, layers: readonly Layer[]): Appli
         if (fits(args, words, { ...occurrence, key: setting.key, layer }))
           words.push({ ...occurrence, key: setting.key, layer });
     }
+    for (const key of layer.decides ?? []) decided.add(key);
   }
   const kept = words.filter(({ flag }) => hasWhatItNeeds(flag, args, words));
   return {

@@ -1,6 +1,7 @@
 /** Settings from one place: a table of a file, or the environment. What is wrong in it is noted, all at once. */
 import { type Problems, shownValue, TableReader } from "../../config/table.ts";
 import { flagNamed } from "../flags.ts";
+import { zeroCopyDisabledBy } from "../resolve-options.ts";
 import { SETTING_KEYS, type SettingKey, whyNoKey } from "./keys.ts";
 
 /** A boolean, or the texts that a value flag or its repetitions would have on the command line. */
@@ -10,6 +11,8 @@ export interface Layer {
   /** For messages and `config show`: `/etc/fastsync/config.toml [global]`, `FASTSYNC_BWLIMIT`. */
   readonly origin: (key: string) => string;
   readonly values: ReadonlyMap<string, SettingValue>;
+  /** Keys that are decided here by other means than a value: what is farther away has no say in them. */
+  readonly decides?: readonly string[];
 }
 
 /** One table. `others` are keys that belong to the table and are no settings. */
@@ -84,7 +87,9 @@ export function layerOfEnvironment(problems: Problems, env: Readonly<Record<stri
     if (typeof value === "string") problems.add(name, "", value);
     else values.set(setting.key, value);
   }
-  return { origin: variableOf, values };
+  // Its variable is older than the key, and is obeyed where methods are chosen.
+  const decides = zeroCopyDisabledBy(env) === undefined ? [] : ["use_zero_copy"];
+  return { origin: variableOf, values, decides };
 }
 
 export function variableOf(key: string): string {

@@ -25,7 +25,7 @@ export const PRESETS: readonly Preset[] = [
   {
     name: "wan",
     aliases: ["wan-optimized"],
-    purpose: "a long line: large socket buffers",
+    purpose: "a long line: room for what is on its way",
     settings: { streams: ["8"], chunk_size: ["4M"], tcp_send_buffer: ["16M"], tcp_recv_buffer: ["16M"] },
   },
   {
