@@ -140,6 +140,18 @@ describe("on a terminal", () => {
     expect(output.slice(output.lastIndexOf("\u001b[K"))).toStartWith("\u001b[KExamined");
   });
 
+  test("a daemon that is slow to answer is named, and a stop is heard", async () => {
+    using dir = tempDir();
+    writeFileSync(dir.join("a"), "a");
+    using server = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data: () => undefined } });
+    const words = ["copy", dir.join("a"), `127.0.0.1:${server.port}:/m/`];
+    const { output, exitCode } = await onTerminal(words, {}, async (terminal, seen) => {
+      while (!seen().includes("connecting to 127.0.0.1")) await Bun.sleep(20);
+      terminal.write("\u0003");
+    });
+    expect([exitCode, output.includes("stopping in order")]).toEqual([20, true]);
+  });
+
   test("a dumb terminal gets no commands", async () => {
     using dir = tempDir();
     writeFileSync(dir.join("big"), Buffer.alloc(4 << 20, 1));
