@@ -145,7 +145,7 @@ class Removal {
     const stack: Level[] = [];
     const enter = async (from: DirHandle, what: Uint8Array, at: Uint8Array, row: number): Promise<void> => {
       const listing = await backend.walk(from, what, LOOK);
-      if (listing.status !== 0) this.fail(failureOf(at, "read directory", listing.status));
+      if (listing.status !== 0 && !this.signal.aborted) this.fail(failureOf(at, "read directory", listing.status));
       const level: Level = { listing, path: at, row, directories: [], next: 0, keeps: listing.status !== 0 };
       stack.push(level);
       if (listing.dirfd >= 0) await this.files(level);

@@ -66,7 +66,7 @@ export async function* walkTree(
   const open = (listing: EntryBatch, path: Uint8Array, depth: number): void => {
     const level = { listing, path, depth, next: 0, ahead: new Map(), aheadFrom: 0 };
     stack.push(level);
-    if (listing.status !== 0) visitor.fail(failureOf(path, "read directory", listing.status));
+    if (listing.status !== 0 && !signal.aborted) visitor.fail(failureOf(path, "read directory", listing.status));
     device ??= listing.dev(listing.self);
     visitor.enter?.(level);
   };

@@ -274,6 +274,7 @@ export const VERBS = {
   },
   profile: {
     group: "Settings",
+    utility: true,
     summary: "show what earlier runs took, and how; or forget it",
     usage: "fastsync profile [show|enable|disable|clear] [--json]",
     operands: ["show", "enable", "disable", "clear"],
@@ -316,6 +317,7 @@ export const VERBS = {
   },
   completions: {
     group: "Help",
+    utility: true,
     summary: "print what makes a shell complete verbs, flags and places",
     usage: "fastsync completions bash|zsh|fish|powershell",
     minPlaces: 1,

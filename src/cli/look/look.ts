@@ -76,6 +76,8 @@ export class Looking {
 
   fail(place: LookPlace, failures: readonly PathFailure[]): void {
     for (const failure of failures) {
+      // What was stopped was not refused by anybody.
+      if (failure.code === "canceled" && this.signal.aborted) continue;
       this.failures++;
       const shown = printable(shownPath(place, failure.path));
       this.err.line(`fastsync ${this.verb}: ${shown}: ${failure.operation}: ${failure.message}`);
