@@ -1,5 +1,5 @@
 /** Where a daemon keeps what it remembers between two starts. */
-import { join } from "node:path";
+import { statePlace } from "../history/state-place.ts";
 import type { DaemonConfig } from "./config.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -15,8 +15,5 @@ export function stateDirectory(config: DaemonConfig, env: Environment): string |
   if (port === 0) return undefined;
   const given = env["STATE_DIRECTORY"]?.split(":", 1)[0];
   if (given) return given;
-  const state = env["XDG_STATE_HOME"];
-  if (state?.startsWith("/")) return join(state, "fastsync");
-  const home = env["HOME"];
-  return home?.startsWith("/") ? join(home, ".local/state/fastsync") : undefined;
+  return statePlace(env)?.directory;
 }

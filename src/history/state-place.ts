@@ -29,7 +29,7 @@ export function statePlace(env: Environment): StatePlace | undefined {
  * it: with sudo, HOME may be somebody else's, and in their directory names may change under our hands. Nothing is made in
  * what is somebody else's either: they could not use it.
  */
-export function makeStateDirectory({ directory }: StatePlace): void {
+export function makeStateDirectory({ directory }: Pick<StatePlace, "directory">): void {
   const own = process.geteuid?.();
   if (ownerAbove(directory) !== own) throw new Error(`${directory} is not yours to make`);
   mkdirSync(directory, { recursive: true, mode: 0o700 });

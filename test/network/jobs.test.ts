@@ -347,7 +347,7 @@ describe("history", () => {
       }
 
       test("full", async () => {
-        using disk = mounted("size=256k");
+        using disk = mounted("size=256k,mode=755");
         await using daemon = await kept(join(disk.path, "state"));
         spawnSync("dd", ["if=/dev/zero", `of=${join(disk.path, "filler")}`, "bs=4k"]);
         await servesAllTheSame(daemon);
@@ -359,7 +359,7 @@ describe("history", () => {
       });
 
       test("read-only", async () => {
-        using disk = mounted("ro");
+        using disk = mounted("ro,mode=755");
         await using daemon = await kept(disk.path);
         await servesAllTheSame(daemon);
         expect(String((await daemon.logged("warning"))["message"])).toContain("kept in memory only");

@@ -1,7 +1,16 @@
 /** The history of jobs as a file: what was written is there again, and whatever is wrong with the file is a sentence. */
 import { Database } from "bun:sqlite";
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { newCounters } from "../../core/events.ts";
@@ -76,6 +85,19 @@ test("a directory that is not there is made, and what cannot be made is told", a
   expect(store).toBeUndefined();
   expect(warnings.join()).toContain("kept in memory only");
   rmSync(join(directory, "../.."), { recursive: true, force: true });
+});
+
+test("a link in its place is not followed, and a directory of everybody not used", async () => {
+  writeFileSync(join(directory, "elsewhere"), "kept");
+  symlinkSync("elsewhere", file());
+  const linked = await openJobStore(directory);
+  expect(linked.store).toBeUndefined();
+  expect(readFileSync(join(directory, "elsewhere"), "utf8")).toBe("kept");
+  rmSync(file());
+  chmodSync(directory, 0o777);
+  const open = await openJobStore(directory);
+  expect(open.store).toBeUndefined();
+  expect(open.warnings.join()).toContain("is not a directory that only you may write to");
 });
 
 test("two do not have it at the same time", async () => {

@@ -8,12 +8,13 @@
  */
 
 import type { Database as SqliteDatabase } from "bun:sqlite";
-import { chmodSync, closeSync, mkdirSync, openSync, renameSync, rmSync } from "node:fs";
+import { renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { type Counters, newCounters, PHASES } from "../../core/events.ts";
 import { isExitCode } from "../../core/exit-codes.ts";
 import { isJobId, JOB_STATES, type JobState } from "../../core/jobs.ts";
 import type { Verb } from "../../core/options.ts";
+import { makePrivateFile, makeStateDirectory } from "../../history/state-place.ts";
 import type { KeptJob } from "./registry.ts";
 
 export interface JobStore {
@@ -73,10 +74,9 @@ export async function openJobStore(directory: string, steps: readonly string[] =
   const { Database } = await import("bun:sqlite");
   const path = join(directory, JOBS_FILE);
   const open = (): JobStore => {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
     // Paths of what was copied are in it: for the daemon's user only, and so are the files that SQLite puts beside it.
-    closeSync(openSync(path, "a", 0o600));
-    chmodSync(path, 0o600);
+    makeStateDirectory({ directory });
+    makePrivateFile(path);
     const database = new Database(path, { readwrite: true, create: true, strict: true });
     try {
       return storeOf(database, steps);
