@@ -85,7 +85,7 @@ async function serveAsTarget(
   );
   const face = new CallersFace(session.stream, session.counters, open, {
     landed: () => session.backend!.bytesDone(),
-    onPhase: (phase) => session.clock.enter(phase),
+    onPhase: (phase) => session.enter(phase),
   });
   let role: CallerSession | undefined;
   let inOrder = false;
@@ -201,7 +201,7 @@ async function serveAsSource(
     const runner = sourceRunnerOf(session, places, decodeTargetFacts(facts), other.oneMachine, options, link);
     const notices = new CallersFace(session.stream, session.counters, open, {
       landed: () => 0,
-      onPhase: (phase) => session.clock.enter(phase),
+      onPhase: (phase) => session.enter(phase),
     });
     notices.close();
     role = new CallerSession(
@@ -219,7 +219,7 @@ async function serveAsSource(
         // They are the caller's, and the job's.
         if (message.body.case === "progress") {
           applyProgress(message.body.value, session.counters);
-          session.clock.enter(session.counters.phase);
+          session.enter(session.counters.phase);
         }
         if (message.body.case === "summary") resolve(message.body.value);
         else if (message.body.case === "confirm" && delegation.detach) {

@@ -11,7 +11,7 @@
  * Whatever goes wrong ends this session and no other; the caller hears why where it can still be told.
  */
 import { availableParallelism } from "node:os";
-import { type Counters, newCounters } from "../core/events.ts";
+import { type Counters, newCounters, type Phase } from "../core/events.ts";
 import { ExitCode } from "../core/exit-codes.ts";
 import type { JobEnd } from "../core/jobs.ts";
 import { LIMITS } from "../core/limits.ts";
@@ -19,6 +19,7 @@ import type { RunOptions, Verb } from "../core/options.ts";
 import { RunError } from "../core/run-error.ts";
 import { type Backend, type DirHandle, WORKING_DIRECTORY } from "../fs/backend.ts";
 import { openBackend } from "../fs/open-backend.ts";
+import { PhaseClock } from "../history/phase-clock.ts";
 import type { ControlStream, StreamFailure } from "../link/control-stream.ts";
 import type { DataSocket } from "../link/data-client.ts";
 import { SESSION_ID_BYTES } from "../link/data-handshake.ts";
@@ -35,7 +36,6 @@ import { decodeOptions } from "../wire/options.ts";
 import { ProtocolViolation } from "../wire/protocol-violation.ts";
 import type { ModuleConfig } from "./config.ts";
 import type { JobControls } from "./jobs/registry.ts";
-import { PhaseClock } from "./phase-clock.ts";
 import { serveDelegated } from "./served-delegation.ts";
 import { serveSource } from "./served-source.ts";
 import { serveTarget } from "./served-target.ts";
@@ -127,7 +127,7 @@ export class ServedSession {
   readonly host: SessionHost;
   readonly sessionId = crypto.getRandomValues(new Uint8Array(SESSION_ID_BYTES));
   readonly counters = newCounters();
-  readonly clock = new PhaseClock();
+  private readonly clock = new PhaseClock("scanning", performance.now());
   readonly handles: DirHandle[] = [];
   readonly closing: (() => void)[] = [];
   backend: Backend | undefined;
@@ -235,8 +235,14 @@ export class ServedSession {
   look(): ReturnType<JobControls["look"]> {
     if (this.final !== undefined) return this.final;
     this.refresh();
-    this.clock.enter(this.counters.phase);
-    return { counters: this.counters, bytes: this.carriers?.bytes() ?? 0, phases: this.clock.times() };
+    this.enter(this.counters.phase);
+    const phases = this.clock.times(performance.now());
+    return { counters: this.counters, bytes: this.carriers?.bytes() ?? 0, phases };
+  }
+
+  /** The run is in this phase from now on. */
+  enter(phase: Phase): void {
+    this.clock.enter(phase, performance.now());
   }
 
   /** An orderly end, as if the caller had asked for it. */

@@ -154,7 +154,7 @@ export function sourceRunnerOf(
       payload: "streams",
       isNear: isNearLine(session.stream.descriptor),
       rootDev: directory.dev,
-      onPhase: (phase) => session.clock.enter(phase),
+      onPhase: (phase) => session.enter(phase),
     },
     link,
   );

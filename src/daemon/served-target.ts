@@ -152,7 +152,7 @@ export async function serveTarget(
   session.started(module, "target", open.target.path, options);
   const face = new CallersFace(session.stream, session.counters, open, {
     landed: () => session.backend!.bytesDone(),
-    onPhase: (phase) => session.clock.enter(phase),
+    onPhase: (phase) => session.enter(phase),
   });
   const side = await prepareServedTarget(session, target, peer, oneMachine, options, face.hooks, link, false);
   session.dispatch(link, (message) => face.take(message));

@@ -1,4 +1,8 @@
 /** How long each phase of a run took. */
+
+/** Milliseconds by phase; one that never was is not there. */
+export type PhaseTimes = ReadonlyMap<string, number>;
+
 export class PhaseClock {
   private phase: string;
   private sinceMs: number;
@@ -13,6 +17,12 @@ export class PhaseClock {
     this.spent.set(this.phase, (this.spent.get(this.phase) ?? 0) + nowMs - this.sinceMs);
     this.phase = phase;
     this.sinceMs = nowMs;
+  }
+
+  /** Milliseconds up to now; the phase goes on. */
+  times(nowMs: number): PhaseTimes {
+    this.enter(this.phase, nowMs);
+    return new Map(this.spent);
   }
 
   /** Whole milliseconds; ends the phase that goes on. */

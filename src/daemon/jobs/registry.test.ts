@@ -2,7 +2,6 @@
 import { expect, test } from "bun:test";
 import { newCounters } from "../../core/events.ts";
 import type { JobEnd } from "../../core/jobs.ts";
-import { PhaseClock } from "../phase-clock.ts";
 import { type JobFacts, JobRegistry, type KeptJob } from "./registry.ts";
 import type { JobStore } from "./store.ts";
 
@@ -47,7 +46,7 @@ function registry(store?: JobStore, kept = 3) {
   const begin = (number: number, counters = newCounters()) => {
     let cancelled = 0;
     const end = jobs.begin(facts(number), Promise.resolve("user 1"), {
-      look: () => ({ counters, bytes: number, phases: new PhaseClock(() => 0).times() }),
+      look: () => ({ counters, bytes: number, phases: new Map() }),
       cancel: () => cancelled++,
     });
     return { end, counters, cancelled: () => cancelled };

@@ -10,7 +10,7 @@
 import type { Counters } from "../../core/events.ts";
 import { newCounters } from "../../core/events.ts";
 import type { Job, JobEnd } from "../../core/jobs.ts";
-import type { PhaseTimes } from "../phase-clock.ts";
+import type { PhaseTimes } from "../../history/phase-clock.ts";
 import type { JobStore } from "./store.ts";
 
 /** What is known of a job when it begins. */

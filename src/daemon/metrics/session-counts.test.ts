@@ -2,12 +2,11 @@
 import { expect, test } from "bun:test";
 import { newCounters } from "../../core/events.ts";
 import { LIMITS } from "../../core/limits.ts";
-import { PhaseClock } from "../phase-clock.ts";
 import { openMetrics } from "./open-metrics.ts";
 import { SessionCounts } from "./session-counts.ts";
 
 const OK = { exitCode: 0, exitReason: "ok", message: undefined } as const;
-const phases = new PhaseClock(() => 0).times();
+const phases: ReadonlyMap<string, number> = new Map();
 
 function value(counts: SessionCounts, sample: string): number | undefined {
   const line = openMetrics(counts.families())
@@ -19,7 +18,7 @@ function value(counts: SessionCounts, sample: string): number | undefined {
 test("a session that runs counts as it stands, one that ended as it ended", () => {
   const counts = new SessionCounts();
   const counters = newCounters();
-  const look = () => ({ counters: { ...counters }, bytes: counters.bytesLanded, phases: { ...phases, copying: 1500 } });
+  const look = () => ({ counters: { ...counters }, bytes: counters.bytesLanded, phases: new Map([["copying", 1500]]) });
   const bytes = 'fastsync_content_bytes_total{module="m",role="target"}';
   counts.expect("m");
   expect(value(counts, bytes)).toBe(0);

@@ -2,10 +2,10 @@
  * What the daemon did since it started, by module and role. Sessions that run are looked at when somebody asks, and their
  * last word is added up when they end: nothing is counted for a file.
  */
-import { type Counters, PHASES } from "../../core/events.ts";
+import { type Counters, PHASES, type Phase } from "../../core/events.ts";
 import type { JobEnd } from "../../core/jobs.ts";
 import { LIMITS } from "../../core/limits.ts";
-import type { PhaseTimes } from "../phase-clock.ts";
+import type { PhaseTimes } from "../../history/phase-clock.ts";
 import type { Family, Labels } from "./open-metrics.ts";
 
 export type Role = "source" | "target";
@@ -22,7 +22,7 @@ interface Sums {
   files: number;
   failed: number;
   deleted: number;
-  readonly phases: Record<keyof PhaseTimes, number>;
+  readonly phases: Record<Phase, number>;
 }
 
 interface Series {
@@ -171,7 +171,7 @@ function addTo(sums: Sums, { counters, bytes, phases }: SessionLook): void {
   sums.files += counters.filesTransferred;
   sums.failed += counters.failed;
   sums.deleted += counters.deleted;
-  for (const phase of PHASES) sums.phases[phase] += phases[phase];
+  for (const phase of PHASES) sums.phases[phase] += phases.get(phase) ?? 0;
 }
 
 function sumsNow({ ended, running }: Series): Sums {
