@@ -160,6 +160,8 @@ function textWatcher({ out, err }: Outputs, id: string | undefined): Watcher {
       for (const job of jobs) {
         if (!known.has(job.id)) out.line(`Job ${job.id}: ${whatText(job)}`);
         known.add(job.id);
+        // Before the line that changes, which passes by the buffer.
+        out.flush();
         if (job.state !== "running") out.line(endText(job));
         else live?.show(`${stateText(job)}  ${progressOf(job)}`);
       }
