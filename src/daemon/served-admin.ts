@@ -164,11 +164,15 @@ class ServedAdmin {
   }
 
   async one<T>(what: Asked, context: HandlerContext, run: (running: Running) => Promise<T>): Promise<T> {
+    // To its end: who leaves after the answer has not been told how the call ended.
+    const answers: T[] = [];
     for await (const answer of this.run(what, context, async function* (running) {
       yield await run(running);
     }))
-      return answer;
-    throw new ConnectError("no answer", Code.Internal);
+      answers.push(answer);
+    const [answer] = answers;
+    if (answer === undefined) throw new ConnectError("no answer", Code.Internal);
+    return answer;
   }
 
   stream<T extends object>(

@@ -136,6 +136,10 @@ export class ServedSession {
   readonly startedMs = performance.now();
   /** The caller may leave; the run goes on. */
   private isDetached = false;
+  /** Nothing but the opening was said by the caller so far. */
+  private isNew = true;
+  /** The caller said stop before it said anything else: it wanted to know whether it may, and no more. */
+  hasLeft = false;
   /** Whoever may stop this job did. */
   isCancelled = false;
   /** Brings the counters up to date where nobody does it as things happen: a source is asked how far it is. */
@@ -318,6 +322,7 @@ export class ServedSession {
         return true;
       }
       case "stop":
+        this.hasLeft = this.isNew;
         this.stopping.abort();
         return true;
       default:
@@ -329,8 +334,9 @@ export class ServedSession {
   dispatch<Out, In>(link: NetworkLink<Out, In>, others: (message: SessionMessage) => boolean): void {
     this.stream.onMessage((message) => {
       try {
-        if (this.onControl(message) || this.carriers!.take(message) || others(message)) return;
-        link.take(message);
+        const isMine = this.onControl(message) || this.carriers!.take(message) || others(message);
+        this.isNew = false;
+        if (!isMine) link.take(message);
       } catch (error) {
         this.stream.fail("misbehaved", error instanceof Error ? error.message : String(error));
       }

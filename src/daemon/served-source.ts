@@ -111,19 +111,23 @@ export async function serveSource(
   };
   session.dispatch(link, () => false);
   runner.start();
+  // Of a check nothing was asked yet, so there is nothing that was interrupted.
+  const left = Promise.withResolvers<void>();
+  const onlyLooked = (): boolean => options.verb === "check" && session.hasLeft;
   try {
     const stop = (): void => {
       session.carriers!.stop();
       runner.stop();
+      if (onlyLooked()) left.resolve();
     };
-    await session.untilDone(runner.done, stop, true);
+    await session.untilDone(Promise.race([runner.done, left.promise]), stop, true);
     await session.carriers!.end(!session.isStopped);
     session.stream.finish();
   } finally {
     await runner.dispose();
   }
   return session.endOf(
-    session.isStopped
+    session.isStopped && !onlyLooked()
       ? { exitCode: ExitCode.interrupted, exitReason: "interrupted", message: "the caller stopped the run" }
       : { exitCode: ExitCode.ok, exitReason: "ok", message: undefined },
   );

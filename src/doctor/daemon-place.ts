@@ -8,7 +8,8 @@ import type { DaemonEndpoint } from "../endpoints/parse.ts";
 import { dialStreams } from "../link/data-client.ts";
 import { dial } from "../link/dial.ts";
 import { descriptorOf, lineRoundTripMs } from "../link/line.ts";
-import { openSession } from "../session/caller.ts";
+import { type OpenedSession, openSession } from "../session/caller.ts";
+import { say } from "../session/wire-messages.ts";
 import { encodeTargetFacts } from "../wire/facts.ts";
 import { Role } from "../wire/gen/fastsync/v1/session_pb.ts";
 import { encodeOptions } from "../wire/options.ts";
@@ -17,6 +18,8 @@ import { inodesFinding, spaceFinding } from "./local-place.ts";
 
 /** For connecting, and again for an answer. */
 const PATIENCE_MS = 10_000;
+/** For the daemon to close the session that was opened to look. */
+const LEAVE_MS = 2_000;
 
 /** `options`: of a run that changes nothing. The daemon sees a session that looks at the place and leaves. */
 export async function examineDaemonPlace(place: DaemonEndpoint, options: RunOptions): Promise<Finding[]> {
@@ -60,7 +63,7 @@ export async function examineDaemonPlace(place: DaemonEndpoint, options: RunOpti
         ...(await roomFindings(place)),
       ];
     } finally {
-      session.stream.finish();
+      await leave(session);
     }
   } catch (error) {
     socket.destroy();
@@ -77,6 +80,18 @@ export async function examineDaemonPlace(place: DaemonEndpoint, options: RunOpti
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** In order, so that the daemon counts no failure; one that does not close the session is left all the same. */
+async function leave({ stream }: OpenedSession): Promise<void> {
+  const closed = Promise.withResolvers<void>();
+  stream.onMessage(({ body }) => {
+    if (body.case === "closed" || body.case === "refusal") closed.resolve();
+  });
+  void stream.ended.then(() => closed.resolve());
+  stream.send(say({ case: "stop", value: {} }));
+  await Promise.race([closed.promise, Bun.sleep(LEAVE_MS)]);
+  stream.finish();
 }
 
 /** A daemon of a version that does not tell has none of these lines. */

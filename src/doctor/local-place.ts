@@ -31,11 +31,18 @@ export async function examineLocalPlace(backend: Backend, path: Uint8Array): Pro
     };
     const name = filesystemName(Number(BigInt.asIntN(64, stats.type)));
     const remote = isRemoteFilesystem(Number(BigInt.asIntN(64, stats.type))) ? ", over a network or a server" : "";
-    const missing = found.climbed ? `; it is not there yet, this is of ${printable(found.path)}` : "";
+    const missing = found.climbed ? `; it is not there, this is of ${printable(found.path)}` : "";
     const writable = mayWrite(directory);
     const use = writable ? "" : "; cannot be written to, so it may be a source only";
     return [
-      finding("place", "ok", `${name}${remote}${use}${missing}`),
+      found.climbed
+        ? finding(
+            "place",
+            "warning",
+            `${name}${remote}${use}${missing}`,
+            "as a source it has to exist; as a target it is made",
+          )
+        : finding("place", "ok", `${name}${remote}${use}`),
       ...(writable ? [spaceFinding(room), ...inodesFinding(room)] : []),
       ...(writable ? await keepsFindings(backend, found.handle) : []),
     ];

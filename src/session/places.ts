@@ -248,7 +248,6 @@ export function guardOverlap(places: Places, options: RunOptions, root: Director
       );
     }
     if (!source.isDirectory) continue;
-    refuseAliases(source, real, landing, options);
     const targetBelow = below(real, landing);
     if (
       targetBelow !== undefined &&
@@ -269,6 +268,7 @@ export function guardOverlap(places: Places, options: RunOptions, root: Director
         `source ${name} lies inside the target, and a mirror would delete it; choose another target, or use copy`,
       );
     }
+    refuseAliases(source, real, landing, options);
   }
 }
 

@@ -232,6 +232,10 @@ describe("the daemon", () => {
       module: "rw",
       exit_reason: "ok",
     });
+    // One that answers once ends as well as one that goes on.
+    await fastsync(["df", place("rw", "real")]);
+    const df = await daemon.process.logged("call", ({ call, path }) => call === "df" && path === "real");
+    expect(df["exit_reason"]).toBe("ok");
     const refused = daemon.process.log("refused").find((one) => one["reason"] === "read_only_module");
     expect(refused).toMatchObject({ level: "warning", module: "ro" });
   });

@@ -196,7 +196,11 @@ describe("the verb", () => {
     expect(of("space", dir.path)?.message).toContain(" are free");
     expect(of("keeps", dir.path)?.message).toStartWith("keeps ");
     expect(of("copies", dir.path)?.message).toContain("read_write");
-    expect(of("place", dir.join("not/yet"))?.message).toContain(`it is not there yet, this is of ${dir.path}`);
+    expect(of("place", dir.join("not/yet"))).toMatchObject({
+      level: "warning",
+      message: expect.stringContaining(`it is not there, this is of ${dir.path}`),
+      fix: expect.stringContaining("as a source it has to exist"),
+    });
     expect(readdirSync(dir.path)).toEqual([]);
   });
 
@@ -250,6 +254,8 @@ describe("a daemon", () => {
       fix: expect.stringContaining("it is made"),
     });
     expect(exitCode).toBe(0);
+    // A look is no failure at the daemon: nothing that watches it is to be alarmed.
+    expect(await daemon.logged("session_end")).toMatchObject({ verb: "check", level: "info", exit_reason: "ok" });
     const other = daemon.place().replace("/m/", "/other/");
     expect((await doctor([other])).of("module", other)).toMatchObject({ level: "problem" });
   });

@@ -115,6 +115,16 @@ describe("enable, disable, clear", () => {
   });
 });
 
+test("enable and disable say when nothing can be written", async () => {
+  writeFileSync(dir.join("no-directory"), "");
+  const nowhere = { ...env, XDG_STATE_HOME: dir.join("no-directory") };
+  for (const what of ["enable", "disable"]) {
+    const { exitCode, stdout, stderr } = await fastsync(["profile", what], { env: nowhere });
+    expect([what, exitCode, stdout]).toEqual([what, 11, ""]);
+    expect(stderr).toContain("no-directory");
+  }
+});
+
 describe("what stands in its way", () => {
   const why = async (): Promise<string> => {
     const result = await fastsync(["copy", "source/", `t${Math.random()}`], {

@@ -114,6 +114,13 @@ describe("the real session", () => {
     expect(code).toBe(1);
     expect(existsSync(at("B"))).toBe(false);
   });
+  test("a source inside the target is told as that, without talk of other paths", async () => {
+    mkdirSync(at("A", "d"));
+    writeFileSync(at("A", "d", "file"), "kept");
+    const { code, err } = await fastsync(["mirror", "--yes", "A/d/", "A/"]);
+    expect([code, err]).toEqual([3, expect.stringContaining("lies inside the target, and a mirror would delete it")]);
+    expect(readFileSync(at("A", "d", "file"), "utf8")).toBe("kept");
+  });
   test("a source whose name is not UTF-8", async () => {
     const main = join(import.meta.dir, "../../src/main.ts");
     const script = `name="$(printf 'bad\\377')"; mkdir "$name" && echo x > "$name/f" && exec '${process.execPath}' '${main}' copy "$name/" B`;

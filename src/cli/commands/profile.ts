@@ -39,7 +39,10 @@ export const profileCommand = defineCommand({
         return;
       }
       case "enable":
-        attempt(() => rmSync(place.off, { force: true }));
+        attempt(() => {
+          makeStateDirectory(place);
+          rmSync(place.off, { force: true });
+        });
         return say("Runs are noted from now on.", { enabled: true });
       case "disable":
         attempt(() => {
