@@ -96,14 +96,19 @@ describe.skipIf(folder === undefined)("a release (FASTSYNC_RELEASE)", () => {
     if (targetNamed(name)!.libc === "glibc") expect(Number(glibc?.split(".")[1])).toBeLessThanOrEqual(17);
   });
 
-  test.each(TARGET_NAMES)("%s mirrors a tree with its native library", async (name) => {
+  for (const name of TARGET_NAMES) {
     const starter = starterOf(name);
-    if (typeof starter === "string") return console.log(`${name} was not run: ${starter}`);
-    mkdirSync(scratch.join(name));
-    const result = await inOverlayRoot(scratch.join(name), MIRROR, [programOf(name), starter.qemu, starter.libraries]);
-    expect(result.exitCode === 0 ? "" : described(result)).toBe("");
-    expect(result.stdout).toEndWith("the end\n");
-  });
+    const isRun = typeof starter !== "string";
+    const why = isRun ? "" : ` (skipped: ${starter})`;
+    test.skipIf(!isRun)(`${name} mirrors a tree with its native library${why}`, async () => {
+      if (!isRun) return;
+      mkdirSync(scratch.join(name));
+      const words = [programOf(name), starter.qemu, starter.libraries];
+      const result = await inOverlayRoot(scratch.join(name), MIRROR, words);
+      expect(result.exitCode === 0 ? "" : described(result)).toBe("");
+      expect(result.stdout).toEndWith("the end\n");
+    });
+  }
 
   const lintian = Bun.which("lintian");
   test.skipIf(lintian === null)(
