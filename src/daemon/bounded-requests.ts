@@ -17,6 +17,10 @@ import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from
 import { checkBounds, type MessageBounds } from "../wire/message-bounds.ts";
 
 const PREFIX_BYTES = 5;
+/** Of the first byte of a message: the only one that gRPC knows. */
+const COMPRESSED = 1;
+/** Chunks below this are joined with others as they come: each costs some 200 bytes to hold. */
+const SMALL_BYTES = 4096;
 const NOT_FOUND = 404;
 
 export interface RequestBounds extends MessageBounds {
@@ -73,7 +77,8 @@ export async function* bounded(
   /** Bytes of the message that is being gathered, its prefix included; 0: not known yet. */
   let need = 0;
   for await (const chunk of body) {
-    chunks.push(chunk);
+    if (chunk.length === 0) continue;
+    gather(chunks, chunk);
     have += chunk.length;
     while (have >= (need === 0 ? PREFIX_BYTES : need)) {
       if (chunks.length > 1) chunks = [joined(chunks, have)];
@@ -89,16 +94,30 @@ export async function* bounded(
         continue;
       }
       const message = all.subarray(0, need);
-      // What says that it is compressed is refused as it is.
-      if (message[0] === 0) check(input, message.subarray(PREFIX_BYTES), most);
+      const flags = message[0]!;
+      if (flags > COMPRESSED)
+        throw new ConnectError(`a message with the flags ${flags}, of which none is known`, Code.InvalidArgument);
+      // What says that it is compressed is refused as it is: nothing of it is unpacked.
+      if (flags !== COMPRESSED) check(input, message.subarray(PREFIX_BYTES), most);
       yield message;
       have -= need;
       chunks = have === 0 ? [] : [all.subarray(need)];
       need = 0;
     }
   }
-  // The end in the middle of a message is for the reader to name.
-  yield* chunks;
+  // The end in the middle of a message is for the reader to name. At once: it copies all it has for each chunk more.
+  if (have > 0) yield joined(chunks, have);
+}
+
+/** Small ones are joined with what follows, unless they are larger than it: each byte is copied a few times at most. */
+function gather(chunks: Uint8Array[], chunk: Uint8Array): void {
+  let last = chunk;
+  for (let before = chunks.at(-1); before !== undefined; before = chunks.at(-1)) {
+    if (last.length >= SMALL_BYTES || before.length > last.length) break;
+    chunks.pop();
+    last = joined([before, last], before.length + last.length);
+  }
+  chunks.push(last);
 }
 
 function check(input: DescMessage, message: Uint8Array, most: MessageBounds): void {

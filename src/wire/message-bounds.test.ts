@@ -1,6 +1,9 @@
 import { describe, expect, test } from "bun:test";
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { create, type DescMessage, fromBinary, toBinary } from "@bufbuild/protobuf";
+import fc from "fast-check";
+import { FUZZ_TEST_MS, fuzzing } from "../../test/support/fuzzing.ts";
 import { LIMITS } from "../core/limits.ts";
+import { ListResponseSchema } from "./gen/fastsync/v1/admin_pb.ts";
 import { SessionRequestSchema } from "./gen/fastsync/v1/session_pb.ts";
 import { checkBounds } from "./message-bounds.ts";
 
@@ -81,8 +84,79 @@ describe("checkBounds", () => {
     ["a group without an end", Buffer.from([0x7b])],
     ["a wire type that is none", Buffer.from([0x7e])],
     ["a text as a number", request(MANIFEST, Buffer.from([0x30, 1]))],
+    ["a packed number without an end", request(NEED, Buffer.from([0x1a, 2, 1, 0x80]))],
   ];
   test.each(malformed)("refuses %s", (_, bytes) => {
     expect(check(bytes)).toThrow("bytes that are no message");
   });
+
+  test("refuses packed numbers of a fixed size of which the last is cut", () => {
+    // entries = 1, sizes = 3
+    const list = (bytes: number): Buffer => Buffer.from([0x0a, bytes + 2, 0x1a, bytes, ...Array(bytes).fill(0)]);
+    expect(() => checkBounds(ListResponseSchema, list(16))).not.toThrow();
+    expect(() => checkBounds(ListResponseSchema, list(15))).toThrow("bytes that are no message");
+  });
+
+  test("refuses a packed number that would be read on into another field, and turn its content into messages", () => {
+    const content = Buffer.concat([Buffer.from([1, 0]), times(68, 0x0a, 0)]);
+    const crafted = Buffer.concat([
+      request(NEED, Buffer.from([0x1a, 1, 0x80])),
+      Buffer.from([0x7a, 0x8a, 0x01]),
+      content,
+    ]);
+    expect(madeOf(SessionRequestSchema, crafted)).toBeGreaterThan(68);
+    expect(check(crafted)).toThrow("bytes that are no message");
+  });
+
+  /** Fields that are known and that are not, with contents that may mean something when they are read in another place. */
+  const wire = fc.letrec<{ record: Buffer; content: Buffer }>((tie) => ({
+    content: fc.oneof(
+      { depthSize: "small" },
+      fc
+        .array(fc.constantFrom(0, 1, 2, 3, 0x0a, 0x1a, 0x80, 0xea, 0xf2), { maxLength: 12 })
+        .map((all) => Buffer.from(all)),
+      fc.array(tie("record"), { maxLength: 5 }).map((all) => Buffer.concat(all)),
+    ),
+    record: fc.oneof(
+      fc
+        .tuple(fc.constantFrom([0x0a], [0x1a], [0xf2, 0x01], [0xa2, 0x01], [0xea, 0x01], [0x7a]), tie("content"))
+        .map(([tag, content]) => Buffer.from([...tag, Math.min(content.length, 127), ...content])),
+      fc.constantFrom([0x08, 1], [0x18, 0x80, 1], [0x0a, 0], [0x80], [0x7b, 0x7c]).map((all) => Buffer.from(all)),
+    ),
+  }));
+  test.each([SessionRequestSchema, ListResponseSchema] as const)(
+    "what passes becomes no more than was counted: %#",
+    (schema: DescMessage) => {
+      let passed = 0;
+      fc.assert(
+        fc.property(fc.array(wire.record, { maxLength: 6 }), (records) => {
+          const bytes = Buffer.concat(records);
+          const made = madeOf(schema, bytes);
+          if (made === 0) return;
+          passed++;
+          expect(() => checkBounds(schema, bytes, { parts: made - 1, elements: 1 << 20 })).toThrow();
+        }),
+        fuzzing(5000),
+      );
+      expect(passed).toBeGreaterThan(50);
+    },
+    FUZZ_TEST_MS,
+  );
 });
+
+/** Messages and unknown fields in it, itself left out; 0 of what does not unpack. */
+function madeOf(schema: DescMessage, bytes: Uint8Array): number {
+  let count = -1;
+  const look = (value: unknown): void => {
+    if (typeof value !== "object" || value === null || ArrayBuffer.isView(value)) return;
+    if ("$typeName" in value) count++;
+    if ("$unknown" in value) count += (value.$unknown as unknown[]).length;
+    for (const [name, inner] of Object.entries(value)) if (name !== "$unknown") look(inner);
+  };
+  try {
+    look(fromBinary(schema, bytes));
+  } catch {
+    return 0;
+  }
+  return count;
+}

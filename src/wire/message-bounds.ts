@@ -154,12 +154,18 @@ class Walk {
     else throw malformed();
   }
 
+  /** A last value that does not end here would be read on into what follows. */
   private packed(wireType: number, end: number): void {
     if (wireType === VARINT) {
       let count = 0;
+      if (end > this.at && this.bytes[end - 1]! >= 0x80) throw malformed();
       for (let at = this.at; at < end; at++) if (this.bytes[at]! < 0x80) count++;
       this.element(count);
-    } else this.element(Math.ceil((end - this.at) / (wireType === FIXED64 ? 8 : 4)));
+    } else {
+      const count = (end - this.at) / (wireType === FIXED64 ? 8 : 4);
+      if (!Number.isInteger(count)) throw malformed();
+      this.element(count);
+    }
     this.at = end;
   }
 
