@@ -32,6 +32,8 @@ export interface Flag {
   readonly repeatable?: true;
   readonly group: (typeof GROUPS)[number];
   readonly help: string;
+  /** What is said in its place in the help of single verbs. */
+  readonly helpIn?: Readonly<Partial<Record<VerbName, string>>>;
   /** Flags that contradict this one. One direction is enough. */
   readonly conflicts?: readonly string[];
   /** One of these must be given too, in verbs that have any of them. */
@@ -58,6 +60,8 @@ const READS_FILES = [...CONFIGURED, ...PLACED, "presets"] as const;
 export const COPY_METHODS = ["clone", "copy_file_range", "sendfile", "mmap", "read_write"] as const;
 export const FSYNC_CHOICES = ["none", "file", "end"] as const;
 
+const ASKS_NOTHING = "for lines that are used with mirror too: nothing is deleted here, and nothing asked";
+
 const TABLE = [
   // General
   {
@@ -73,6 +77,12 @@ const TABLE = [
     verbs: [...WRITING_RUN, "rm"],
     group: "General",
     help: "answer yes to the question before deletions",
+    helpIn: {
+      copy: ASKS_NOTHING,
+      move: ASKS_NOTHING,
+      cp: ASKS_NOTHING,
+      rm: "answer yes to the question before anything is removed",
+    },
   },
   {
     name: "retry",
@@ -252,7 +262,8 @@ const TABLE = [
     short: { transfer: "Rr", look: "rR" },
     verbs: ["cp", "sync", "rm"],
     group: "Selecting",
-    help: "take directories with all that is in them (-r and -R alike; sync always does)",
+    help: "take directories with all that is in them (-r and -R alike)",
+    helpIn: { sync: "done anyway: directories are taken with all that is in them (-r and -R alike)" },
   },
   { name: "all", short: { look: "a" }, verbs: ["ls"], group: "Selecting", help: "names that begin with a dot too" },
   {
@@ -714,6 +725,11 @@ export function flagNamed(name: string): (typeof FLAGS)[number] | undefined {
 /** The letters of a flag in a verb, the first of which is shown. */
 export function lettersOf({ short }: Flag, verb: VerbName): string {
   return typeof short === "string" ? short : (short?.[letterSetOf(verb)] ?? "");
+}
+
+/** The help line of a flag in a verb. */
+export function helpOf({ help, helpIn }: Flag, verb: VerbName): string {
+  return helpIn?.[verb] ?? help;
 }
 
 /** Whichever flag has this letter in the verb's set, also one that the verb has no use for. */

@@ -2,6 +2,8 @@
  * Flags that people bring from rsync, cp, rclone and robocopy and that do not exist here. Accepting them silently would
  * promise what is not done, so each is answered with what to write instead.
  */
+import { letterSetOf, type VerbName } from "./verbs.ts";
+
 const DEFAULT = "is the default here; leave it out";
 
 const BY_LONG: Readonly<Record<string, string>> = {
@@ -13,7 +15,7 @@ const BY_LONG: Readonly<Record<string, string>> = {
   append: "is not here; use --resume",
   "append-verify": "is not here; use --resume",
   delete: "is not a flag here; use the verb mirror, or sync --delete",
-  del: "is not a flag here; use the verb mirror",
+  del: "is not a flag here; use the verb mirror, or sync --delete",
   "delete-before": "is not here; use the verb mirror, which deletes after everything arrived",
   "delete-during": "is not here; use the verb mirror, which deletes after everything arrived",
   "delete-delay": "is not here; use the verb mirror, which deletes after everything arrived",
@@ -90,11 +92,100 @@ const BY_LETTER: Readonly<Record<string, string>> = {
   V: "is called --version",
 };
 
+/** What the letters and words of cp(1) are in the verb that is named after it, where the tables above would mislead. */
+const TARGET_LAST = "is not here: TARGET is written last, behind its sources";
+const AS_ITSELF =
+  "is not here: TARGET is a name of its own when it does not exist, and of a directory SOURCE/ is its content";
+const REPLACED = "is the default here: what is in the way is replaced as a whole; leave it out";
+const LINKED = "is the default here: links are copied as links; leave it out";
+const NO_LINK = "is not here: fastsync copies and makes no links instead";
+const ARCHIVE = "is -R here (--recursive); attributes are kept without a flag";
+
+const CP_LONG: Readonly<Record<string, string>> = {
+  archive: ARCHIVE,
+  "target-directory": TARGET_LAST,
+  "no-target-directory": AS_ITSELF,
+  force: REPLACED,
+  "remove-destination": REPLACED,
+  "no-dereference": LINKED,
+  link: NO_LINK,
+  "symbolic-link": NO_LINK,
+  parents: BY_LONG["relative"]!,
+  interactive: "is not here; --ignore-existing replaces nothing, --dry-run shows what would be replaced",
+};
+
+const CP_LETTER: Readonly<Record<string, string>> = {
+  a: ARCHIVE,
+  t: TARGET_LAST,
+  T: AS_ITSELF,
+  f: REPLACED,
+  d: LINKED,
+  l: NO_LINK,
+  s: NO_LINK,
+  H: "is not here; --copy-links copies what links point at",
+  S: "is called --suffix, with --backup",
+};
+
+const DELETES_LAST = "is called --delete here, which deletes after everything arrived";
+const IS_MIRROR = "is what mirror does, after everything arrived; leave it out";
+const TELLS_DELETIONS = "is told anyway: what a mirror would delete is a part of what explain says; leave it out";
+
+function deletion(verb: VerbName): string | undefined {
+  switch (verb) {
+    case "sync":
+      return DELETES_LAST;
+    case "mirror":
+      return IS_MIRROR;
+    case "explain":
+      return TELLS_DELETIONS;
+    default:
+      return undefined;
+  }
+}
+
+const DELETIONS = ["delete", "del", "delete-before", "delete-during", "delete-delay", "delete-after"];
+
+/** What find(1) and rm(1) write, and what it is here. */
+const LOOK_LONG: Partial<Record<VerbName, Readonly<Record<string, string>>>> = {
+  find: {
+    iname: "is not here; write a pattern that has both: --name '[Ii][Ss][Oo]*'",
+    ipath: "is not here; write a pattern that has both cases with --path",
+    delete: "is not here: find removes nothing; fastsync rm does",
+    exec: "is not here; --json gives one entry a line to other programs",
+    print: "is the default here; leave it out",
+    print0: "is not here; --json gives names that are safe to read",
+    mtime: "is called --newer and --older here: --newer 7d",
+    mmin: "is called --newer and --older here: --newer 15m",
+    maxdepth: "is called --max-depth",
+    xdev: "is called --one-file-system",
+    mount: "is called --one-file-system",
+    ls: "is called --long",
+    empty: "is not here; --type f --size 0 finds empty files",
+  },
+  rm: { force: "is not here; --yes answers the question", interactive: "is the default on a terminal; leave it out" },
+};
+
+const LOOK_LETTER: Partial<Record<VerbName, Readonly<Record<string, string>>>> = {
+  rm: {
+    f: "is not here; --yes (-y) answers the question",
+    i: "is the default on a terminal; leave it out",
+    I: "is the default on a terminal; leave it out",
+  },
+};
+
 /** What to write instead of `--name`, as the end of a sentence that begins with the flag. */
-export function foreignFlag(name: string): string | undefined {
+export function foreignFlag(name: string, verb: VerbName): string | undefined {
+  const own = verb === "cp" ? CP_LONG : LOOK_LONG[verb];
+  if (own !== undefined && Object.hasOwn(own, name)) return own[name];
+  if (letterSetOf(verb) === "look") return undefined;
+  const deleting = DELETIONS.includes(name) ? deletion(verb) : undefined;
+  if (deleting !== undefined) return deleting;
   return Object.hasOwn(BY_LONG, name) ? BY_LONG[name] : undefined;
 }
 
-export function foreignLetter(letter: string): string | undefined {
+export function foreignLetter(letter: string, verb: VerbName): string | undefined {
+  const own = verb === "cp" ? CP_LETTER : LOOK_LETTER[verb];
+  if (own !== undefined && Object.hasOwn(own, letter)) return own[letter];
+  if (letterSetOf(verb) === "look") return undefined;
   return Object.hasOwn(BY_LETTER, letter) ? BY_LETTER[letter] : undefined;
 }

@@ -1,5 +1,5 @@
 /** Help texts, made from the table of verbs and the table of flags. */
-import { type Flag, flagsOf, GROUPS, lettersOf } from "./flags.ts";
+import { type Flag, flagsOf, GROUPS, helpOf, lettersOf } from "./flags.ts";
 import { isUtility, letterSetOf, VERB_GROUPS, VERB_NAMES, VERBS, type VerbInfo, type VerbName } from "./verbs.ts";
 
 const WIDTH = 80;
@@ -52,7 +52,7 @@ function verbsOf(group: (typeof VERB_GROUPS)[number]): VerbName[] {
 
 export function verbHelp(verb: VerbName): string {
   const info: VerbInfo = VERBS[verb];
-  const lines = [`fastsync ${verb}: ${info.summary}`, "", `Usage: ${info.usage}`];
+  const lines = [...wrap(`fastsync ${verb}: ${info.summary}`, WIDTH), "", `Usage: ${info.usage}`];
   for (const note of info.notes) lines.push("", ...wrap(note, WIDTH));
   if (verb === "utils")
     lines.push(
@@ -64,7 +64,7 @@ export function verbHelp(verb: VerbName): string {
     const members = flags.filter((flag) => flag.group === group);
     if (members.length === 0) continue;
     lines.push("", group);
-    for (const flag of members) lines.push(...entry(`  ${flagSpelling(flag, verb)}`, flag.help, FLAG_COLUMN));
+    for (const flag of members) lines.push(...entry(`  ${flagSpelling(flag, verb)}`, helpOf(flag, verb), FLAG_COLUMN));
   }
   const exits = exitCodesText(verb);
   if (exits !== undefined) lines.push("", ...wrap(`Exit codes: ${exits}`, WIDTH));

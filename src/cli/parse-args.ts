@@ -10,12 +10,12 @@ import { foreignFlag, foreignLetter } from "./foreign-flags.ts";
 import { valueOfSwitch, wrongLetterValue } from "./letter-mistakes.ts";
 import { type Argument, COMPLETE } from "./raw-args.ts";
 import { takenBackBy } from "./settings/keys.ts";
+import { presetNamed, unknownPreset } from "./settings/presets.ts";
 import { UsageError } from "./usage-error.ts";
 import {
   FOREIGN_VERBS,
   isUtility,
   isVerb,
-  letterSetOf,
   VERB_ALIASES,
   VERB_NAMES,
   VERBS,
@@ -35,17 +35,21 @@ export class ParsedArgs {
   readonly places: readonly Argument[];
   /** Flags whose standing value from a configuration is not meant for this run: `--no-bwlimit`, `--perms`. */
   readonly takenBack: ReadonlySet<FlagName>;
+  /** The line of the run that `explain VERB ...` is about. */
+  readonly explained: ParsedArgs | undefined;
 
   constructor(
     verb: VerbName,
     occurrences: readonly Occurrence[],
     places: readonly Argument[],
     takenBack: ReadonlySet<FlagName> = new Set(),
+    explained: ParsedArgs | undefined = undefined,
   ) {
     this.verb = verb;
     this.occurrences = occurrences;
     this.places = places;
     this.takenBack = takenBack;
+    this.explained = explained;
   }
   has(name: FlagName): boolean {
     return this.occurrences.some((occurrence) => occurrence.flag === name);
@@ -80,6 +84,8 @@ export function parseCommandLine(words: readonly Argument[]): CommandLine {
   if (first.text === "--version") return { kind: "version", json: asksForJson(rest) };
   if (first.text === "utils" && rest[0] !== undefined && !rest[0].text.startsWith("-")) return utility(rest);
   const verb = verbOf(first, rest);
+  const line = verb === "explain" ? explainedLine(rest) : undefined;
+  if (line !== undefined) return explainRun(line);
   const parser = new Parser(verb);
   const special = parser.read(rest);
   if (special === "help") return { kind: "help", verb };
@@ -97,16 +103,42 @@ function utility(words: readonly Argument[]): CommandLine {
   throw new UsageError(`${quoted(first!)} is none of the utilities`, `Write: fastsync ${verb}`);
 }
 
+/** The verb of the run that `explain VERB ...` is about; a source of that name comes first. */
+function explainedVerb(word: Argument | undefined): VerbName | undefined {
+  return word !== undefined && isVerb(word.text) && EXPLAINED.includes(word.text) && !exists(word)
+    ? word.text
+    : undefined;
+}
+
+/** The words of that run, with the switches that stand before its verb behind it. */
+function explainedLine(words: readonly Argument[]): Argument[] | undefined {
+  const at = words.findIndex(({ text }) => flagNamed(text.slice(2))?.value !== undefined || !text.startsWith("--"));
+  return explainedVerb(words[at]) === undefined
+    ? undefined
+    : [words[at]!, ...words.slice(0, at), ...words.slice(at + 1)];
+}
+
+const EXPLAINED: readonly VerbName[] = ["copy", "mirror", "move", "cp", "sync"];
+
+/** `explain mirror -nv A B`: a run's line as it is. What only shows the run, or asks, plays no part. */
+function explainRun(words: readonly Argument[]): CommandLine {
+  const line = parseCommandLine(words);
+  if (line.kind === "help") return { kind: "help", verb: "explain" };
+  if (line.kind !== "run") return line;
+  const { occurrences, places, takenBack } = line.args;
+  const told = occurrences.filter(({ flag }) => flagNamed(flag)!.verbs.includes("explain"));
+  return { kind: "run", args: new ParsedArgs("explain", told, places, takenBack, line.args) };
+}
+
 function verbOf(first: Argument, rest: readonly Argument[]): VerbName {
   const verb = verbNamed(first.text);
   if (verb !== undefined) return verb;
   const shown = quoted(first);
+  if (first.text === "-V") throw new UsageError(`unknown flag ${shown}; did you mean --version?`);
   if (first.text.startsWith("-")) {
-    const verb = rest.find((word) => isVerb(word.text))?.text ?? "copy";
-    throw new UsageError(
-      `the verb comes first, before ${shown}`,
-      `Write: fastsync ${verb} ${first.text} ... (verbs: ${VERB_NAMES.join(", ")})`,
-    );
+    const verb = verbNamed(rest.find((word) => isVerb(word.text))?.text ?? "copy")!;
+    const words = ["fastsync", verb, ...knownPart(first, verb), "..."].join(" ");
+    throw new UsageError(`the verb comes first, before ${shown}`, `Write: ${words} (verbs: ${VERB_NAMES.join(", ")})`);
   }
   const meant = Object.hasOwn(FOREIGN_VERBS, first.text)
     ? FOREIGN_VERBS[first.text]
@@ -121,6 +153,14 @@ function verbOf(first: Argument, rest: readonly Argument[]): VerbName {
   );
 }
 
+/** What of a flag, or of a bundle of letters, the verb knows: nothing is proposed that would be refused. */
+function knownPart({ text }: Argument, verb: VerbName): string[] {
+  if (text.startsWith("--"))
+    return flagNamed(text.slice(2).split("=", 1)[0]!)?.verbs.includes(verb) === true ? [text] : [];
+  const letters = [...text.slice(1)].filter((letter) => flagOfLetter(letter, verb)?.verbs.includes(verb));
+  return letters.length === 0 ? [] : [`-${letters.join("")}`];
+}
+
 class Parser {
   readonly occurrences: Occurrence[] = [];
   readonly places: Argument[] = [];
@@ -128,6 +168,13 @@ class Parser {
   readonly #verb: VerbName;
   /** `copy -p 8` and `copy -c 16M`: a switch followed by a number that is no file, seen while reading. */
   #mistakenValue: UsageError | undefined;
+  /** Flags of other tools, and what to write instead; they are told all at once. */
+  readonly #foreign: {
+    readonly shown: string;
+    readonly where: string;
+    readonly text: string;
+    readonly word?: Argument;
+  }[] = [];
 
   constructor(verb: VerbName) {
     this.#verb = verb;
@@ -135,6 +182,23 @@ class Parser {
 
   /** Reads all words; stops at --help and --version, which outrank everything after them. */
   read(words: readonly Argument[]): "help" | "version" | undefined {
+    const special = this.#read(words);
+    if (special === undefined) this.#refuseForeign();
+    return special;
+  }
+
+  #refuseForeign(): void {
+    const [first, ...others] = this.#foreign;
+    if (first === undefined) return;
+    if (others.length === 0) throw new UsageError(`${first.shown}${first.where} ${first.text}`);
+    const shown = [...new Set(this.#foreign.map((one) => one.shown))];
+    throw new UsageError(
+      `${listed(shown, "and")} are not written here`,
+      shown.map((one) => `${one} ${this.#foreign.find((foreign) => foreign.shown === one)!.text}`).join("\n  "),
+    );
+  }
+
+  #read(words: readonly Argument[]): "help" | "version" | undefined {
     for (let at = 0; at < words.length; at++) {
       const word = words[at]!;
       const text = word.text;
@@ -146,7 +210,7 @@ class Parser {
         this.places.push(word);
         continue;
       }
-      const last = text.startsWith("--") ? this.#long(word) : this.#bundle(word);
+      const last = text.startsWith("--") ? this.#long(word) : this.#oneDash(word);
       if (last === "done") continue;
       if (last.flag.name === "help" || last.flag.name === "version") return last.flag.name;
       if (last.flag.value === undefined || last.flag.value.optional) {
@@ -155,7 +219,9 @@ class Parser {
         continue;
       }
       at++;
-      this.#add(last.flag, this.#letterValue(last, valueAfter(last, words[at], this.#verb)));
+      const value = this.#letterValue(last, valueAfter(last, words[at], this.#verb));
+      refuseNoValue(last, value);
+      this.#add(last.flag, value);
     }
     return undefined;
   }
@@ -170,12 +236,25 @@ class Parser {
       return "done";
     }
     const flag = this.#known(written.slice(2), written);
+    if (flag === undefined) return "done";
     if (equals < 0) return { flag, written };
     if (flag.value === undefined) {
       throw new UsageError(`${written} takes no value`, `Leave ${quoted(text(word.text.slice(equals)))} out.`);
     }
     this.#add(flag, { text: word.text.slice(equals + 1), bytes: word.bytes.subarray(word.bytes.indexOf(0x3d) + 1) });
     return "done";
+  }
+
+  /** A bundle of letters; of find also the words that find(1) has: `-name`, `-type`. */
+  #oneDash(word: Argument): "done" | { flag: Named; written: string } {
+    const name = word.text.slice(1);
+    if (this.#verb !== "find" || name.length < 3) return this.#bundle(word);
+    const known = flagNamed(name);
+    if (known?.verbs.includes("find"))
+      throw new UsageError(`unknown flag ${quoted(word)}; did you mean --${name}?`, FIND_WORDS);
+    const foreign = foreignFlag(name, "find");
+    if (foreign === undefined) return this.#bundle(word);
+    throw new UsageError(`-${name} ${foreign}`, FIND_WORDS);
   }
 
   /** `-nv`, `-p16`: a letter that takes a value ends the bundle, with what follows it in the word or with the next word. */
@@ -185,7 +264,12 @@ class Parser {
       const written = `-${letter}`;
       const rest = letters.slice(index + 1).join("");
       const flag = flagOfLetter(letter, this.#verb);
-      if (flag === undefined) throw this.#unknownLetter(letter, word);
+      if (flag === undefined) {
+        if (this.#noteForeignLetter(letter, word)) continue;
+        // What follows a letter of another tool may be its value.
+        if (index > 0 && this.#foreign.some(({ word: before }) => before === word)) return "done";
+        throw this.#unknownLetter(letter, word);
+      }
       if (flag.value !== undefined) {
         this.#belongs(flag, written);
         if (rest === "") return { flag, written };
@@ -211,12 +295,16 @@ class Parser {
     return value;
   }
 
-  #known(name: string, written: string): Named {
+  /** undefined: a flag of another tool, which was noted. */
+  #known(name: string, written: string): Named | undefined {
     const flag = flagNamed(name);
     if (flag?.verbs.includes(this.#verb)) return flag;
     // What another tool's flag is here says more than which verb has it.
-    const foreign = letterSetOf(this.#verb) === "look" ? undefined : foreignFlag(name);
-    if (foreign !== undefined) throw new UsageError(`${written} ${foreign}`);
+    const foreign = foreignFlag(name, this.#verb);
+    if (foreign !== undefined) {
+      this.#foreign.push({ shown: written, where: "", text: foreign });
+      return undefined;
+    }
     if (flag !== undefined) {
       this.#belongs(flag, written);
       return flag;
@@ -238,23 +326,38 @@ class Parser {
     if (flag.verbs.includes(this.#verb)) return;
     const shown = written === `--${flag.name}` ? written : `${written} (--${flag.name})`;
     const verbs = flag.verbs.filter((verb) => verb !== "help" && verb !== "version");
-    throw new UsageError(`${shown} belongs to ${listed(verbs, "and")}; ${this.#verb} has no use for it`);
+    throw new UsageError(
+      `${shown} belongs to ${listed(verbs, "and")}; ${this.#verb} has no use for it`,
+      this.#verb === "explain" && verbs.includes("mirror")
+        ? "Before the line of a run it is taken: fastsync explain mirror ..., with all its flags"
+        : undefined,
+    );
+  }
+
+  /** True: it is what another tool has, and was noted. */
+  #noteForeignLetter(letter: string, word: Argument): boolean {
+    const text = foreignLetter(letter, this.#verb);
+    if (text === undefined || this.#meantBy(word) !== undefined) return false;
+    const where = word.text.length > 2 ? ` (in ${quoted(word)})` : "";
+    this.#foreign.push({ shown: `-${letter}`, where, text, word });
+    return true;
+  }
+
+  /** `-verbose` is one dash short of a flag, not seven switches. */
+  #meantBy(word: Argument): string | undefined {
+    if (word.text.length <= 3) return undefined;
+    const name = word.text.slice(1).split("=", 1)[0]!;
+    return nearest(
+      name,
+      flagsOf(this.#verb).map((known) => known.name),
+    );
   }
 
   #unknownLetter(letter: string, word: Argument): UsageError {
     const shown = `-${letter}`;
     const where = word.text.length > 2 ? ` (in ${quoted(word)})` : "";
-    // `-verbose` is one dash short of a flag, not seven switches.
-    const meant =
-      word.text.length > 3
-        ? nearest(
-            word.text.slice(1).split("=", 1)[0]!,
-            flagsOf(this.#verb).map((known) => known.name),
-          )
-        : undefined;
+    const meant = this.#meantBy(word);
     if (meant !== undefined) return new UsageError(`unknown flag ${quoted(word)}; did you mean --${meant}?`);
-    const foreign = letterSetOf(this.#verb) === "look" ? undefined : foreignLetter(letter);
-    if (foreign !== undefined) return new UsageError(`${shown}${where} ${foreign}`);
     return new UsageError(
       `unknown flag ${quoted(text(shown))}${where}`,
       "A path that begins with - is written ./-NAME, or after --.",
@@ -263,6 +366,8 @@ class Parser {
 
   #add(flag: Named, value: Argument | undefined): void {
     const choices = flag.value?.choices;
+    if (flag.name === "preset" && value !== undefined && value.text !== "" && presetNamed(value.text) === undefined)
+      throw new UsageError(`--preset: ${unknownPreset(value.text)}`, "fastsync presets shows what each turns on.");
     if (value !== undefined && choices !== undefined && !choices.includes(value.text)) {
       const meant = nearest(value.text, choices);
       throw new UsageError(
@@ -303,6 +408,12 @@ class Parser {
     const { minPlaces, maxPlaces, usage } = VERBS[this.#verb];
     const count = this.places.length;
     const wrongCount = count < minPlaces || count > maxPlaces;
+    const [verb] = this.places;
+    if (this.#verb === "explain" && explainedVerb(verb) !== undefined && count > minPlaces)
+      throw new UsageError(
+        `${quoted(verb!)} comes first, before its flags`,
+        `Write: fastsync explain ${verb!.text} ...`,
+      );
     // With a free number of sources, `-p 8 A B` would take 8 for a source.
     if (this.#mistakenValue !== undefined) throw this.#mistakenValue;
     for (const place of this.places) {
@@ -356,6 +467,26 @@ function valueAfter(from: { flag: Named; written: string }, next: Argument | und
   }
   return next;
 }
+
+/** What values of these hints begin with, and what they are called. */
+const VALUE_FORMS: Readonly<Record<string, readonly [form: RegExp, name: string]>> = {
+  N: [/^\d+$/, "a number"],
+  "N|P%": [/^\d/, "a number or a percentage"],
+  SECONDS: [/^[+-]?[.\d]/, "a number of seconds"],
+  SIZE: [/^[+-]?[.\d]/, "a size such as 4M"],
+  RATE: [/^[+-]?[.\d]/, "a rate such as 10M"],
+  AGE: [/^[+-]?[.\d]/, "an age such as 7d, or a date"],
+};
+
+/** The word behind a flag was meant for a place: told as such, before the places are counted. */
+function refuseNoValue({ flag, written }: { flag: Named; written: string }, value: Argument): void {
+  const [form, name] = VALUE_FORMS[flag.value!.hint] ?? [];
+  if (form === undefined || form.test(value.text)) return;
+  const shown = written.startsWith("--") ? written : `${written} (--${flag.name})`;
+  throw new UsageError(`${shown} takes ${name}, not ${quoted(value)}`);
+}
+
+const FIND_WORDS = "Flags have two dashes here, and PLACE may stand anywhere.";
 
 function exists(word: Argument): boolean {
   try {

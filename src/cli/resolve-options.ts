@@ -80,7 +80,8 @@ export interface Resolved {
 }
 
 export async function resolveOptions(args: ParsedArgs, around: Surroundings = systemSurroundings()): Promise<Resolved> {
-  const verb = runVerbOf(args);
+  const line = args.explained ?? args;
+  const verb = runVerbOf(line);
   const zeroCopy = verb === "check" ? undefined : resolveZeroCopy(args, around.env);
   const options: RunOptions = {
     verb,
@@ -92,7 +93,7 @@ export async function resolveOptions(args: ParsedArgs, around: Surroundings = sy
     transfer: resolveTransfer(args),
     filter: await resolveFilter(args, around),
     oneFileSystem: args.has("one-file-system"),
-    recursive: args.verb !== "cp" || args.has("recursive"),
+    recursive: line.verb !== "cp" || line.has("recursive"),
     copyLinks: args.has("copy-links"),
     safeLinks: args.has("safe-links"),
     pruneEmptyDirs: args.has("prune-empty-dirs"),

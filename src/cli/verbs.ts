@@ -42,6 +42,9 @@ const SLASH_NOTE =
 const PLACES_NOTE =
   "A place is a local path, or HOST:/MODULE/PATH behind a daemon (HOST:PORT:/MODULE/PATH, HOST://PATH below its root, [IPV6]:/MODULE/PATH). A local path that exists comes first.";
 
+const LETTERS_NOTE =
+  "Letters: -p is --progress and -c is --checksum here; in cp and sync -p N is --streams, -c SIZE is --chunk-size and -P is --progress.";
+
 /** Those that `completions` writes for. */
 export const SHELLS = ["bash", "zsh", "fish", "powershell"] as const;
 
@@ -59,6 +62,7 @@ export const VERBS = {
       SLASH_NOTE,
       PLACES_NOTE,
       "What is already equal in the target is left alone, so a second run finishes an interrupted one.",
+      LETTERS_NOTE,
     ],
   },
   mirror: {
@@ -71,6 +75,7 @@ export const VERBS = {
       SLASH_NOTE,
       PLACES_NOTE,
       "Deletions come last, only after the source was read completely. On a terminal you are asked first; elsewhere nothing is deleted without --yes.",
+      LETTERS_NOTE,
     ],
   },
   move: {
@@ -83,6 +88,7 @@ export const VERBS = {
       SLASH_NOTE,
       PLACES_NOTE,
       "A source is removed only after its own copy is on disk (--fsync is `end` by default here).",
+      LETTERS_NOTE,
     ],
   },
   check: {
@@ -95,6 +101,7 @@ export const VERBS = {
       SLASH_NOTE,
       PLACES_NOTE,
       "Changes nothing. Compares sizes, times and attributes; --checksum compares contents too.",
+      LETTERS_NOTE,
     ],
   },
   cp: {
@@ -109,6 +116,8 @@ export const VERBS = {
       SLASH_NOTE,
       PLACES_NOTE,
       "What is already equal in the target is left alone, and an interrupted transfer goes on where it stopped.",
+      "cp -R DIRECTORY NAME makes NAME/DIRECTORY, also when NAME is new; DIRECTORY/ with a slash makes NAME itself. A file takes a new NAME as its own.",
+      "Letters that are others than in cp(1): -n is --dry-run, -i --itemize (nobody is asked), -p N --streams and -P --progress; permissions and times are kept without a flag. In copy and mirror -p is --progress and -c is --checksum.",
     ],
   },
   sync: {
@@ -122,16 +131,18 @@ export const VERBS = {
       "Without --delete it does what copy does, with it what mirror does: what only the target has stays, or goes.",
       SLASH_NOTE,
       PLACES_NOTE,
+      "Letters: -p N is --streams, -c SIZE is --chunk-size and -P is --progress here; in copy, mirror, move and check -p is --progress and -c is --checksum.",
     ],
   },
   explain: {
     group: "Transfer",
     summary: "say what a run would decide, and why; touch nothing",
-    usage: "fastsync explain [flags] SOURCE... TARGET",
+    usage: "fastsync explain [VERB] [flags] SOURCE... TARGET",
     minPlaces: 2,
     maxPlaces: Number.POSITIVE_INFINITY,
     notes: [
-      "Looks at both sides as a dry run does, and tells how many files would be copied, what a mirror would delete, which methods would move the data, and the reason of each decision. Takes the flags of the runs that it explains.",
+      "Looks at both sides as a dry run does, and tells how many files would be copied, what a mirror would delete, which methods would move the data, and the reason of each decision.",
+      "Before the line of a run it takes that line as it is, such as fastsync explain mirror -nv A/ B/. Without a verb it takes the flags below.",
       SLASH_NOTE,
       PLACES_NOTE,
     ],

@@ -150,6 +150,8 @@ describe.each(SIDES)("%s", (side) => {
     const events = await records(["find", "--limit", "3", place(side, "1")]);
     expect(ofType(events, "entry").length).toBe(3);
     expect(events.at(-1)).toMatchObject({ entries: 3, more: true });
+    const { stderr } = await fastsync(["find", "--limit", "3", place(side, "1")]);
+    expect(stderr).toBe("There is more than --limit 3 lets through\n");
   });
 
   test.concurrent.each([1, SINGLE])("du of random tree %d is du(1)", async (seed) => {

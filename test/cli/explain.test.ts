@@ -63,6 +63,21 @@ function decision(line: Record<string, unknown>, topic: string): { value: string
 }
 
 describe("explain", () => {
+  test("takes the line of a run as it is; a source of the verb's name comes first", async () => {
+    const decided = (line: Record<string, unknown>) => [line["deletions"], decision(line, "fsync")?.value];
+    expect(decided(await explainedJson(["mirror", "-nvy", "--stats", ...places()]))).toEqual([
+      { entries: 2, refusal: null },
+      "none",
+    ]);
+    expect(decided(await explainedJson(["move", ...places()]))).toEqual([{ entries: 2, refusal: null }, "end"]);
+    expect(decided(await explainedJson(["sync", "--delete", "-p", "2", ...places()]))[0]).toMatchObject({ entries: 2 });
+    expect((await explainedJson(["cp", "-R", ...places()]))["files_to_transfer"]).toBe(3);
+    const refused = await fastsync(["explain", "cp", ...places()]);
+    expect(refused.stderr).toContain("directories are copied with -R");
+    mkdirSync(dir.join("mirror"));
+    const named = await fastsync(["explain", "mirror", "source/", "target/"], { cwd: dir.path });
+    expect(named.stdout).toStartWith("explain mirror, source/ -> target");
+  });
   test("tells the work, the deletions, the methods and every decision; as text within 80 columns", async () => {
     const line = await explainedJson(places());
     expect(line).toMatchObject({

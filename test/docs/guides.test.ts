@@ -55,9 +55,9 @@ describe.each(["docs/guides/from-rsync.md", "docs/guides/from-rclone.md"])("%s",
 test("a flag of rsync that is not here is refused with what to write in its place", () => {
   for (const [left = ""] of tableBelow("docs/guides/from-rsync.md", "## Flags")) {
     for (const name of longFlags(left))
-      expect([name, flagNamed(name) !== undefined || foreignFlag(name) !== undefined]).toEqual([name, true]);
+      expect([name, flagNamed(name) !== undefined || foreignFlag(name, "copy") !== undefined]).toEqual([name, true]);
     for (const [, letter] of left.matchAll(/`-([a-zA-Z0-9])`/g))
-      expect([letter, foreignLetter(letter!) !== undefined || isOurs(letter!)]).toEqual([letter, true]);
+      expect([letter, foreignLetter(letter!, "copy") !== undefined || isOurs(letter!)]).toEqual([letter, true]);
   }
 });
 

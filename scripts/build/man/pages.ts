@@ -1,7 +1,7 @@
 /** The man pages: the tables of verbs and flags, and the documents that people read anyway. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Flag, flagsOf, GROUPS, lettersOf } from "../../../src/cli/flags.ts";
+import { type Flag, flagsOf, GROUPS, helpOf, lettersOf } from "../../../src/cli/flags.ts";
 import { EXAMPLES, exitCodesText } from "../../../src/cli/help.ts";
 import { VERB_NAMES, VERBS, type VerbInfo, type VerbName } from "../../../src/cli/verbs.ts";
 import { VERSION } from "../../../src/cli/version.ts";
@@ -169,7 +169,7 @@ function flagSections(verb: VerbName): string[] {
       ...subsection(group),
       ...flags
         .filter((flag) => flag.group === group)
-        .flatMap((flag) => tagged(flagTerm(flag, verb), `${marked(capital(flag.help))}.`)),
+        .flatMap((flag) => tagged(flagTerm(flag, verb), `${marked(capital(helpOf(flag, verb)))}.`)),
     ]),
   ];
 }

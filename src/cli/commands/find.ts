@@ -18,6 +18,7 @@ export const findCommand = defineCommand({
     await look(data!, async (looking, places) => {
       const request = requestOf(looking);
       let left = request.limit;
+      let isCut = false;
       looking.counts["entries"] = 0;
       await looking.each(places, async (place) => {
         if (place.kind === "host")
@@ -26,25 +27,34 @@ export const findCommand = defineCommand({
             "fastsync list-modules HOST shows what there is.",
           );
         if (request.limit > 0 && left === 0) return;
-        const found = await findIn(looking, place, { ...request, limit: left });
+        const { found, more } = await findIn(looking, place, { ...request, limit: left });
         if (request.limit > 0) left -= found;
+        isCut ||= more;
       });
+      if (!isCut) return;
+      looking.out.flush();
+      looking.err.line(`There is more than --limit ${request.limit} lets through`);
     });
   },
 });
 
-async function findIn(looking: Looking, place: Parameters<Looking["calls"]>[0], request: FindRequest): Promise<number> {
+async function findIn(
+  looking: Looking,
+  place: Parameters<Looking["calls"]>[0],
+  request: FindRequest,
+): Promise<{ found: number; more: boolean }> {
   const { args, out, records } = looking;
   const calls = await looking.calls(place);
   const names = new OwnerNames();
   const columns = new Columns();
   const size = sizeText(args.has("bytes"));
   let found = 0;
+  let isCut = false;
   await takeParts(looking, place, calls.find(place.path, request), ({ entries, more }) => {
     names.learn(entries);
     found += entries.paths.length;
     looking.counts["entries"] = Number(looking.counts["entries"]) + entries.paths.length;
-    if (more) looking.counts["more"] = true;
+    if (more) looking.counts["more"] = isCut = true;
     if (records !== undefined) {
       const where = printable(place.shown);
       for (let at = 0; at < entries.paths.length; at++) records.line("entry", entryFields(where, entries, at, names));
@@ -55,7 +65,7 @@ async function findIn(looking: Looking, place: Parameters<Looking["calls"]>[0], 
       for (const line of columns.lines(rows, LONG_LEFT)) out.line(line);
     } else for (const path of entries.paths) out.line(printable(shownPath(place, path)));
   });
-  return found;
+  return { found, more: isCut };
 }
 
 function requestOf(looking: Looking): FindRequest {
