@@ -2,6 +2,7 @@
 import { read } from "node:fs";
 import type { DeletionPlan } from "../core/events.ts";
 import { printable } from "../core/paths.ts";
+import { discardTypedAhead } from "../fs/typed-ahead.ts";
 import { formatCount, plural } from "./format.ts";
 import type { Output } from "./output.ts";
 
@@ -13,17 +14,13 @@ export interface Asking {
   readonly json: boolean;
   readonly stdinIsTerminal: boolean;
   readonly err: Output;
-  readonly readLine: (signal: AbortSignal) => Promise<string>;
   readonly signal: AbortSignal;
 }
 
 export async function confirmDeletions(plan: DeletionPlan, asking: Asking): Promise<Answer> {
   if (asking.yes) return "accepted";
   if (asking.json || !asking.stdinIsTerminal || !asking.err.isTerminal) return "unattended";
-  asking.err.write(questionText(plan));
-  asking.err.flush();
-  const answer = await asking.readLine(asking.signal);
-  return /^\s*y(es)?\s*$/i.test(answer) ? "accepted" : "declined";
+  return (await saysYes(questionText(plan), asking.err, asking.signal)) ? "accepted" : "declined";
 }
 
 export function questionText({ entries, targetEntries, sample }: DeletionPlan): string {
@@ -33,8 +30,16 @@ export function questionText({ entries, targetEntries, sample }: DeletionPlan): 
   return `${plural(entries, "entry", "entries")} of ${formatCount(targetEntries)} in the target will be deleted:\n${names}${more}Delete? [y/N] `;
 }
 
+/** Asks the person at the terminal; what was typed before the question is no answer to it. */
+export async function saysYes(question: string, err: Output, signal: AbortSignal): Promise<boolean> {
+  discardTypedAhead(0);
+  err.write(question);
+  err.flush();
+  return /^\s*y(es)?\s*$/i.test(await readTerminalLine(signal));
+}
+
 /** One line of the terminal; empty at its end, or when the run is asked to stop. */
-export function readTerminalLine(signal: AbortSignal): Promise<string> {
+function readTerminalLine(signal: AbortSignal): Promise<string> {
   return new Promise((resolve) => {
     if (signal.aborted) return resolve("");
     signal.addEventListener("abort", () => resolve(""), { once: true });

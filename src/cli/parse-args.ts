@@ -212,6 +212,7 @@ class Parser {
       }
       const last = text.startsWith("--") ? this.#long(word) : this.#oneDash(word);
       if (last === "done") continue;
+      if (last.flag.name === "help" && last.written === "-h" && (words.length > 1 || text !== "-h")) throw stray(word);
       if (last.flag.name === "help" || last.flag.name === "version") return last.flag.name;
       if (last.flag.value === undefined || last.flag.value.optional) {
         this.#add(last.flag, undefined);
@@ -441,6 +442,15 @@ class Parser {
 }
 
 type Named = (typeof FLAGS)[number];
+
+/** `rsync -avh`, `du -sh`: whoever writes so wants work done, and would take a help text for its end. */
+function stray(word: Argument): UsageError {
+  const where = word.text === "-h" ? "" : ` (in ${quoted(word)})`;
+  return new UsageError(
+    `-h${where} is the help, and stands alone`,
+    "Sizes are shown in units anyway: leave -h out. The help beside other words is --help.",
+  );
+}
 
 /** What follows a letter in its word, without a `=` between them. */
 function afterLetter({ text, bytes }: Argument, before: string): Argument {

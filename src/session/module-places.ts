@@ -183,5 +183,16 @@ async function kindOf(backend: Backend, moduleRoot: DirHandle, path: Uint8Array)
       `target ${printable(path)} is, or lies behind, a symbolic link, and those are not followed in a module; name what it leads to`,
     );
   }
-  return handle === -E.NOENT ? "missing" : "other";
+  return handle === -E.NOENT ? "missing" : await fileKind(backend, moduleRoot, path);
+}
+
+/** Of what is there and no directory. */
+async function fileKind(backend: Backend, moduleRoot: DirHandle, path: Uint8Array): Promise<PathKind> {
+  const parent = await backend.resolve(moduleRoot, parentOf(path), { create: false, operator: false });
+  if (parent < 0) return "file";
+  const found = await backend.stat(parent, [lastComponent(path)], STAT);
+  const isSpecial = found.rowStatus(0) === 0 && found.type(0) !== FileType.regular;
+  backend.releaseBatch(found);
+  backend.close([parent]);
+  return isSpecial ? "special" : "file";
 }

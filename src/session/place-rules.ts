@@ -31,7 +31,7 @@ export interface TargetDecision {
 }
 
 /** What stands at a path, links followed. */
-export type PathKind = "missing" | "directory" | "other";
+export type PathKind = "missing" | "directory" | "file" | "special";
 
 export function isContents(path: Uint8Array): boolean {
   const last = lastComponent(path);
@@ -75,8 +75,16 @@ export function decideTarget(
     !isContents(target)
   ) {
     const parent = parentOf(target);
-    if (kinds.parent === "other") {
+    if (kinds.parent === "file" || kinds.parent === "special") {
       throw new RunError(ExitCode.selecting, "target_unusable", `target ${printable(parent)} is not a directory`);
+    }
+    if (kinds.target === "special") {
+      throw new RunError(
+        ExitCode.selecting,
+        "target_unusable",
+        `target ${printable(target)} is a device, FIFO or socket: nothing is written into it, and it is not replaced; ` +
+          "remove it first, or name the directory it is in",
+      );
     }
     return {
       target: parent,
@@ -84,7 +92,7 @@ export function decideTarget(
       rename: { from: only.entry, to: lastComponent(target).slice() },
     };
   }
-  if (kinds.target === "other") {
+  if (kinds.target === "file" || kinds.target === "special") {
     throw new RunError(
       ExitCode.selecting,
       "target_unusable",

@@ -74,7 +74,7 @@ export function resolveTarget(sources: readonly SourceArgument[], target: Uint8A
 function kindOf(path: Uint8Array): PathKind {
   const stat = statOrUndefined(path);
   if (stat === undefined) return "missing";
-  return stat.isDirectory() ? "directory" : "other";
+  return stat.isDirectory() ? "directory" : stat.isFile() ? "file" : "special";
 }
 
 function resolveSource(path: Uint8Array): SourcePlace {

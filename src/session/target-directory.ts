@@ -131,11 +131,11 @@ export function onPruned(
   if (state.pass === 1) for (const [reason, count] of skipEntries(skipped)) countSkipped(state, reason, count);
   const dir = state.dirs.get(id);
   if (dir === undefined) {
-    if (!state.waitingIds.has(id)) return protocolError(state, effects, `rows were pruned in ${id}, which is not open`);
+    const count = state.waitingIds.get(id);
+    if (count === undefined) return protocolError(state, effects, `rows were pruned in ${id}, which is not open`);
     const before = state.waitingPruned.get(id) ?? [];
-    // Of how many rows the directory is, is looked at when it is its turn.
-    if (before.length + rows.length > LIMITS.directoryRows)
-      return protocolError(state, effects, `too many rows were pruned in ${id}`);
+    // Which rows they are is looked at when it is the directory's turn.
+    if (before.length + rows.length > count) return protocolError(state, effects, `too many rows were pruned in ${id}`);
     before.push(...rows);
     state.waitingPruned.set(id, before);
     return;

@@ -27,7 +27,6 @@ export function beginEnding(state: TargetState, effects: TargetEffect[]): void {
   }
   const refusal = refusalOf(state);
   if (refusal !== undefined) {
-    if (touchesNothing(state)) listDeletions(state, effects);
     refuse(state, refusal.code, refusal.message, effects);
     endPass(state, effects);
     return;

@@ -145,7 +145,7 @@ function onMessage(state: TargetState, message: SourceMessage, effects: TargetEf
       const waiting = state.waiting.get(message.parent);
       if (waiting === undefined) state.waiting.set(message.parent, [message]);
       else waiting.push(message);
-      state.waitingIds.add(message.id);
+      state.waitingIds.set(message.id, message.listing.count);
       return;
     }
     case "pruned":

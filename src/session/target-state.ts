@@ -118,8 +118,8 @@ export interface TargetState {
   readonly dirs: Map<DirId, TargetDir>;
   /** Directories that arrived before their parent was compared, by parent. */
   readonly waiting: Map<DirId, DirectoryMessage[]>;
-  /** The ids of those. */
-  readonly waitingIds: Set<DirId>;
+  /** The ids of those, with the entries of each. */
+  readonly waitingIds: Map<DirId, number>;
   /** Rows that come to nothing, of those. */
   readonly waitingPruned: Map<DirId, number[]>;
   readonly needs: Map<NeedId, Need>;
@@ -256,7 +256,7 @@ export function targetState(options: {
     rootPass: 0,
     dirs: new Map(),
     waiting: new Map(),
-    waitingIds: new Set(),
+    waitingIds: new Map(),
     waitingPruned: new Map(),
     needs: new Map(),
     nextNeed: 1,

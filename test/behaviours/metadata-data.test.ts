@@ -140,6 +140,24 @@ describe.skipIf(needsRoot !== undefined)(because("special files as root", needsR
     assertSameTrees(source, target);
   });
 
+  test("B33 what is named as the target and is a device or a FIFO is neither written into nor replaced", async () => {
+    using dir = tempDir();
+    const target = dir.join("target");
+    new TreeBuilder(dir.join("source")).file("file", "x").special("fifo", "fifo", [0, 0]);
+    new TreeBuilder(target)
+      .special("zero", "char", [1, 5])
+      .special("pipe", "fifo", [0, 0])
+      .special("s", "socket", [0, 0]);
+    const before = takeSnapshot(target);
+    for (const source of ["file", "fifo"])
+      for (const name of ["zero", "pipe", "s"]) {
+        const refused = await run("copy", [dir.join(`source/${source}`), `${target}/${name}`], { exitCode: 3 });
+        expect(refused.summary["exit_reason"]).toBe("target_unusable");
+        expect(refused.summary["message"]).toContain("is a device, FIFO or socket");
+      }
+    expect(touched(before, target)).toEqual([]);
+  });
+
   test("B33 --no-specials leaves them out with a count, and keeps those of the target", async () => {
     using dir = tempDir();
     const [source, target] = [dir.join("source"), dir.join("target")];

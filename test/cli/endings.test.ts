@@ -179,6 +179,29 @@ describe("on a terminal", () => {
     expect(code).toBe(exitCode);
     if (exitCode === 25) expect(shown).toContain("deletions declined");
   });
+  test.concurrent("what was typed before the question is no answer to it", async () => {
+    let shown = "";
+    let isTypedAhead = false;
+    const child = Bun.spawn([process.execPath, join(import.meta.dir, "fake-main.ts"), "mirror", "A/", "B"], {
+      env: cleanEnv({ FAKE_STORY: "delete", TERM: "xterm" }),
+      terminal: {
+        cols: 70,
+        rows: 24,
+        data: (terminal, data) => {
+          shown += Buffer.from(data).toString();
+          // The terminal shows what is typed, so what was typed first is there before the question.
+          if (shown.includes("Delete? [y/N] ") && isTypedAhead) {
+            isTypedAhead = false;
+            setTimeout(() => terminal.write("n\n"), 200);
+          }
+        },
+      },
+    });
+    child.terminal!.write("y\ny");
+    isTypedAhead = true;
+    const code = await child.exited;
+    expect([code, shown.includes("deletions declined")]).toEqual([25, true]);
+  });
   test.concurrent("--yes and --json ask nothing", async () => {
     const yes = await onTerminal("delete", ["mirror", "--yes", "A/", "B"], []);
     expect(yes.code).toBe(0);

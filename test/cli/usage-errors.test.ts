@@ -107,6 +107,14 @@ const CASES: readonly (readonly [line: string, message: string])[] = [
   ["copy --perms --no-perms A B", "--no-perms and --perms contradict each other; leave one out"],
   ["copy --bwlimit=1M --no-bwlimit A B", "--bwlimit and --no-bwlimit contradict each other; leave one out"],
   ["mirror --no-exclude A B", "unknown flag '--no-exclude'"],
+  // the help stands alone: a job that was rsync -avh must not end well with a text
+  [
+    "mirror -vh -y A B",
+    "fastsync mirror: -h (in '-vh') is the help, and stands alone\n  Sizes are shown in units anyway",
+  ],
+  ["mirror -y A B -h", "fastsync mirror: -h is the help, and stands alone"],
+  ["du -sh A", "fastsync du: -h (in '-sh') is the help, and stands alone"],
+  ["df -h A", "fastsync df: -h is the help, and stands alone"],
   // verbs that look
   ["lst", "fastsync: unknown verb 'lst'; did you mean ls?"],
   ["remove A", "fastsync: unknown verb 'remove'; did you mean rm?"],

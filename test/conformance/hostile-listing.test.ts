@@ -1,8 +1,10 @@
 /** Listings that a source must not send: each ends its session, and nothing of it becomes a file. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, readdirSync } from "node:fs";
+import type { Body } from "./peer/caller.ts";
 import { type Daemon, daemonUnderTest, fileOf, watched } from "./peer/daemon.ts";
 import { DIRECTORY, LINK, type ManifestFields, manifest, REGULAR, type Row } from "./peer/listing.ts";
+import { options } from "./peer/opening.ts";
 import { PROTOCOL, pushing, refusedAs } from "./peer/sessions.ts";
 
 let daemon: Daemon;
@@ -125,6 +127,34 @@ describe("S23 S24 a listing with", () => {
       if (daemon.directory === undefined) return;
       const made = fileOf(daemon, path);
       for (const entry of existsSync(made) ? readdirSync(made) : []) expect(["d", "e"]).toContain(entry);
+    });
+});
+
+const pruned = (dir: number, ...rows: readonly number[]): Body => ({ case: "pruned", value: { dir, rows: [...rows] } });
+
+/** With `pruneEmptyDirs`, unless it says otherwise: a root with a directory `d`, and what is said behind it. */
+const PRUNED: readonly (readonly [string, readonly Body[], boolean?])[] = [
+  ["where nothing is to be pruned", [pruned(0, 0)], false],
+  ["in a directory that is none", [pruned(7, 0)]],
+  ["at a row that is none", [pruned(0, 9)]],
+  ["at the directory itself", [pruned(0, 2)]],
+  ["at a file", [pruned(0, 1)]],
+  ["twice", [pruned(0, 0), pruned(0, 0)]],
+  ["twice at once", [pruned(0, 0, 0)]],
+  ["and offered", [pruned(0, 0), { case: "manifest", value: manifest({ dir: 1, parent: 0, row: 0 }, []) }]],
+  ["when it was offered", [{ case: "manifest", value: manifest({ dir: 1, parent: 0, row: 0 }, []) }, pruned(0, 0)]],
+  ["by the hundred thousand", [{ case: "pruned", value: { dir: 0, rows: Array(100_000).fill(0) } }]],
+  ["when everything was offered", [{ case: "scanned", value: { complete: true } }, pruned(0, 0)]],
+];
+
+describe("S23 S24 a row is pruned", () => {
+  for (const [number, [name, bodies, isAsked = true]] of PRUNED.entries())
+    test.concurrent(name, async () => {
+      const opening = { options: options({ pruneEmptyDirs: isAsked }) };
+      const caller = await pushing(daemon, `pruned-${number}/`, opening);
+      caller.say({ case: "manifest", value: root([sub, { name: "f" }]) });
+      for (const body of bodies) caller.say(body);
+      await refusedAs(caller, daemon, PROTOCOL);
     });
 });
 

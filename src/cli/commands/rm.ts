@@ -9,7 +9,7 @@ import type { RemovedPath } from "../../core/admin-calls.ts";
 import { ExitCode } from "../../core/exit-codes.ts";
 import { equalBytes, joinPath, printable } from "../../core/paths.ts";
 import { RunError } from "../../core/run-error.ts";
-import { readTerminalLine } from "../confirm.ts";
+import { saysYes } from "../confirm.ts";
 import type { CommandContext } from "../context.ts";
 import { formatBytes, plural } from "../format.ts";
 import { pathFields } from "../json-printer.ts";
@@ -94,10 +94,8 @@ async function ask(looking: Looking, groups: readonly Group[], places: readonly 
   if (looking.failures > 0) err.line("");
   for (const { shown } of places.slice(0, NAMED_MOST)) err.line(`  ${printable(shown)}`);
   if (places.length > NAMED_MOST) err.line(`  and ${places.length - NAMED_MOST} more`);
-  err.write(`${plural(entries, "entry", "entries")} (${formatBytes(bytes)}) will be removed. Remove? [y/N] `);
-  err.flush();
-  const answer = await readTerminalLine(looking.signal);
-  if (!/^\s*y(es)?\s*$/i.test(answer)) throw refused("nothing is removed: the answer was no");
+  const question = `${plural(entries, "entry", "entries")} (${formatBytes(bytes)}) will be removed. Remove? [y/N] `;
+  if (!(await saysYes(question, err, looking.signal))) throw refused("nothing is removed: the answer was no");
   looking.failures = 0;
 }
 

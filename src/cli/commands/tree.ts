@@ -8,7 +8,7 @@ import { RunError } from "../../core/run-error.ts";
 import type { Endpoint } from "../../endpoints/parse.ts";
 import { teaches } from "../../history/run-record.ts";
 import type { NetworkOptions, Place, Placement } from "../../session/api.ts";
-import { confirmDeletions, readTerminalLine } from "../confirm.ts";
+import { confirmDeletions } from "../confirm.ts";
 import type { CommandContext } from "../context.ts";
 import { wrap } from "../help.ts";
 import { takeHint } from "../hints.ts";
@@ -157,7 +157,6 @@ function makeHooks(resolved: Resolved, outputs: Outputs, reporter: Reporter, sig
           json: face.json,
           stdinIsTerminal: process.stdin.isTTY === true,
           err: outputs.err,
-          readLine: readTerminalLine,
           signal,
         }),
       ),
