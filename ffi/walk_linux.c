@@ -74,7 +74,9 @@ static void row_of(fsy_task *t, fsy_builder *b, uint32_t row, asking *a, const c
   }
   fsy_builder_stat(b, row, &st);
   uint32_t *row_flags = &fsy_u32(&b->view, FSY_U32_FLAGS)[row];
-  if (a->known_dev && fsy_dev(st.stx_dev_major, st.stx_dev_minor) != a->dev) *row_flags |= FSY_ROW_MOUNT;
+  /* A file of an overlay has the device of its layer: of files, what the kernel says of mounts counts, where it does. */
+  bool by_device = S_ISDIR(st.stx_mode) || through || !(st.stx_attributes_mask & FSY_STATX_ATTR_MOUNT_ROOT);
+  if (by_device && a->known_dev && fsy_dev(st.stx_dev_major, st.stx_dev_minor) != a->dev) *row_flags |= FSY_ROW_MOUNT;
   if (S_ISLNK(st.stx_mode)) {
     int linked = row_link(t, b, row, a->dir, name);
     if (!status) status = linked;

@@ -10,6 +10,7 @@ import { takeSnapshot } from "../support/snapshot.ts";
 import { tempDir } from "../support/temp.ts";
 import { TreeBuilder } from "../support/tree.ts";
 import {
+  BACKENDS,
   because,
   behavioursMissing,
   mirror,
@@ -284,7 +285,8 @@ describe.skipIf(ordinaryMissing !== undefined)(because("guards of an ordinary us
   });
 });
 
-const mountMissing = needsRoot ?? canMount("tmpfs");
+const mountMissing = needsRoot ?? canMount("tmpfs") ?? canMount("xfs");
+const NATIVE = BACKENDS.length > 1;
 describe.skipIf(mountMissing !== undefined)(because("mounts", mountMissing), () => {
   test.each([[[]], [["--one-file-system"]], [["--max-delete=100%"]]] as const)(
     "B44 a filesystem mounted inside the target is neither entered nor removed: %p",
@@ -310,6 +312,42 @@ describe.skipIf(mountMissing !== undefined)(because("mounts", mountMissing), () 
       }
     },
   );
+
+  test("B44 files of an overlay are no mounts, though its layers are on different filesystems; a mounted file is one", async () => {
+    using dir = tempDir();
+    await using lower = await mountFilesystem("tmpfs", "4M");
+    await using upper = await mountFilesystem("xfs", "300M");
+    const { source, target } = pair(dir);
+    new TreeBuilder(source).file("keep", "x").file("d/keep", "x");
+    new TreeBuilder(lower.path).file("keep", "x").file("d/keep", "x").file("d/gone", "x").file("gone", "x");
+    new TreeBuilder(lower.path).file("mounted", "x");
+    new TreeBuilder(upper.path).dir("upper").dir("work").file("other", "precious");
+    mkdirSync(target);
+    const layers = `lowerdir=${lower.path},upperdir=${upper.path}/upper,workdir=${upper.path}/work,xino=off`;
+    expect(spawnSync("mount", ["-t", "overlay", "-o", layers, "overlay", target]).status).toBe(0);
+    try {
+      expect(spawnSync("mount", ["--bind", join(upper.path, "other"), join(target, "mounted")]).status).toBe(0);
+      const devices = ["d", "d/gone"].map((name) => lstatSync(join(target, name)).dev);
+      expect(devices[0]).not.toBe(devices[1]!);
+      const { summary } = await mirror(source, target, ["--one-file-system"], { exitCode: NATIVE ? 0 : 23 });
+      expect(summary["files_deleted"]).toBe(2);
+      if (NATIVE) expect(summary["skipped"]).toEqual({ mount_in_target: 1 });
+      expect([...takeSnapshot(target, { content: false }).keys()].sort()).toEqual([
+        "",
+        "d",
+        "d/keep",
+        "keep",
+        "mounted",
+      ]);
+      expect(readFileSync(join(target, "mounted"), "utf8")).toBe("precious");
+      const back = dir.join("back");
+      await mirror(target, back, ["--one-file-system", "--exclude=mounted"]);
+      expect([...takeSnapshot(back).keys()].sort()).toEqual(["", "d", "d/keep", "keep"]);
+    } finally {
+      spawnSync("umount", [join(target, "mounted")]);
+      spawnSync("umount", [target]);
+    }
+  });
 
   test("B44 B46 a second path of a directory, by a bind mount, is known for what it is", async () => {
     using dir = tempDir();

@@ -57,7 +57,9 @@ export function examine(path: Buffer, name: Uint8Array, follow: boolean, wanted:
     return nothing(name, statusOf(error));
   }
   let flags = entry.flags;
-  if (dev !== undefined && entry.dev !== dev) flags |= RowFlag.mount;
+  // A file of an overlay has the device of its layer; a file that is a mount is told by the kernel when it is removed.
+  const isDirectory = typeOf(entry.mode) === FileType.directory;
+  if (isDirectory && dev !== undefined && entry.dev !== dev) flags |= RowFlag.mount;
   let digest: readonly [number, number] = [0, 0];
   if (wanted.blocks === true) digest = [Number(blocks & 0xffffffffn), Number(blocks >> 32n)];
   if (wantsAttributes(wanted)) {
