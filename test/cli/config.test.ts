@@ -94,6 +94,52 @@ describe("fastsync config", () => {
     expect(json).toMatchObject({ type: "config_check", files: [file] });
     expect(json["problems"]).toHaveLength(2);
   });
+  test("checks the daemon's tables as the daemon does", async () => {
+    const named = dir.join("daemon.toml");
+    const text = (port: string, name: string, path: string) =>
+      `[daemon]\nport = ${port}\n[[module]]\nname = "${name}"\npath = "${path}"\n`;
+    writeFileSync(named, text('"x"', "a/b", "rel"), { mode: 0o644 });
+    const wrong = await fastsync(["config", "check", "--config", named]);
+    expect([wrong.code, wrong.out]).toEqual([1, ""]);
+    expect(wrong.err.trim().split("\n")).toHaveLength(3);
+    const served = await fastsync(["daemon", "--config", named]);
+    for (const line of wrong.err.trim().split("\n"))
+      expect(served.err).toContain(line.replace("fastsync config: ", ""));
+    writeFileSync(named, text("9040", "a", dir.path), { mode: 0o644 });
+    const right = await fastsync(["config", "check", "--config", named]);
+    expect([right.code, right.err]).toEqual([0, ""]);
+    expect(right.out).toContain("The configuration is right, that of the daemon too.");
+    // What is broken as a whole is told once.
+    writeFileSync(named, "[daemon\n", { mode: 0o644 });
+    const broken = await fastsync(["config", "check", "--config", named]);
+    expect(broken.err.trim().split("\n")).toHaveLength(1);
+  });
+  test("fails for a variable that nothing reads; a run warns of it", async () => {
+    const env = { FASTSYNC_MAX_DELET: "1", FASTSYNC_NOSUCHKEY: "1", FASTSYNC_WORKERS: "1", FASTSYNC_EMPTY: "" };
+    const mistyped = "FASTSYNC_MAX_DELET: nothing reads a variable of this name; did you mean FASTSYNC_MAX_DELETE?\n";
+    const unknown = "FASTSYNC_NOSUCHKEY: nothing reads a variable of this name\n";
+    const checked = await fastsync(["config", "check"], { env });
+    expect([checked.code, checked.err]).toEqual([1, `fastsync config: ${mistyped}fastsync config: ${unknown}`]);
+    for (const words of [
+      ["config", "show"],
+      ["explain", "A/", "B/"],
+      ["copy", "A/", "B/"],
+    ]) {
+      const { code, err } = await fastsync(words, { env });
+      expect([code, err]).toEqual([0, `warning: ${mistyped}warning: ${unknown}`]);
+    }
+    expect((await fastsync(["copy", "-q", "A/", "B/"], { env })).err).toBe("");
+  });
+  test("a profile or a variable that is wrong is not blamed on the files", async () => {
+    const way = async (words: string[], env = {}) => {
+      const { code, err } = await fastsync(["copy", ...words, "A/", "B/"], { env });
+      expect(code).toBe(1);
+      return err.split("\n")[1];
+    };
+    expect(await way(["--profile", "wann"])).toContain("fastsync config show lists the profiles");
+    expect(await way([], { FASTSYNC_PRESET: "wann" })).toContain("fastsync presets shows");
+    expect(await way([], { FASTSYNC_CHECKSUM: "perhaps" })).toBe("  Put it right, or unset the variable.");
+  });
   test("knows two words", async () => {
     const { code, err } = await fastsync(["config", "edit"]);
     expect(code).toBe(1);

@@ -3,12 +3,14 @@ import { defineCommand } from "citty";
 import { ExitCode } from "../../core/exit-codes.ts";
 import { bytesOf, printable } from "../../core/paths.ts";
 import type { CommandContext } from "../context.ts";
-import { quoted } from "../parse-args.ts";
+import { type ParsedArgs, quoted } from "../parse-args.ts";
 import { type Effective, effectiveSettings } from "../settings/apply.ts";
 import { checkValues } from "../settings/check.ts";
+import type { DaemonCheck } from "../settings/check-daemon.ts";
 import type { SettingValue } from "../settings/layer.ts";
 import { layersInOrder, loadSettings, type Settings } from "../settings/load.ts";
 import { requestOf, usable } from "../settings/of-run.ts";
+import { unknownVariables } from "../settings/variables.ts";
 import { UsageError } from "../usage-error.ts";
 
 export const configCommand = defineCommand({
@@ -21,12 +23,22 @@ export const configCommand = defineCommand({
     switch (what?.text ?? "show") {
       case "show":
         outputs.out.write(json ? jsonOf(usable(settings)) : textOf(usable(settings)));
+        for (const problem of unknownVariables(process.env)) outputs.err.line(`warning: ${problem}`);
         return;
       case "check": {
-        const problems = [...settings.problems, ...(await checkValues(settings.layers))].map(safe);
+        const daemon = await daemonCheck(args);
+        const found = [...settings.problems, ...(await checkValues(settings.layers)), ...unknownVariables(process.env)];
+        if (daemon.kind === "checked") found.push(...daemon.problems);
+        // Both readers see what is wrong with a file as a whole.
+        const problems = [...new Set(found.map(safe))];
         if (json) outputs.out.line(JSON.stringify({ type: "config_check", files: settings.files, problems }));
-        else if (problems.length === 0) outputs.out.line(`The configuration is right. ${filesText(settings)}`);
-        else for (const problem of problems) outputs.err.line(`fastsync config: ${problem}`);
+        else if (problems.length === 0) {
+          const too = daemon.kind === "checked" ? ", that of the daemon too" : "";
+          outputs.out.line(`The configuration is right${too}. ${filesText(settings)}`);
+        } else for (const problem of problems) outputs.err.line(`fastsync config: ${problem}`);
+        if (daemon.kind === "private") outputs.err.line("warning: the daemon's files may not be read: not checked");
+        if (daemon.kind === "checked")
+          for (const warning of daemon.warnings) outputs.err.line(`warning: ${safe(warning)}`);
         context.exitCode = problems.length === 0 ? ExitCode.ok : ExitCode.usage;
         return;
       }
@@ -35,6 +47,14 @@ export const configCommand = defineCommand({
     }
   },
 });
+
+/** Of the files that `config` itself reads, those that a daemon would. */
+async function daemonCheck(args: ParsedArgs): Promise<DaemonCheck> {
+  if (args.has("no-config")) return { kind: "none" };
+  const variable = process.env["FASTSYNC_CONFIG"];
+  const { checkDaemon } = await import("../settings/check-daemon.ts");
+  return checkDaemon(args.value("config")?.bytes ?? (variable ? bytesOf(variable) : undefined));
+}
 
 function textOf(settings: Settings): string {
   const effective = effectiveSettings(layersInOrder(settings));

@@ -15,6 +15,7 @@ import { explainJson, explainText } from "../explain-text.ts";
 import { type Resolved, resolveOptions } from "../resolve-options.ts";
 import { settingNotes } from "../settings/notes.ts";
 import { configureRun, explained } from "../settings/of-run.ts";
+import { unknownVariables } from "../settings/variables.ts";
 import { onStopSignals } from "../stop-signals.ts";
 import { UsageError } from "../usage-error.ts";
 
@@ -25,6 +26,7 @@ export const explainCommand = defineCommand({
     const resolved = await resolveOptions(args).catch((error: unknown) => {
       throw error instanceof UsageError ? explained(error, origins) : error;
     });
+    for (const problem of unknownVariables(process.env)) context.outputs.err.line(`warning: ${problem}`);
     const stop = new AbortController();
     using _signals = onStopSignals({ onFirst: () => stop.abort(), onSecond: () => process.exit(ExitCode.interrupted) });
     const [sources, target] = [places.slice(0, -1), places.at(-1)!];

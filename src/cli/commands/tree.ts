@@ -19,6 +19,7 @@ import { type PacedPrinter, Reporter } from "../reporter.ts";
 import { type FaceOptions, type Resolved, resolveOptions } from "../resolve-options.ts";
 import { settingNotes } from "../settings/notes.ts";
 import { configureRun, explained } from "../settings/of-run.ts";
+import { unknownVariables } from "../settings/variables.ts";
 import { onStopSignals } from "../stop-signals.ts";
 import { TextPrinter } from "../text-printer.ts";
 import { UsageError } from "../usage-error.ts";
@@ -30,6 +31,8 @@ export const treeCommand = defineCommand({
     const resolved = await resolveOptions(args).catch((error: unknown) => {
       throw error instanceof UsageError ? explained(error, origins) : error;
     });
+    if (!resolved.face.quiet)
+      for (const problem of unknownVariables(process.env)) context.outputs.err.line(`warning: ${problem}`);
     const log = resolved.face.logFile === undefined ? undefined : openLog(resolved.face.logFile);
     const { reporter, live } = makeReporter(withOrigins(resolved, origins), context.outputs, log);
     context.onReporter(reporter);

@@ -61,7 +61,16 @@ export function usable(settings: Settings): Settings {
   const [first, ...others] = settings.problems;
   if (first === undefined) return settings;
   const more = others.length === 0 ? "" : ` (and ${others.length} more; fastsync config check lists them)`;
-  throw new UsageError(`${first}${more}`, "Put it right, or leave the files out with --no-config.");
+  throw new UsageError(`${first}${more}`, wayOut(first));
+}
+
+/** Problems begin with where they are. */
+function wayOut(problem: string): string {
+  if (/^(--preset|FASTSYNC_PRESET): /.test(problem)) return "fastsync presets shows what each turns on.";
+  if (/^(--profile|FASTSYNC_PROFILE): /.test(problem))
+    return "fastsync config show lists the profiles, fastsync presets the presets.";
+  if (problem.startsWith("FASTSYNC_")) return "Put it right, or unset the variable.";
+  return "Put it right, or leave the files out with --no-config.";
 }
 
 /** One place, where what the remote says beside its endpoint plays no part. */

@@ -1,0 +1,37 @@
+/** The tables of the daemon, read as the daemon reads them: what would keep it from starting is told before. */
+import { DAEMON_TABLES, Problems } from "../../config/table.ts";
+import { SYSTEM_DIRECTORY } from "../../config/toml-file.ts";
+import type { DaemonFlags } from "../../core/daemon-flags.ts";
+import { readConfigFiles } from "../../daemon/config-files.ts";
+import { loadConfig } from "../../daemon/load-config.ts";
+
+export type DaemonCheck =
+  | { readonly kind: "checked"; readonly problems: readonly string[]; readonly warnings: readonly string[] }
+  /** No file has a table of the daemon. */
+  | { readonly kind: "none" }
+  /** Nobody but others may read them. */
+  | { readonly kind: "private" };
+
+/** `file`: undefined is the system's, which its owner may keep to himself. */
+export function checkDaemon(file: Uint8Array | undefined): DaemonCheck {
+  const flags: DaemonFlags = {
+    config: file,
+    configDir: undefined,
+    bind: [],
+    port: undefined,
+    dataPort: undefined,
+    root: undefined,
+    noMdns: false,
+    mdnsName: undefined,
+    forceGrpcData: false,
+  };
+  const problems = new Problems();
+  const files = readConfigFiles(flags, problems);
+  if (file === undefined && problems.list.some((text) => text.startsWith(SYSTEM_DIRECTORY) && text.endsWith("EACCES")))
+    return { kind: "private" };
+  if (!files.some(({ tables }) => DAEMON_TABLES.some((name) => Object.hasOwn(tables, name)))) return { kind: "none" };
+  const loaded = loadConfig(flags);
+  return loaded.kind === "usable"
+    ? { kind: "checked", problems: [], warnings: loaded.warnings }
+    : { kind: "checked", problems: loaded.problems, warnings: [] };
+}
