@@ -97,7 +97,6 @@ describe("help", () => {
     ["-h", overviewHelp()],
     ["help mirror", verbHelp("mirror")],
     ["mirror --help", verbHelp("mirror")],
-    ["copy -nh", verbHelp("copy")],
     ["copy A --help --frob", verbHelp("copy")],
     ["help capabilities", verbHelp("capabilities")],
   ])("fastsync %s", async (line, expected) => {
