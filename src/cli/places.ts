@@ -1,7 +1,8 @@
 /** Sources and targets: what the words for them name. */
 import { lstatSync } from "node:fs";
+import { printable } from "../core/paths.ts";
 import { type Endpoint, EndpointError, parseEndpoint } from "../endpoints/parse.ts";
-import type { LocalPlace } from "../session/api.ts";
+import type { LocalPlace, Place } from "../session/api.ts";
 import { quoted } from "./parse-args.ts";
 import type { Argument } from "./raw-args.ts";
 import { UsageError } from "./usage-error.ts";
@@ -27,6 +28,19 @@ export function localPlace(word: Argument): LocalPlace {
     `${quoted(word)} is a place on another machine, and here only local paths can be used`,
     `If it is a local path, write ./${quoted(word).slice(1, -1)}`,
   );
+}
+
+/**
+ * `cp <(command) DIR`, `cp /dev/stdin DIR`: what to say of a source that is a link to something this process holds open,
+ * which lands as a link that leads nowhere.
+ */
+export function heldOpen({ kind, path }: Place): string | undefined {
+  if (
+    kind === "daemon" ||
+    !/^\/(dev\/(stdin|stdout|stderr|fd\/\d+)|proc\/[^/]+\/fd\/\d+)$/.test(Buffer.from(path).toString())
+  )
+    return undefined;
+  return `${printable(path)} is a link to what this process has open: the link lands, not what can be read there; write that to a file first`;
 }
 
 export function exists(path: Uint8Array): boolean {

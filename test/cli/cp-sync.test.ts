@@ -29,6 +29,12 @@ describe("cp", () => {
     expect((await run("cp large_file.bin partial_file.bin new")).exitCode).toBe(0);
     expect(readdirSync(dir.join("new")).sort()).toEqual(["large_file.bin", "partial_file.bin"]);
   });
+  test("a source that this process holds open is a link, and that is said", async () => {
+    const { exitCode, stderr } = await run("cp /dev/stdin backup/");
+    expect(exitCode).toBe(0);
+    expect(stderr).toContain("warning: /dev/stdin is a link to what this process has open: the link lands");
+    expect((await run("cp large_file.bin backup/")).stderr).not.toContain("warning");
+  });
   test("a directory needs -R, or -r, and nothing is made without", async () => {
     for (const source of ["documents", "documents/"]) {
       const refused = await run(`cp large_file.bin ${source} backup/`);

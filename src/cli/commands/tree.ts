@@ -14,6 +14,7 @@ import { wrap } from "../help.ts";
 import { takeHint } from "../hints.ts";
 import { JsonPrinter } from "../json-printer.ts";
 import { hasLiveLine, Output, type Outputs } from "../output.ts";
+import { heldOpen } from "../places.ts";
 import { LiveLine } from "../progress-line.ts";
 import { type PacedPrinter, Reporter } from "../reporter.ts";
 import { type FaceOptions, type Resolved, resolveOptions } from "../resolve-options.ts";
@@ -32,7 +33,7 @@ export const treeCommand = defineCommand({
       throw error instanceof UsageError ? explained(error, origins) : error;
     });
     if (!resolved.face.quiet)
-      for (const problem of unknownVariables(process.env)) context.outputs.err.line(`warning: ${problem}`);
+      for (const warning of warningsBefore(resolved, places)) context.outputs.err.line(`warning: ${warning}`);
     const log = resolved.face.logFile === undefined ? undefined : openLog(resolved.face.logFile);
     const { reporter, live } = makeReporter(withOrigins(resolved, origins), context.outputs, log);
     context.onReporter(reporter);
@@ -87,6 +88,12 @@ export const treeCommand = defineCommand({
     }
   },
 });
+
+/** What is odd about the line, and no reason to refuse it. */
+function warningsBefore({ options }: Resolved, places: readonly Place[]): string[] {
+  const links = options.copyLinks ? [] : places.slice(0, -1).map(heldOpen);
+  return [...unknownVariables(process.env), ...links.filter((link) => link !== undefined)];
+}
 
 /** A wrong command line, trees that differ and a no to deletions are no trouble of ours. */
 function isFailure({ exitCode }: RunSummary): boolean {
