@@ -95,6 +95,7 @@ export function capabilitiesJson(report: CapabilitiesReport): Readonly<Record<st
   const { capabilities, pair } = report;
   return {
     schema: 1,
+    type: "capabilities",
     backend: report.backend,
     backend_reason: report.reason,
     candidates: report.candidates,

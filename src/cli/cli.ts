@@ -10,13 +10,14 @@ import { ExitCode } from "../core/exit-codes.ts";
 import { RunError } from "../core/run-error.ts";
 import type { CommandContext, Parts } from "./context.ts";
 import { JsonPrinter } from "./json-printer.ts";
+import { Records } from "./look/records.ts";
 import { type Outputs, standardOutputs } from "./output.ts";
 import { asksForJson, type CommandLine, parseCommandLine } from "./parse-args.ts";
 import type { Argument } from "./raw-args.ts";
 import type { Reporter } from "./reporter.ts";
 import { plain } from "./text-printer.ts";
 import { UsageError } from "./usage-error.ts";
-import { verbNamed } from "./verbs.ts";
+import { VERBS, type VerbName, verbNamed } from "./verbs.ts";
 
 export async function runCli(words: readonly Argument[], parts: Parts): Promise<never> {
   const outputs = standardOutputs();
@@ -80,7 +81,8 @@ class Frame {
   readonly outputs: Outputs;
   reporter: Reporter | undefined;
   readonly #json: boolean;
-  readonly #verb: string | undefined;
+  readonly #verb: VerbName | undefined;
+  readonly #startedMs = performance.now();
   #exiting = false;
 
   constructor(words: readonly Argument[], outputs: Outputs) {
@@ -150,8 +152,22 @@ class Frame {
     err.flush();
   }
 
-  /** The one summary of a command line that never became a run. */
+  /** The one summary of a command line that never became a run. That of verbs that move no content has no counters. */
   #bareJson(exitCode: ExitCode, exitReason: string, message: string): void {
+    const verb = this.#verb;
+    if (verb !== undefined && (VERBS[verb].group !== "Transfer" || verb === "explain")) {
+      const records = new Records(this.outputs.out);
+      records.line("error", { code: exitReason, message });
+      records.end({
+        verb,
+        exit_code: exitCode,
+        exit_reason: exitReason,
+        message,
+        failures: 1,
+        duration_ms: Math.round(performance.now() - this.#startedMs),
+      });
+      return;
+    }
     const printer = new JsonPrinter(this.outputs.out, undefined);
     printer.error(exitReason, message);
     printer.end(bareSummary({ exitCode, exitReason, message }));

@@ -12,6 +12,8 @@ export interface Printer {
   progress(progress: Progress, counters: Readonly<Counters>): void;
   /** Before `start`, when that takes a moment: what is waited for. */
   waiting?(text: string): void;
+  /** Why the whole run ends, where `end` does not say it. */
+  error?(code: string, message: string): void;
   /** Once, last. */
   end(summary: RunSummary, phases?: PhaseTimes): void;
 }

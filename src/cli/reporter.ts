@@ -3,6 +3,7 @@
  * one summary, however it ends.
  */
 import { bareSummary, type Counters, newCounters, type Phase, type RunEvent, type RunSummary } from "../core/events.ts";
+import type { RunError } from "../core/run-error.ts";
 import { PhaseClock } from "../history/phase-clock.ts";
 import type { Placement } from "../session/api.ts";
 import type { Output } from "./output.ts";
@@ -122,6 +123,12 @@ export class Reporter {
     this.#phases = this.#clock.end(performance.now());
     for (const { printer } of this.#printers) printer.end(summary, this.#phases);
     for (const output of this.#outputs) output.flush();
+  }
+
+  /** Ends a run that could not begin, or not go on. */
+  refuse({ exitCode, reason, message }: RunError): void {
+    if (this.#ended === undefined) for (const { printer } of this.#printers) printer.error?.(reason, message);
+    this.endAbruptly({ exitCode, exitReason: reason, message });
   }
 
   /** Ends a run that cannot tell its own end, with the counters as they stand. */

@@ -2,7 +2,7 @@
 import type { Phase, RunSummary } from "../core/events.ts";
 import { formatBytes, formatCount, formatDuration, formatRate, plural } from "./format.ts";
 import type { PhaseTimes, RunFacts } from "./printer.ts";
-import { networkText, row, workLines } from "./summary-text.ts";
+import { networkText, row, SOURCES_WOULD_GO, workLines } from "./summary-text.ts";
 
 const WORDS: Readonly<Record<Phase, string>> = {
   scanning: "scanning",
@@ -23,21 +23,27 @@ export function statsLines(summary: RunSummary, facts: RunFacts, phases: PhaseTi
     plural(counters.specialsExamined, "special file"),
   ];
   const matched = Math.max(0, counters.bytesLogical - counters.bytesTransferred);
+  const sources = plural(counters.sourcesRemoved, "source");
+  const would = onlyWould(facts) ? " (would be)" : "";
   const onlyLooks = facts.dryRun || facts.verb === "check";
   return [
     onlyLooks ? "Statistics (nothing was changed)" : "Statistics",
     row("Source", kinds.join(", ")),
     row("Source size", exactBytes(counters.bytesExamined)),
     row(
-      "New",
-      `${plural(counters.created, "file")}, ${plural(counters.directoriesCreated, "directory", "directories")}`,
+      facts.verb === "check" ? "Source only" : "New",
+      `${plural(counters.created, "file")}, ${plural(counters.directoriesCreated, "directory", "directories")}${would}`,
     ),
-    row("Replaced", plural(counters.updated, "file")),
-    row("Repaired", `${plural(counters.repaired, "entry", "entries")}, attributes only`),
-    row("Linked", plural(counters.linked, "name")),
+    facts.verb === "check"
+      ? row("Different", plural(counters.updated, "file"))
+      : row("Replaced", `${plural(counters.updated, "file")}${would}`),
+    row("Repaired", `${plural(counters.repaired, "entry", "entries")}${would}, attributes only`),
+    row("Linked", `${plural(counters.linked, "name")}${would}`),
     row("Unchanged", plural(counters.unchanged, "entry", "entries")),
-    row("Deleted", plural(counters.deleted, "entry", "entries")),
-    ...(facts.verb === "move" ? [row("Removed", `${plural(counters.sourcesRemoved, "source")}`)] : []),
+    facts.verb === "check"
+      ? row("Target only", plural(counters.deleted, "entry", "entries"))
+      : row("Deleted", `${plural(counters.deleted, "entry", "entries")}${would}`),
+    ...(facts.verb === "move" ? [row("Removed", facts.dryRun ? SOURCES_WOULD_GO : sources)] : []),
     row("Failed", `${formatCount(counters.failed)}, vanished ${formatCount(counters.vanished)}`),
     row("Compared", `${exactBytes(counters.bytesCompared)} by content`),
     row("Transferred", `${plural(counters.filesTransferred, "file")}, ${exactBytes(counters.bytesLogical)}`),
@@ -49,6 +55,11 @@ export function statsLines(summary: RunSummary, facts: RunFacts, phases: PhaseTi
     row("Time", timeText(durationMs, phases)),
     row("Rate", seconds > 0 ? formatRate(counters.bytesLogical / seconds) : "-"),
   ];
+}
+
+/** A check is no run that was only tried: its numbers are what it found. */
+function onlyWould({ dryRun, verb }: RunFacts): boolean {
+  return dryRun && verb !== "check";
 }
 
 /** With the exact number, since a rounded one cannot be compared. */

@@ -30,6 +30,9 @@ const SKIP_WORDS: Readonly<Record<SkipReason, string | readonly [one: string, ma
   hard_link_copied: ["hard link became a copy", "hard links became copies"],
 };
 
+/** Which ones is known only when they have arrived. */
+export const SOURCES_WOULD_GO = "each source that arrives (would be)";
+
 /** `details`: how it was done, and not only what; statistics have that too. */
 export function summaryLines(summary: RunSummary, facts: RunFacts, verbose: boolean, details = true): string[] {
   if (summary.job !== undefined) {
@@ -70,7 +73,8 @@ export function summaryLines(summary: RunSummary, facts: RunFacts, verbose: bool
     ...optionalRow("Repaired", counters.repaired, "attributes only"),
     ...optionalRow("Unchanged", counters.unchanged, ""),
     ...optionalRow("Deleted", counters.deleted, facts.dryRun ? "would be deleted" : ""),
-    ...optionalRow("Removed", counters.sourcesRemoved, `${would === "" ? "" : "would be removed, "}from the source`),
+    ...optionalRow("Removed", counters.sourcesRemoved, "from the source"),
+    ...(facts.dryRun && facts.verb === "move" ? [row("Removed", SOURCES_WOULD_GO)] : []),
   );
   return [...lines, ...detailLines(summary, verbose, details)];
 }
@@ -115,7 +119,7 @@ function detailLines(summary: RunSummary, verbose: boolean, details: boolean): s
   if (!details) return lines;
   lines.push(...methodLines(summary));
   if (verbose) lines.push(...refusedLines(summary));
-  lines.push(...planLines(summary));
+  if (verbose) lines.push(...planLines(summary));
   if (verbose) lines.push(...engineLines(summary));
   if (verbose && summary.network !== undefined) lines.push(row("Network", networkText(summary.network)));
   return lines;
@@ -190,7 +194,7 @@ export function failureLines(summary: RunSummary): string[] {
 }
 
 export function failureLine({ path, side, operation, message }: Failure): string {
-  const doing = operation === "" ? "" : `cannot ${operation}: `;
+  const doing = operation === "" ? "" : `cannot ${operation === "publish" ? "put in place" : operation}: `;
   return `${printable(rootOr(path))}: ${doing}${printable(Buffer.from(message))} (${side})`;
 }
 

@@ -11,7 +11,14 @@ export async function writeVersion(out: Output, json: boolean): Promise<void> {
   await backend.shutdown();
   out.line(
     json
-      ? JSON.stringify({ schema: 1, version: VERSION, bun: Bun.version, backend: kind, backend_reason: reason })
+      ? JSON.stringify({
+          schema: 1,
+          type: "version",
+          version: VERSION,
+          bun: Bun.version,
+          backend: kind,
+          backend_reason: reason,
+        })
       : `fastsync ${VERSION} (bun ${Bun.version}, ${kind}: ${plain(reason)})`,
   );
 }

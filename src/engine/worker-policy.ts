@@ -32,7 +32,7 @@ export function workersFor(facts: WorkerFacts): number {
 }
 
 export function workerChoice({ cores, rotational, remote, averageFileBytes }: WorkerFacts): WorkerChoice {
-  if (rotational) return { workers: ROTATIONAL_WORKERS, reason: "a disk with one arm is slowed by every further one" };
+  if (rotational) return { workers: ROTATIONAL_WORKERS, reason: "a rotating disk is slowed by every further one" };
   if (remote)
     return { workers: REMOTE_WORKERS, reason: "a network filesystem answers late: waiting in parallel helps" };
   const areSmall = averageFileBytes !== undefined && averageFileBytes < SMALL_AVERAGE_BYTES;

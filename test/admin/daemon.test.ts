@@ -206,6 +206,11 @@ describe("names", () => {
     const run = async (...words: string[]): Promise<string> => (await fastsync([...words, "--config", config])).stdout;
     expect(await run("find", "--type", "f", "box:real")).toBe(`${place("rw", "real/inner")}\n`);
     expect(await run("ls", "box:")).toContain("real/\n");
+    const bare = await fastsync(["ls", "box", "--config", config]);
+    expect([bare.exitCode, bare.stderr]).toEqual([1, expect.stringContaining("Write box: for the place")]);
+    // A daemon as `scan` prints it; where a remote has the name, a number is a path of it.
+    expect(await run("ls", host())).toBe(await run("ls", `${host()}:`));
+    expect(await run("find", "--type", "f", "box:9040")).toBe("");
     expect(await run("df", "box:tree")).toContain(place("rw", "tree"));
   });
 });

@@ -43,7 +43,7 @@ describe.each(SIDES)("%s", (side) => {
     expect(exitCode).toBe(0);
     expectLookLines(events);
     expect(events.filter(({ type }) => type === "removed")).toMatchObject([
-      { path: paths[0], removed: true, entries: 1, directory: false },
+      { path: paths[0], removed: true, dry_run: false, entries: 1, directory: false },
       { path: paths[1], removed: true, entries: 5, directory: true },
     ]);
     expect(summary).toMatchObject({ entries: 6, failures: 0, dry_run: false });
@@ -81,6 +81,10 @@ describe.each(SIDES)("%s", (side) => {
     expect(exitCode).toBe(0);
     expect(stdout).toContain("would remove");
     expect(stdout).toContain("5 entries");
+    const { events } = await fastsyncJson(["rm", "-rnv", await place(side, "tree")]);
+    expectLookLines(events);
+    const told = events.filter(({ type }) => type === "removed" || type === "delete");
+    expect(told.map((event) => event["dry_run"])).toEqual(Array.from({ length: 6 }, () => true));
     expect(readdirSync(dir.join("m/tree")).sort()).toEqual(["file", "out", "sub"]);
   });
 

@@ -76,8 +76,18 @@ describe("fastsync config", () => {
     expect(out).toMatch(/^xattrs = true +default$/m);
     expect(out).toMatch(/^max_delete = - +default$/m);
     const lines = jsonLines((await fastsync(["config", "--json"])).out);
-    expect(lines).toContainEqual({ type: "setting", key: "workers", value: ["2"], origin: `${file} [global]` });
-    expect(lines.at(-1)).toEqual({ type: "config", files: [file], profile: null, profiles: ["wan"], remotes: {} });
+    expect(lines).toContainEqual({
+      schema: 1,
+      type: "setting",
+      key: "workers",
+      value: ["2"],
+      origin: `${file} [global]`,
+    });
+    expect(lines.at(-1)).toEqual({
+      ...{ schema: 1, type: "config", files: [file] },
+      ...{ profile: null, profiles: ["wan"], remotes: {} },
+    });
+    expect(lines[0]).toMatchObject({ schema: 1, type: "setting" });
   });
   test("checks all of it, what runs do not use too", async () => {
     writeFileSync(file, '[global]\nworkers = 2\n[profiles.wan]\nbwlimit = "2M"\n', { mode: 0o644 });
@@ -91,7 +101,7 @@ describe("fastsync config", () => {
     expect(wrong.err).toContain("global.workes: unknown key; did you mean workers?");
     expect(wrong.err).not.toContain("\u001b");
     const json = jsonLines((await fastsync(["config", "check", "--json"])).out)[0]!;
-    expect(json).toMatchObject({ type: "config_check", files: [file] });
+    expect(json).toMatchObject({ schema: 1, type: "config_check", files: [file] });
     expect(json["problems"]).toHaveLength(2);
   });
   test("checks the daemon's tables as the daemon does", async () => {

@@ -260,7 +260,9 @@ describe("the summary in words", () => {
       "Engine       native, 4 workers",
     ];
     expect(summaryLines(summary, facts, true)).toEqual(lines);
-    expect(summaryLines(summary, facts, false)).toEqual(lines.filter((line) => !/^(Refused|Engine)/.test(line)));
+    expect(summaryLines(summary, facts, false)).toEqual(
+      lines.filter((line) => !/^(Refused|Planned|Engine)/.test(line)),
+    );
   });
   test("of a run with nothing to do", () => {
     const counters = {

@@ -106,7 +106,10 @@ describe("the real session", () => {
     const { code, out, err } = await fastsync(["copy", "--json", "gone", "B"]);
     expect(code).toBe(3);
     expect(err).toContain("source gone cannot be used");
-    expect(jsonLines(out).filter((line) => line["type"] === "summary").length).toBe(1);
+    expect(jsonLines(out)).toMatchObject([
+      { type: "error", code: "source_missing" },
+      { type: "summary", exit_reason: "source_missing" },
+    ]);
   });
   test("a filter that cannot be read is a usage error", async () => {
     const { code, err } = await fastsync(["copy", "--filter", "frobnicate x", "A/", "B"]);

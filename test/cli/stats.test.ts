@@ -54,6 +54,16 @@ describe("the text", () => {
     expect(statsLines(sampleSummary(counters), { verb: "mirror", dryRun: true }, {})[0]).toBe(
       "Statistics (nothing was changed)",
     );
+    const tried = statsLines(sampleSummary(counters), { verb: "move", dryRun: true }, {});
+    expect(tried).toContain("Deleted      6 entries (would be)");
+    expect(tried).toContain("Removed      each source that arrives (would be)");
+    expect(summaryLines(sampleSummary(counters), { verb: "move", dryRun: true }, false)).toContain(
+      "Removed      each source that arrives (would be)",
+    );
+    const compared = statsLines(sampleSummary(counters), { verb: "check", dryRun: true }, {});
+    expect(compared).toContain("Source only  3 files, 1 directory");
+    expect(compared).toContain("Different    0 files");
+    expect(compared).toContain("Target only  6 entries");
     const idle = { ...counters, bytesTransferred: 0 };
     expect(statsLines(sampleSummary(idle), { verb: "copy", dryRun: false }, phases)).toContain(
       "Speedup      nothing had to move",

@@ -3,6 +3,7 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { expectLookLines } from "../admin/support/look-schema.ts";
 import { jsonLines, run } from "./processes.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "fastsync-cli-"));
@@ -299,6 +300,25 @@ test("after --json a usage error is an error and one summary on stdout", async (
       { schema: 1, type: "summary" },
     ]);
     expect(lines[1]).toMatchObject({ exit_code: 1, exit_reason: "usage", files_transferred: 0 });
+  }
+});
+
+test("of a verb that moves no content it has no counters of a run", async () => {
+  for (const line of [
+    "ls --json --frob",
+    "rm --json",
+    "list-modules --json",
+    "jobs --json list :",
+    "explain --json A",
+  ]) {
+    const { code, out } = await run(line.split(" "));
+    expect([line, code]).toEqual([line, 1]);
+    const lines = jsonLines(out);
+    expectLookLines(lines);
+    expect(lines.map(({ type, verb }) => [type, verb])).toEqual([
+      ["error", undefined],
+      ["summary", line.split(" ")[0]],
+    ]);
   }
 });
 

@@ -52,6 +52,7 @@ describe.skipIf(missing !== undefined)(`discovery${missing === undefined ? "" : 
       .filter((line) => line !== "")
       .map((line) => JSON.parse(line) as Found);
     expectDaemonRecords(lines);
+    expect(lines.pop()).toMatchObject({ type: "summary", verb: "scan", daemons: lines.length });
     return lines;
   }
   /** What avahi has resolved, by family: name, host, address, port, text. */
@@ -132,6 +133,7 @@ describe.skipIf(missing !== undefined)(`discovery${missing === undefined ? "" : 
     expect(text.stdout).toContain("by avahi  (fastsync 9\\033[2J, 3 modules)");
     // A place begins as it is printed.
     const [place] = ours!["places"] as string[];
+    expect((await fastsync(["ls", place!], atCaller())).stdout).toContain("m");
     const dry = await fastsync(["copy", "--dry-run", `${place}:/m/`, scratch.join("nowhere/")], atCaller());
     expect(dry.exitCode).toBe(0);
   });

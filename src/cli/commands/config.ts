@@ -31,7 +31,8 @@ export const configCommand = defineCommand({
         if (daemon.kind === "checked") found.push(...daemon.problems);
         // Both readers see what is wrong with a file as a whole.
         const problems = [...new Set(found.map(safe))];
-        if (json) outputs.out.line(JSON.stringify({ type: "config_check", files: settings.files, problems }));
+        if (json)
+          outputs.out.line(JSON.stringify({ schema: 1, type: "config_check", files: settings.files, problems }));
         else if (problems.length === 0) {
           const too = daemon.kind === "checked" ? ", that of the daemon too" : "";
           outputs.out.line(`The configuration is right${too}. ${filesText(settings)}`);
@@ -93,6 +94,7 @@ function valueText(value: SettingValue | undefined): string {
 /** One line a setting, then one that ends the list. */
 function jsonOf(settings: Settings): string {
   const lines: object[] = effectiveSettings(layersInOrder(settings)).map(({ key, value, origin }) => ({
+    schema: 1,
     type: "setting",
     key,
     value: value ?? null,
@@ -100,7 +102,7 @@ function jsonOf(settings: Settings): string {
   }));
   const remotes = Object.fromEntries([...settings.remotes.values()].map(({ name, endpoint }) => [name, endpoint]));
   const { files, profiles, profileName } = settings;
-  lines.push({ type: "config", files, profile: profileName ?? null, profiles, remotes });
+  lines.push({ schema: 1, type: "config", files, profile: profileName ?? null, profiles, remotes });
   return lines.map((line) => `${JSON.stringify(line)}\n`).join("");
 }
 

@@ -128,7 +128,7 @@ function groundOf({ kind, path, shown }: Removable): Uint8Array {
 }
 
 function tellEntry({ records, out }: Looking, shown: Uint8Array, dryRun: boolean): void {
-  if (records !== undefined) records.line("delete", pathFields(shown));
+  if (records !== undefined) records.line("delete", { ...pathFields(shown), dry_run: dryRun });
   else out.line(`${dryRun ? "would remove" : "removed"} ${printable(shown)}`);
 }
 
@@ -137,7 +137,7 @@ function tell(looking: Looking, removed: RemovedPath, shown: Uint8Array, dryRun:
   counts["entries"] = Number(counts["entries"]) + removed.entries;
   counts["disk_bytes"] = Number(counts["disk_bytes"]) + removed.diskBytes;
   if (records !== undefined) {
-    records.line("removed", removedFields(shown, removed));
+    records.line("removed", removedFields(shown, removed, dryRun));
     return;
   }
   if (!removed.removed && removed.entries === 0) return;

@@ -24,9 +24,14 @@ export const scanCommand = defineCommand({
       onFirst: () => stop.abort(),
       onSecond: () => process.exit(ExitCode.interrupted),
     });
+    const startedMs = performance.now();
     const { browse } = await import("../../discovery/browse.ts");
     const browsed = await browse(timeoutS * 1000, stop.signal);
-    for (const problem of browsed.problems) err.line(`fastsync scan: ${safe(problem)}`);
+    for (const problem of browsed.problems) {
+      err.line(`fastsync scan: ${safe(problem)}`);
+      if (args.has("json"))
+        out.line(jsonText({ schema: SCHEMA, type: "error", code: "interface_unusable", message: safe(problem) }));
+    }
     if (stop.signal.aborted) throw new RunError(ExitCode.interrupted, "interrupted", "interrupted");
     if (browsed.interfaces.length === 0)
       throw new RunError(
@@ -34,8 +39,10 @@ export const scanCommand = defineCommand({
         "no_network",
         "there is no network to look in: no interface but loopback has an address, or none of them can be used",
       );
-    if (args.has("json")) for (const daemon of browsed.daemons) out.line(jsonText(fieldsOf(daemon)));
-    else for (const line of daemonLines(browsed.daemons)) out.line(line);
+    if (args.has("json")) {
+      for (const daemon of browsed.daemons) out.line(jsonText(fieldsOf(daemon)));
+      out.line(jsonText(summaryOf(browsed, performance.now() - startedMs)));
+    } else for (const line of daemonLines(browsed.daemons)) out.line(line);
     if (browsed.daemons.length === 0) err.line(nothingText(browsed, timeoutS));
   },
 });
@@ -54,7 +61,7 @@ function nothingText({ interfaces }: Browsed, timeoutS: number): string {
   );
 }
 
-/** Places are written by the first address, which is what `fastsync copy` takes. */
+/** Addresses with their port: what `fastsync ls` takes, and what a place begins with. */
 export function daemonLines(daemons: readonly FoundDaemon[]): string[] {
   return daemons.flatMap(({ name, port, addresses, facts }) => {
     const modules = /^\d{1,9}$/.test(facts.modules ?? "") ? plural(Number(facts.modules), "module") : undefined;
@@ -86,6 +93,19 @@ function fieldsOf({ name, port, addresses, facts }: FoundDaemon): Readonly<Recor
     protocol: facts.protocol,
     modules: Number.isSafeInteger(modules) && modules >= 0 ? modules : undefined,
     auth: facts.auth,
+  };
+}
+
+function summaryOf({ daemons, problems }: Browsed, durationMs: number): Readonly<Record<string, unknown>> {
+  return {
+    schema: SCHEMA,
+    type: "summary",
+    verb: "scan",
+    exit_code: ExitCode.ok,
+    exit_reason: "ok",
+    daemons: daemons.length,
+    failures: problems.length,
+    duration_ms: Math.round(durationMs),
   };
 }
 

@@ -73,7 +73,7 @@ export const treeCommand = defineCommand({
         await noteInHistory(summary, resolved, places, reporter.phases);
     } catch (error) {
       if (error instanceof RunError) {
-        reporter.endAbruptly({ exitCode: error.exitCode, exitReason: error.reason, message: error.message });
+        reporter.refuse(error);
       } else if (error instanceof Error && error.name === "FilterError") {
         // A filter rule that cannot be compiled is a wrong command line, wherever it is noticed.
         throw new UsageError(error.message);

@@ -127,6 +127,7 @@ export class Looking {
       failures: this.failures + this.refused.length,
       duration_ms: Math.round(performance.now() - this.startedMs),
     });
+    if (exitCode === ExitCode.interrupted) this.err.line(`fastsync ${this.verb}: interrupted; more was to be done`);
     this.out.flush();
     const { failure } = this.out;
     if (failure === undefined || exitCode !== ExitCode.ok) return exitCode;

@@ -109,9 +109,16 @@ export function filesystemFields(place: string, stats: FilesystemStats): Json {
   };
 }
 
-export function removedFields(shown: Uint8Array, removed: RemovedPath): Json {
+export function removedFields(shown: Uint8Array, removed: RemovedPath, dryRun: boolean): Json {
   const { entries, diskBytes, isDirectory } = removed;
-  return { ...pathFields(shown), removed: removed.removed, entries, disk_bytes: diskBytes, directory: isDirectory };
+  return {
+    ...pathFields(shown),
+    removed: removed.removed,
+    dry_run: dryRun,
+    entries,
+    disk_bytes: diskBytes,
+    directory: isDirectory,
+  };
 }
 
 /** Names of owners as answers tell them, each once. */

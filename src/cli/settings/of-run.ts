@@ -1,6 +1,7 @@
 /** The settings of one run of a tree verb: loaded, checked, and joined with its command line. */
 import { bytesOf, printable } from "../../core/paths.ts";
 import { type Endpoint, parseHost } from "../../endpoints/parse.ts";
+import type { DaemonAddress } from "../../link/dial.ts";
 import type { FlagName } from "../flags.ts";
 import { type LookPlace, modulePlace } from "../look/place.ts";
 import type { ParsedArgs } from "../parse-args.ts";
@@ -49,11 +50,24 @@ export function placesOf(args: ParsedArgs, env: SettingsRequest["env"]): LookPla
   const { remotes } = usable(loadSettings(requestOf(args, env)));
   return args.places.map((word) => {
     const name = /^([A-Za-z0-9_][A-Za-z0-9_-]+):$/.exec(word.text)?.[1];
-    const host = name !== undefined && remotes.has(name) ? undefined : parseHost(word.bytes, { bare: false });
+    const host = name !== undefined && remotes.has(name) ? undefined : hostOf(word, remotes);
     if (host !== undefined && !exists(word.bytes)) return { kind: "host", address: host, shown: word.bytes };
     const endpoint = placeWithRemotes(word, remotes, new Set());
     return endpoint.kind === "local" ? { ...endpoint, shown: endpoint.path } : modulePlace(endpoint);
   });
+}
+
+/** `HOST:` and `HOST:PORT`: a daemon as such. `REMOTE:NUMBER` is a path of the remote. */
+function hostOf(word: Argument, remotes: ReadonlyMap<string, Remote>): DaemonAddress | undefined {
+  const named = /^([^:[\]/]+):\d+$/.exec(word.text)?.[1];
+  if (named !== undefined && remotes.has(named)) return undefined;
+  const bare = named !== undefined || /^\[[^\]/]*\]:\d+$/.test(word.text);
+  if (remotes.has(word.text) && !exists(word.bytes))
+    throw new UsageError(
+      `${word.text} does not exist here, and is a configured remote`,
+      `Write ${word.text}: for the place that it stands for.`,
+    );
+  return parseHost(word.bytes, { bare });
 }
 
 /** Throws UsageError with everything that is wrong. */
