@@ -47,6 +47,8 @@ const OVERLAPS: ReadonlySet<string> = new Set(["target_inside_source", "source_i
 interface Looked {
   readonly preview: Preview;
   readonly exitCode: number;
+  /** The code of the guard that would refuse the deletions. */
+  readonly refusedBy?: string | undefined;
 }
 
 async function preview(
@@ -59,11 +61,25 @@ async function preview(
   const look = (verb: "copy" | "mirror") => dryRun(startRun, sources, target, resolved, verb, signal);
   if (sources.length > 1) return withoutDeletions(await look("copy"), "a mirror has one source");
   try {
-    return await look("mirror");
+    const looked = await look("mirror");
+    if (looked.refusedBy === undefined) return looked;
+    const entries = COUNTABLE.has(looked.refusedBy)
+      ? (await dryRun(startRun, sources, target, unguarded(resolved), "mirror", signal)).preview.deletions.entries
+      : undefined;
+    return { ...looked, preview: { ...looked.preview, deletions: { ...looked.preview.deletions, entries } } };
   } catch (error) {
     if (!(error instanceof RunError) || !OVERLAPS.has(error.reason)) throw error;
     return withoutDeletions(await look("copy"), error.message);
   }
+}
+
+/** What these refuse is listed nowhere; without them it can be counted. */
+const COUNTABLE: ReadonlySet<string> = new Set(["empty_source", "deletion_limit"]);
+
+function unguarded(resolved: Resolved): Resolved {
+  const { options } = resolved;
+  const all = { ...options.delete, limit: { kind: "percent", percent: 100 }, allowEmptySource: true } as const;
+  return { ...resolved, options: { ...options, delete: all } };
 }
 
 function withoutDeletions({ preview, exitCode }: Looked, refusal: string): Looked {
@@ -86,7 +102,7 @@ async function dryRun(
     options: { ...options, verb, dryRun: true, delete: { ...options.delete, enabled: verb === "mirror" } },
     network,
     hooks: {
-      // Deletions that a guard refuses are listed too, and counted by nobody else.
+      // What would be deleted is counted from the list.
       wantsItems: true,
       onStart: () => undefined,
       onEvent: (event) => {
@@ -100,7 +116,7 @@ async function dryRun(
   const summary = await run.summary;
   refuseEnded(summary);
   const { counters, durationMs, network: told } = summary;
-  const refusal = notices.find(({ code }) => REFUSALS.has(code))?.message;
+  const refusal = notices.find(({ code }) => REFUSALS.has(code));
   return {
     preview: {
       placement: run.placement,
@@ -108,8 +124,9 @@ async function dryRun(
       durationMs,
       network: told,
       notices,
-      deletions: { entries: deletions, refusal },
+      deletions: { entries: deletions, refusal: refusal?.message },
     },
+    refusedBy: refusal?.code,
     // That a guard would refuse deletions is an answer.
     exitCode: summary.exitCode === ExitCode.deletionRefused ? ExitCode.ok : summary.exitCode,
   };
