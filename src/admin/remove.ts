@@ -61,10 +61,15 @@ export async function* removePaths(
     const place = await findEntry(backend, ground, path);
     if (typeof place === "number") {
       removal.fail({ ...failureOf(path, "find", place), message: whyUnusable(place) });
-      removal.done.push({ path, removed: false, entries: 0, diskBytes: 0, isDirectory: false });
+      removal.leave(path, false);
     } else {
       try {
-        yield* removal.one(path, withoutTrailingSlashes(pathOn(ground, path)), place.parent, place.entry);
+        // It may have become something else since it was let pass.
+        const why = refuses(place) ?? mustStay(place.entry, request, path);
+        if (why !== undefined) {
+          removal.fail({ ...failureOf(path, "delete", E.BUSY), message: why });
+          removal.leave(path, place.entry.type(0) === FileType.directory);
+        } else yield* removal.one(path, withoutTrailingSlashes(pathOn(ground, path)), place.parent, place.entry);
       } finally {
         close(backend, place);
       }
@@ -126,6 +131,10 @@ class Removal {
 
   fail(failure: PathFailure): void {
     this.failures.push(failure);
+  }
+
+  leave(path: Uint8Array, isDirectory: boolean): void {
+    this.done.push({ path, removed: false, entries: 0, diskBytes: 0, isDirectory });
   }
 
   async *one(asked: Uint8Array, path: Uint8Array, parent: DirHandle, entry: EntryBatch): AsyncGenerator<RemovePart> {

@@ -195,9 +195,12 @@ export const LIMITS = {
   configFileBytes: 1 * MIB,
   /** A module's name: as long as a file's name may be. */
   moduleNameBytes: 255,
-  /** Jobs are looked at so often for those who watch, of whom there are at most so many. */
+  /** Jobs are looked at so often for those who watch, of whom there are at most so many; and so many at one address. */
   jobWatchMs: 500,
   jobWatchers: 64,
+  jobWatchersOfPeer: 16,
+  /** Of one list of jobs, which holds the latest of them: half of what who asks takes in a message. */
+  jobListBytes: 16 * MIB,
   /** Series of modules and roles in the metrics; what more modules do is one series. Connections that ask for them. */
   metricSeries: 2048,
   metricConnections: 64,

@@ -14,7 +14,7 @@ async function* numbers(closed: () => void, waits: Promise<unknown> = Promise.re
 function setUp(waits?: Promise<unknown>, { aliveMs = 60_000, idleMs = 60_000 } = {}) {
   const stop = new AbortController();
   const closed = Promise.withResolvers<void>();
-  const stream = attended(numbers(closed.resolve, waits), {
+  const stream = attended(() => numbers(closed.resolve, waits), {
     ...{ alive: () => 0, aliveMs, idleMs, signal: stop.signal },
     abandoned: () => new Error("abandoned"),
   });
@@ -45,6 +45,37 @@ describe("attended", () => {
     await iterator.next();
     await closed;
     expect(iterator.next()).rejects.toThrow("abandoned");
+  });
+  test("also where all that it was given says that the work goes on", async () => {
+    const ended = Promise.withResolvers<void>();
+    async function* endless(signal: AbortSignal): AsyncGenerator<number> {
+      await new Promise((resolve) => signal.addEventListener("abort", resolve));
+      ended.resolve();
+      yield 1;
+    }
+    const stream = attended(endless, {
+      ...{ alive: () => 0, aliveMs: 1, idleMs: 5, signal: new AbortController().signal },
+      abandoned: () => new Error("abandoned"),
+    });
+    const iterator = stream[Symbol.asyncIterator]();
+    expect(await iterator.next()).toEqual({ done: false, value: 0 });
+    await ended.promise;
+    await expect(iterator.next()).rejects.toThrow("abandoned");
+  });
+  test("ends the work of a caller that was gone before it began", async () => {
+    const stop = new AbortController();
+    stop.abort();
+    let worked = false;
+    async function* work(): AsyncGenerator<number> {
+      worked = true;
+      yield 1;
+    }
+    const stream = attended(work, {
+      ...{ alive: () => 0, aliveMs: 60_000, idleMs: 60_000, signal: stop.signal },
+      abandoned: () => new Error("abandoned"),
+    });
+    expect((await stream[Symbol.asyncIterator]().next()).done).toBe(true);
+    expect(worked).toBe(false);
   });
   test("ends the work of a caller that is gone", async () => {
     const { iterator, stop, closed } = setUp();

@@ -13,25 +13,38 @@ export interface Attending<T> {
   readonly abandoned: () => Error;
 }
 
-export function attended<T>(inner: AsyncGenerator<T>, attending: Attending<T>): AsyncIterable<T> {
+/** `work` gets a signal of its own, which is aborted when the work is to end, at whatever it is. */
+export function attended<T>(
+  work: (signal: AbortSignal) => AsyncGenerator<T>,
+  attending: Attending<T>,
+): AsyncIterable<T> {
   const { alive, aliveMs, idleMs, signal, abandoned } = attending;
+  const stop = new AbortController();
+  const inner = work(stop.signal);
   let pending: Promise<IteratorResult<T>> | undefined;
   let idle: ReturnType<typeof setTimeout> | undefined;
   let failure: Error | undefined;
   const end = (): void => {
     clearTimeout(idle);
     signal.removeEventListener("abort", end);
+    stop.abort();
     inner.return(undefined).catch(() => undefined);
   };
   signal.addEventListener("abort", end);
+  // Aborted before, it tells nobody.
+  if (signal.aborted) end();
+  /** From an answer, whatever it says, to the call for the next. */
+  const attend = (): void => {
+    if (stop.signal.aborted) return;
+    idle = setTimeout(() => {
+      failure = abandoned();
+      end();
+    }, idleMs);
+  };
   const settle = (result: IteratorResult<T>): IteratorResult<T> => {
     pending = undefined;
     if (result.done) end();
-    else
-      idle = setTimeout(() => {
-        failure = abandoned();
-        end();
-      }, idleMs);
+    else attend();
     return result;
   };
   const iterator: AsyncIterator<T> = {
@@ -45,7 +58,9 @@ export function attended<T>(inner: AsyncGenerator<T>, attending: Attending<T>): 
       });
       try {
         const first = await Promise.race([pending, quiet]);
-        return first === "quiet" ? { done: false, value: alive() } : settle(first);
+        if (first !== "quiet") return settle(first);
+        attend();
+        return { done: false, value: alive() };
       } catch (error) {
         end();
         throw error;

@@ -161,14 +161,23 @@ class DaemonServer implements Listener {
           router.service(TransferService, {
             session: (requests, context) => this.session(requests, context),
           });
-          const rights = (context: HandlerContext) => rightsOf(context.values.get(CALLER), this.hooks.config().admin);
-          const heartbeat = () => Math.min(LIMITS.heartbeatMs, this.hooks.config().idleTimeoutMs / 4);
-          router.service(JobsService, jobsService(this.jobs, rights, heartbeat));
+          const peerOf = (context: HandlerContext): string => context.values.get(CALLER).peer;
+          router.service(
+            JobsService,
+            jobsService(this.jobs, {
+              rightsOf: (context) => rightsOf(context.values.get(CALLER), this.hooks.config().admin),
+              peerOf,
+              times: () => {
+                const { idleTimeoutMs } = this.hooks.config();
+                return { aliveMs: Math.min(LIMITS.heartbeatMs, idleTimeoutMs / 4), idleMs: idleTimeoutMs };
+              },
+            }),
+          );
           router.service(
             AdminService,
             servedAdmin({
               hooks: this.hooks,
-              peerOf: (context) => context.values.get(CALLER).peer,
+              peerOf,
               refused: (refusal) => this.refused(refusal),
               isDraining: () => this.isDraining,
               signal: this.stopping.signal,

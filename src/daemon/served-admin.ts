@@ -61,6 +61,8 @@ interface Asked {
 }
 
 interface Running {
+  /** Of the place that was asked for. */
+  readonly path: Uint8Array;
   readonly calls: LocalCalls;
   readonly module: ModuleConfig;
   readonly signal: AbortSignal;
@@ -74,35 +76,35 @@ export function servedAdmin(host: AdminHost): ServiceImpl<typeof AdminService> {
       served.stream<MessageInitShape<typeof ListResponseSchema>>(
         asked("list", place, READS),
         context,
-        async function* ({ calls }) {
-          for await (const part of calls.list(place!.path, decodeList(request))) yield entriesOf(part);
+        async function* ({ calls, path }) {
+          for await (const part of calls.list(path, decodeList(request))) yield entriesOf(part);
         },
       ),
     find: (request, context) =>
       served.stream<MessageInitShape<typeof FindResponseSchema>>(
         asked("find", request.place, READS),
         context,
-        async function* ({ calls }) {
+        async function* ({ calls, path }) {
           const wanted = decodeFind(request);
-          for await (const part of calls.find(request.place!.path, wanted)) yield entriesOf(part);
+          for await (const part of calls.find(path, wanted)) yield entriesOf(part);
         },
       ),
     diskUsage: ({ place, maxDepth, oneFileSystem }, context) =>
       served.stream<MessageInitShape<typeof DiskUsageResponseSchema>>(
         asked("du", place, READS),
         context,
-        async function* ({ calls }) {
-          for await (const part of calls.usage(place!.path, { maxDepth, oneFileSystem })) yield encodeUsage(part);
+        async function* ({ calls, path }) {
+          for await (const part of calls.usage(path, { maxDepth, oneFileSystem })) yield encodeUsage(part);
         },
       ),
     filesystemStats: ({ place }, context) =>
-      served.one(asked("df", place, ASKS), context, async ({ calls, module }) => {
-        const stats = await calls.filesystem(place!.path);
+      served.one(asked("df", place, ASKS), context, async ({ calls, module, path }) => {
+        const stats = await calls.filesystem(path);
         return { ...stats, readOnly: module.access === "read_only" };
       }),
     completePath: ({ place, limit, directoriesOnly }, context) =>
-      served.one(asked("complete", place, READS), context, async ({ calls }) => {
-        const { names, more } = await calls.complete(place!.path, { limit, directoriesOnly });
+      served.one(asked("complete", place, READS), context, async ({ calls, path }) => {
+        const { names, more } = await calls.complete(path, { limit, directoriesOnly });
         return { names: [...names], more };
       }),
     remove: ({ module, paths, recursive, dryRun, tellEntries }, context) =>
@@ -166,7 +168,7 @@ class ServedAdmin {
   async one<T>(what: Asked, context: HandlerContext, run: (running: Running) => Promise<T>): Promise<T> {
     // To its end: who leaves after the answer has not been told how the call ended.
     const answers: T[] = [];
-    for await (const answer of this.run(what, context, async function* (running) {
+    for await (const answer of this.run(what, context, context.signal, async function* (running) {
       yield await run(running);
     }))
       answers.push(answer);
@@ -181,7 +183,7 @@ class ServedAdmin {
     run: (running: Running) => AsyncGenerator<T>,
   ): AsyncIterable<T> {
     const { idleTimeoutMs } = this.host.hooks.config();
-    return attended(this.run(what, context, run), {
+    return attended((signal) => this.run(what, context, signal, run), {
       alive: () => ({}) as T,
       aliveMs: Math.min(LIMITS.heartbeatMs, idleTimeoutMs / 4),
       idleMs: idleTimeoutMs,
@@ -193,6 +195,7 @@ class ServedAdmin {
   private async *run<T>(
     what: Asked,
     context: HandlerContext,
+    caller: AbortSignal,
     run: (running: Running) => AsyncGenerator<T>,
   ): AsyncGenerator<T> {
     const { log } = this.host.hooks;
@@ -201,7 +204,7 @@ class ServedAdmin {
     const startedMs = performance.now();
     const finished = Promise.withResolvers<void>();
     this.host.wait(finished.promise);
-    const signal = AbortSignal.any([context.signal, this.host.signal]);
+    const signal = AbortSignal.any([caller, this.host.signal]);
     let calls: LocalCalls | undefined;
     let reason = "left";
     try {
@@ -228,7 +231,7 @@ class ServedAdmin {
   }
 
   /** Throws RunError. What it gives counts as running. */
-  private async open({ module: name, use }: Asked, peer: string, signal: AbortSignal): Promise<Running> {
+  private async open({ module: name, path, use }: Asked, peer: string, signal: AbortSignal): Promise<Running> {
     const { hooks } = this.host;
     if (this.host.isDraining())
       throw new RunError(ExitCode.starting, "stopping", "the daemon is stopping; try again later");
@@ -243,7 +246,7 @@ class ServedAdmin {
     this.running++;
     const root = await backend.resolve(WORKING_DIRECTORY, module.path, { create: false, operator: true });
     const calls = new LocalCalls(signal, backend, { kind: "module", root });
-    if (root >= 0) return { calls, module, signal };
+    if (root >= 0) return { path, calls, module, signal };
     this.running--;
     await calls.close();
     throw new RunError(ExitCode.selecting, "module_unavailable", "the module is not available at the moment");

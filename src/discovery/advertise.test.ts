@@ -233,3 +233,25 @@ test("says goodbye, once it was announced", async () => {
   for (const { packet } of wire.packets) heard.take(packet, "eth0");
   expect(heard.questions()).toHaveLength(1);
 });
+
+test("interfaces that cannot be looked at are told once, and looked at again", async () => {
+  const { wire, time } = scene();
+  const place = placeOf("10.0.0.1");
+  let isBroken = true;
+  const current = new Proxy([place], {
+    get: (target, key) => {
+      if (isBroken) throw new Error("too many open files");
+      return Reflect.get(target, key);
+    },
+  });
+  const { start, names } = hostOn(wire, time, "10.0.0.1", current);
+  const advertiser = start();
+  await time.pass(5000);
+  expect(names).toEqual(["mDNS: too many open files"]);
+  isBroken = false;
+  await time.pass(5000);
+  expect(names).toEqual(["mDNS: too many open files", "nas"]);
+  isBroken = true;
+  await time.pass(6000);
+  await advertiser.stop();
+});

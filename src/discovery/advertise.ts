@@ -125,7 +125,7 @@ export class Advertiser {
 
   private async keepLooking(): Promise<void> {
     while (!this.isStopped()) {
-      this.looking = this.look();
+      this.looking = this.look().catch((error: unknown) => this.trouble(`mDNS: ${reasonOf(error)}`));
       await this.looking;
       await this.world.pause(this.links.size === 0 ? FIRST_LOOKS_MS : LOOK_MS);
     }
@@ -150,19 +150,20 @@ export class Advertiser {
   }
 
   private async open(key: string, place: Place): Promise<void> {
-    const onProblem = (problem: string): void => {
-      if (this.state === "stopped" || this.troubles.has(problem)) return;
-      this.troubles.add(problem);
-      this.hooks.onProblem(problem);
-    };
     try {
-      const link = await this.world.openLink(place, onProblem);
+      const link = await this.world.openLink(place, (problem) => this.trouble(problem));
       this.links.set(key, { link, set: recordsOf(this.announced, link.addresses) });
       link.onPacket((packet, from) => this.take(key, packet, from));
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      onProblem(`mDNS on ${place.interfaceName} (IPv${place.family}): ${reason}`);
+      this.trouble(`mDNS on ${place.interfaceName} (IPv${place.family}): ${reasonOf(error)}`);
     }
+  }
+
+  /** Told once. */
+  private trouble(problem: string): void {
+    if (this.state === "stopped" || this.troubles.has(problem)) return;
+    this.troubles.add(problem);
+    this.hooks.onProblem(problem);
   }
 
   private rewrite(announced: Announced): void {
@@ -239,4 +240,8 @@ export class Advertiser {
     if (isShared && !isLegacy) await this.world.pause(least + (most - least) * this.world.random());
     if (this.state === "announced") link.send(answer, isLegacy ? from : undefined);
   }
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

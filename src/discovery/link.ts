@@ -32,7 +32,7 @@ export interface Place {
   /** Of the family: what the interface is chosen by. */
   readonly own: string;
   readonly addresses: readonly string[];
-  /** Who is on this link; of IPv6 that is told by the zone. */
+  /** Who is on this link, `10.0.0.5/24`, both families; of link-local addresses of IPv6 the zone tells. */
   readonly networks: readonly string[];
 }
 
@@ -42,11 +42,9 @@ export function places(): Place[] {
     const outward = infos.filter(({ internal }) => !internal);
     const addresses = outward.map(({ address }) => address.replace(/%.*$/, ""));
     return ([4, 6] as const).flatMap((family): Place[] => {
-      const own = outward.find(
-        (info) => info.family === `IPv${family}` && (family === 4 || /^fe[89ab]/i.test(info.address)),
-      );
+      const own = outward.find((info) => info.family === `IPv${family}` && (family === 4 || isLinkLocal(info.address)));
       if (own === undefined) return [];
-      const networks = outward.flatMap((info) => (info.family === "IPv4" ? (info.cidr ?? []) : []));
+      const networks = outward.flatMap((info) => info.cidr ?? []);
       return [{ interfaceName, family, own: own.address.replace(/%.*$/, ""), addresses, networks }];
     });
   });
@@ -108,18 +106,23 @@ export async function openLink(place: Place, onProblem: (problem: string) => voi
   };
 }
 
-function isFrom({ interfaceName, family, networks }: Place, address: string): boolean {
+/** Whether a packet's sender is on this link: what was routed here, or came by another link, says nothing. */
+export function isFrom({ interfaceName, networks }: Place, address: string): boolean {
   const zone = /%(.*)$/.exec(address)?.[1];
-  if (family === 6) return zone === undefined || zone === interfaceName;
+  if (isLinkLocal(address)) return zone === interfaceName;
   const ip = parseIp(address);
   return ip !== undefined && networks.some((text) => isIn(text, ip));
+}
+
+function isLinkLocal(address: string): boolean {
+  return /^fe[89ab]/i.test(address);
 }
 
 /** As the system writes it, `10.0.0.5/24`: the host's bits stand. */
 function isIn(cidr: string, ip: IpAddress): boolean {
   const [address = "", prefix = ""] = cidr.split("/");
-  const own = parseIp(address);
+  const own = parseIp(address.replace(/%.*$/, ""));
   if (own === undefined) return false;
-  const rest = 32n - BigInt(prefix);
+  const rest = (own.family === 4 ? 32n : 128n) - BigInt(prefix);
   return own.family === ip.family && own.bits >> rest === ip.bits >> rest;
 }

@@ -1,7 +1,19 @@
 /** rm, here and in modules: what goes, what is refused before anything goes, and what stays. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";
-import { chmodSync, existsSync, linkSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { OPERATOR } from "../../src/admin/open-place.ts";
+import { removePaths } from "../../src/admin/remove.ts";
+import { openBackend } from "../../src/fs/open-backend.ts";
 import { startDaemon, type TestDaemon } from "../network/support/daemon.ts";
 import { buildDeepTree } from "../support/deep-tree.ts";
 import { buildRandomTree } from "../support/random-tree.ts";
@@ -202,4 +214,48 @@ describe("what must not go", () => {
     const { exitCode, stderr } = await fastsync(["rm", "-r", "--yes", `127.0.0.1:${daemon!.port}:`]);
     expect([exitCode, stderr]).toEqual([1, expect.stringContaining("names no module")]);
   });
+});
+
+test("what became something else after it was let pass stays, and the others go", async () => {
+  const backend = openBackend({ workers: 1 });
+  const paths = ["alone", "tree/file"].map((path) => Buffer.from(dir.join(`m/${path}`)));
+  let looked = 0;
+  const refuses = (): string | undefined => {
+    if (++looked === 2) {
+      unlinkSync(dir.join("m/alone"));
+      mkdirSync(dir.join("m/alone"));
+      writeFileSync(dir.join("m/alone/kept"), "");
+    }
+    return undefined;
+  };
+  const request = { recursive: false, dryRun: false, tellEntries: false };
+  try {
+    const parts = await Array.fromAsync(
+      removePaths(backend, OPERATOR, paths, request, refuses, new AbortController().signal),
+    );
+    expect(parts.flatMap((part) => part.paths)).toMatchObject([
+      { removed: false, isDirectory: true },
+      { removed: true, isDirectory: false },
+    ]);
+    expect(parts.flatMap(({ failures }) => failures)).toMatchObject([{ message: "it is a directory, which takes -r" }]);
+    expect([has("m/alone/kept"), has("m/tree/file")]).toEqual([true, false]);
+  } finally {
+    await backend.shutdown();
+  }
+});
+
+test("so does what is refused only by then", async () => {
+  const backend = openBackend({ workers: 1 });
+  let looked = 0;
+  const refuses = (): string | undefined => (++looked === 1 ? undefined : "it is the current directory");
+  const request = { recursive: true, dryRun: false, tellEntries: false };
+  try {
+    const parts = await Array.fromAsync(
+      removePaths(backend, OPERATOR, [Buffer.from(dir.join("m/tree"))], request, refuses, new AbortController().signal),
+    );
+    expect(parts.flatMap((part) => part.paths)).toMatchObject([{ removed: false, entries: 0 }]);
+    expect(has("m/tree/sub/inner")).toBe(true);
+  } finally {
+    await backend.shutdown();
+  }
 });

@@ -18,7 +18,19 @@ import {
 } from "@grpc/grpc-js";
 import { LIMITS } from "../../src/core/limits.ts";
 import { AdminService } from "../../src/wire/gen/fastsync/v1/admin_pb.ts";
-import { type Daemon, daemonUnderTest, eventually, fileOf, named, watched, withFiles } from "./peer/daemon.ts";
+import { tempDir } from "../support/temp.ts";
+import {
+  type Address,
+  configured,
+  type Daemon,
+  daemonUnderTest,
+  eventually,
+  fileOf,
+  named,
+  startDaemon,
+  watched,
+  withFiles,
+} from "./peer/daemon.ts";
 import { healthy } from "./peer/sessions.ts";
 
 type Methods = typeof AdminService.method;
@@ -53,8 +65,12 @@ beforeAll(async () => {
 });
 afterAll(() => daemon[Symbol.asyncDispose]());
 
-function start(name: Name, bytes: Uint8Array): { call: ClientReadableStream<Buffer>; close: () => void } {
-  const client = new Client(`${daemon.host}:${daemon.port}`, credentials.createInsecure(), {
+function start(
+  name: Name,
+  bytes: Uint8Array,
+  { host, port }: Address = daemon,
+): { call: ClientReadableStream<Buffer>; close: () => void } {
+  const client = new Client(`${host}:${port}`, credentials.createInsecure(), {
     "grpc.use_local_subchannel_pool": 1,
     "grpc.max_send_message_length": -1,
     "grpc.max_receive_message_length": -1,
@@ -64,8 +80,12 @@ function start(name: Name, bytes: Uint8Array): { call: ClientReadableStream<Buff
 }
 
 /** All answers. Rejects with what grpc-js makes of a status. */
-async function askBytes<N extends Name>(name: N, bytes: Uint8Array): Promise<MessageShape<Methods[N]["output"]>[]> {
-  const { call, close } = start(name, bytes);
+async function askBytes<N extends Name>(
+  name: N,
+  bytes: Uint8Array,
+  at?: Address,
+): Promise<MessageShape<Methods[N]["output"]>[]> {
+  const { call, close } = start(name, bytes, at);
   const answers: MessageShape<Methods[N]["output"]>[] = [];
   try {
     for await (const answer of call)
@@ -137,6 +157,22 @@ describe("B060 B061 B062 B063 B064 B065 a client of another make", () => {
       [true, 1],
     ]);
   });
+});
+
+configured("a request without a place is about the daemon's root", async () => {
+  using served = tempDir();
+  writeFileSync(served.join("there"), "there");
+  await using own = await startDaemon({ daemon: `root = "${served.path}"` });
+  const nothing = new Uint8Array(0);
+  const [listed] = await askBytes("list", nothing, own);
+  expect(texts(listed!.entries!.paths)).toEqual(["there"]);
+  expect((await askBytes("find", nothing, own)).flatMap(({ entries }) => texts(entries?.paths ?? []))).toContain(
+    "there",
+  );
+  for (const name of ["diskUsage", "filesystemStats"] as const)
+    expect(await askBytes(name, nothing, own)).not.toEqual([]);
+  expect((await askBytes("completePath", nothing, own)).flatMap(({ names }) => names)).toHaveLength(1);
+  expect(own.process.stderr).not.toContain("internal error");
 });
 
 describe("what is not taken", () => {

@@ -132,3 +132,19 @@ test("who waits for a change hears of a beginning and an end at once", async () 
   never.abort();
   await third;
 });
+
+test("who a job belongs to is not written down once it is forgotten; and where nobody can say, that is told", async () => {
+  const memory = new Map<string, KeptJob>();
+  const { jobs, problems } = registry(storeIn(memory), 0);
+  const controls = {
+    look: () => ({ counters: newCounters(), bytes: 0, phases: new Map() }),
+    cancel: () => undefined,
+  };
+  const owner = Promise.withResolvers<string>();
+  jobs.begin(facts(1), owner.promise, controls)(OK);
+  owner.resolve("user 1");
+  jobs.begin(facts(2), Promise.reject(new Error("no such socket")), controls)(OK);
+  await Bun.sleep(0);
+  expect([...memory.keys()]).toEqual([]);
+  expect(problems).toEqual(["whose the job 000000000002 is, is not known: no such socket"]);
+});

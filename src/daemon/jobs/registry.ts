@@ -90,12 +90,16 @@ export class JobRegistry {
     this.running++;
     this.timer ??= setInterval(() => this.saveRunning(), SAVE_MS);
     this.timer.unref();
-    void owner.then((known) => {
-      entry.owner = known;
-      entry.last = { ...entry.last, owner: known };
-      this.save(entry.controls === undefined ? entry.last : look(entry));
-      this.tell();
-    });
+    owner
+      .then((known) => {
+        entry.owner = known;
+        entry.last = { ...entry.last, owner: known };
+        // It may be forgotten by now, and is not to be written down again.
+        if (this.entries.get(facts.id) !== entry) return;
+        this.save(entry.controls === undefined ? entry.last : look(entry));
+        this.tell();
+      })
+      .catch((error: unknown) => this.onProblem(`whose the job ${facts.id} is, is not known: ${reasonOf(error)}`));
     this.tell();
     return (end) => this.end(entry, end);
   }
@@ -122,6 +126,12 @@ export class JobRegistry {
   get(id: string): KeptJob | undefined {
     const entry = this.entries.get(id);
     return entry === undefined ? undefined : look(entry);
+  }
+
+  /** Looks at the job whenever it is called, also after it ended and was forgotten. */
+  follow(id: string): (() => KeptJob) | undefined {
+    const entry = this.entries.get(id);
+    return entry === undefined ? undefined : () => look(entry);
   }
 
   /** False: it does not run. */
@@ -175,8 +185,7 @@ export class JobRegistry {
     try {
       work(this.store);
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      this.onProblem(`the history of jobs is not written any more, and kept in memory: ${reason}`);
+      this.onProblem(`the history of jobs is not written any more, and kept in memory: ${reasonOf(error)}`);
       this.close();
     }
   }
@@ -191,6 +200,10 @@ export class JobRegistry {
       // What was written before is there; the rest was told.
     }
   }
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 function look(entry: Entry): KeptJob {

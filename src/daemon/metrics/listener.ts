@@ -3,7 +3,7 @@
  * modules and counts, never of names in them or of callers.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import { LIMITS } from "../../core/limits.ts";
 import { OPEN_METRICS_TYPE } from "./open-metrics.ts";
 
@@ -20,15 +20,23 @@ export interface MetricsListener {
 }
 
 const PLAIN = "text/plain; charset=utf-8";
-/** Of one request, before it is given up. */
-const REQUEST_MS = 5_000;
+/** Of a connection: it is for one request, and given up when that takes longer. */
+const CONNECTION_MS = 5_000;
 
-/** Rejects with what listen(2) said. */
-export async function listenForMetrics(host: string, port: number, watched: Watched): Promise<MetricsListener> {
+/** Rejects with what listen(2) said. `connectionMs` is for tests. */
+export async function listenForMetrics(
+  host: string,
+  port: number,
+  watched: Watched,
+  connectionMs = CONNECTION_MS,
+): Promise<MetricsListener> {
   const server: Server = createServer((request, response) => answer(request, response, watched));
   server.maxConnections = LIMITS.metricConnections;
-  server.headersTimeout = REQUEST_MS;
-  server.requestTimeout = REQUEST_MS;
+  // Bun has the server's own times, and does not keep them.
+  server.on("connection", (socket: Socket) => {
+    const timer = setTimeout(() => socket.destroy(), connectionMs);
+    socket.once("close", () => clearTimeout(timer));
+  });
   await new Promise<void>((resolve, reject) => {
     // Bun does not say which port it was.
     server.once("error", (error) => reject(Object.assign(error, { address: host, port })));
@@ -49,7 +57,7 @@ export async function listenForMetrics(host: string, port: number, watched: Watc
 
 function answer(request: IncomingMessage, response: ServerResponse, watched: Watched): void {
   const say = (status: number, type: string, text: string, more: Record<string, string> = {}): void => {
-    response.writeHead(status, { "content-type": type, "cache-control": "no-store", ...more });
+    response.writeHead(status, { "content-type": type, "cache-control": "no-store", connection: "close", ...more });
     response.end(request.method === "HEAD" ? undefined : text);
   };
   if (request.method !== "GET" && request.method !== "HEAD")
