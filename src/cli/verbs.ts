@@ -203,7 +203,9 @@ export const VERBS = {
     minPlaces: 1,
     maxPlaces: Number.POSITIVE_INFINITY,
     operands: "hosts",
-    notes: ["HOST, HOST:PORT or [IPV6]:PORT. A module that is hidden or closed to you is not shown."],
+    notes: [
+      "HOST, HOST:PORT or [IPV6]:PORT, or NAME of a configured remote. A module that is hidden or closed to you is not shown.",
+    ],
   },
   rm: {
     group: "Look at",

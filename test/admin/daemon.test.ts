@@ -208,6 +208,8 @@ describe("names", () => {
     expect(await run("ls", "box:")).toContain("real/\n");
     const bare = await fastsync(["ls", "box", "--config", config]);
     expect([bare.exitCode, bare.stderr]).toEqual([1, expect.stringContaining("Write box: for the place")]);
+    const named = await fastsync(["list-modules", "box"], { env: { FASTSYNC_CONFIG: config } });
+    expect([named.exitCode, named.stdout]).toEqual([0, (await fastsync(["list-modules", host()])).stdout]);
     // A daemon as `scan` prints it; where a remote has the name, a number is a path of it.
     expect(await run("ls", host())).toBe(await run("ls", `${host()}:`));
     expect(await run("find", "--type", "f", "box:9040")).toBe("");

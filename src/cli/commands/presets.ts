@@ -75,7 +75,7 @@ function cellsOf({ name, resolved: { options, network, face } }: Listed): string
     size(transfer.chunkBytes),
     size(transfer.bufferBytes),
     face.zeroCopy?.allowed === false ? "off" : "on",
-    write.verify === "none" ? "no" : write.verify,
+    write.verify,
     write.resume ? "yes" : "no",
     write.fsync,
   ];

@@ -13,7 +13,7 @@ import type { CommandContext } from "../context.ts";
 import type { FlagName } from "../flags.ts";
 import type { Output } from "../output.ts";
 import type { ParsedArgs } from "../parse-args.ts";
-import { placesOf } from "../settings/of-run.ts";
+import { placesOf, remoteHosts } from "../settings/of-run.ts";
 import { parseCount } from "../sizes.ts";
 import { onStopSignals } from "../stop-signals.ts";
 import { plain } from "../text-printer.ts";
@@ -173,8 +173,9 @@ export async function lookAtHosts(
   context: CommandContext,
   run: (looking: Looking, host: LookPlace & { kind: "host" }) => Promise<void>,
 ): Promise<void> {
+  const remotes = remoteHosts(context.args, process.env);
   const hosts = context.args.places.map((word) => {
-    const host = hostOfWord(word);
+    const host = remotes(word) ?? hostOfWord(word);
     return { kind: "host", address: host, shown: bytesOf(`${printableAddress(host)}:`) } as const;
   });
   await framed(context, async (looking) => {

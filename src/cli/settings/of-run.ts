@@ -70,6 +70,20 @@ function hostOf(word: Argument, remotes: ReadonlyMap<string, Remote>): DaemonAdd
   return parseHost(word.bytes, { bare });
 }
 
+/** Which daemon `NAME` or `NAME:` of a configured remote stands for; undefined: it is none, or of no daemon. */
+export function remoteHosts(
+  args: ParsedArgs,
+  env: SettingsRequest["env"],
+): (word: Argument) => DaemonAddress | undefined {
+  const { remotes } = usable(loadSettings(requestOf(args, env)));
+  return ({ text }) => {
+    const remote = remotes.get(text.replace(/:$/, ""));
+    if (remote === undefined) return undefined;
+    const endpoint = place({ bytes: bytesOf(remote.endpoint), text: remote.endpoint });
+    return endpoint.kind === "daemon" ? { host: endpoint.host, port: endpoint.port } : undefined;
+  };
+}
+
 /** Throws UsageError with everything that is wrong. */
 export function usable(settings: Settings): Settings {
   const [first, ...others] = settings.problems;
