@@ -8,5 +8,6 @@ void Promise.all([import("./cli/cli.ts"), import("./cli/raw-args.ts")]).then(([{
   runCli(commandLineArguments(), {
     startRun: () => import("./session/run.ts").then((module) => module.startRun),
     runDaemon: () => import("./daemon/run-daemon.ts").then((module) => module.runDaemon),
+    checkDaemon: () => import("./daemon/check-config.ts").then((module) => module.checkDaemon),
   }),
 );

@@ -1,5 +1,5 @@
 /** What every command gets. */
-import type { RunDaemon } from "../core/daemon-flags.ts";
+import type { CheckDaemon, RunDaemon } from "../core/daemon-flags.ts";
 import type { StartRun } from "../session/api.ts";
 import type { Outputs } from "./output.ts";
 import type { ParsedArgs } from "./parse-args.ts";
@@ -9,6 +9,7 @@ import type { Reporter } from "./reporter.ts";
 export interface Parts {
   readonly startRun: () => Promise<StartRun>;
   readonly runDaemon: () => Promise<RunDaemon>;
+  readonly checkDaemon: () => Promise<CheckDaemon>;
 }
 
 export interface CommandContext {

@@ -16,3 +16,13 @@ export interface DaemonFlags {
 
 /** Runs a daemon until it is told to stop; resolves to the exit code. Faces hand it to each other by this type. */
 export type RunDaemon = (flags: DaemonFlags) => Promise<number>;
+
+export type DaemonCheck =
+  | { readonly kind: "checked"; readonly problems: readonly string[]; readonly warnings: readonly string[] }
+  /** No file has a table of the daemon. */
+  | { readonly kind: "none" }
+  /** Nobody but others may read them. */
+  | { readonly kind: "private" };
+
+/** Looks at the daemon's configuration as a daemon would; `file` undefined: the system's, which its owner may keep to himself. */
+export type CheckDaemon = (file: Uint8Array | undefined) => DaemonCheck;

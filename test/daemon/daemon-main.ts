@@ -6,5 +6,6 @@ import { fakeServe } from "./fake-serve.ts";
 
 await runCli(commandLineArguments(), {
   startRun: () => Promise.reject(new Error("no runs here")),
+  checkDaemon: async () => () => ({ kind: "none" }),
   runDaemon: async () => (flags) => runDaemonWith(flags, async () => fakeServe),
 });

@@ -1,12 +1,12 @@
 /** `config show`: each setting with its origin. `config check`: what is wrong with the configuration. */
 import { defineCommand } from "citty";
+import type { DaemonCheck } from "../../core/daemon-flags.ts";
 import { ExitCode } from "../../core/exit-codes.ts";
 import { bytesOf, printable } from "../../core/paths.ts";
 import type { CommandContext } from "../context.ts";
-import { type ParsedArgs, quoted } from "../parse-args.ts";
+import { quoted } from "../parse-args.ts";
 import { type Effective, effectiveSettings } from "../settings/apply.ts";
 import { checkValues } from "../settings/check.ts";
-import type { DaemonCheck } from "../settings/check-daemon.ts";
 import type { SettingValue } from "../settings/layer.ts";
 import { layersInOrder, loadSettings, type Settings } from "../settings/load.ts";
 import { requestOf, usable } from "../settings/of-run.ts";
@@ -26,7 +26,7 @@ export const configCommand = defineCommand({
         for (const problem of unknownVariables(process.env)) outputs.err.line(`warning: ${problem}`);
         return;
       case "check": {
-        const daemon = await daemonCheck(args);
+        const daemon = await daemonCheck(context);
         const found = [...settings.problems, ...(await checkValues(settings.layers)), ...unknownVariables(process.env)];
         if (daemon.kind === "checked") found.push(...daemon.problems);
         // Both readers see what is wrong with a file as a whole.
@@ -50,10 +50,10 @@ export const configCommand = defineCommand({
 });
 
 /** Of the files that `config` itself reads, those that a daemon would. */
-async function daemonCheck(args: ParsedArgs): Promise<DaemonCheck> {
+async function daemonCheck({ args, parts }: CommandContext): Promise<DaemonCheck> {
   if (args.has("no-config")) return { kind: "none" };
   const variable = process.env["FASTSYNC_CONFIG"];
-  const { checkDaemon } = await import("../settings/check-daemon.ts");
+  const checkDaemon = await parts.checkDaemon();
   return checkDaemon(args.value("config")?.bytes ?? (variable ? bytesOf(variable) : undefined));
 }
 

@@ -1,19 +1,11 @@
 /** The tables of the daemon, read as the daemon reads them: what would keep it from starting is told before. */
-import { DAEMON_TABLES, Problems } from "../../config/table.ts";
-import { SYSTEM_DIRECTORY } from "../../config/toml-file.ts";
-import type { DaemonFlags } from "../../core/daemon-flags.ts";
-import { readConfigFiles } from "../../daemon/config-files.ts";
-import { loadConfig } from "../../daemon/load-config.ts";
+import { DAEMON_TABLES, Problems } from "../config/table.ts";
+import { SYSTEM_DIRECTORY } from "../config/toml-file.ts";
+import type { CheckDaemon, DaemonFlags } from "../core/daemon-flags.ts";
+import { readConfigFiles } from "./config-files.ts";
+import { loadConfig } from "./load-config.ts";
 
-export type DaemonCheck =
-  | { readonly kind: "checked"; readonly problems: readonly string[]; readonly warnings: readonly string[] }
-  /** No file has a table of the daemon. */
-  | { readonly kind: "none" }
-  /** Nobody but others may read them. */
-  | { readonly kind: "private" };
-
-/** `file`: undefined is the system's, which its owner may keep to himself. */
-export function checkDaemon(file: Uint8Array | undefined): DaemonCheck {
+export const checkDaemon: CheckDaemon = (file) => {
   const flags: DaemonFlags = {
     config: file,
     configDir: undefined,
@@ -34,4 +26,4 @@ export function checkDaemon(file: Uint8Array | undefined): DaemonCheck {
   return loaded.kind === "usable"
     ? { kind: "checked", problems: [], warnings: loaded.warnings }
     : { kind: "checked", problems: loaded.problems, warnings: [] };
-}
+};
