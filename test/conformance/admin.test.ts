@@ -244,7 +244,8 @@ describe("a caller that leaves", () => {
   withFiles("B070 ends the work, of which nothing was done ahead of it", async () => {
     const wide = fileOf(daemon, "wide");
     mkdirSync(wide);
-    for (let i = 0; i < 3000; i++) writeFileSync(`${wide}/${"n".repeat(240)}${i}`, "");
+    // Several MB of answers: more than all that holds them on their way.
+    for (let i = 0; i < 12_000; i++) writeFileSync(`${wide}/${"n".repeat(240)}${i}`, "");
     const before = daemon.process?.descriptors().length ?? 0;
     const asked = toBinary(
       AdminService.method.find.input,

@@ -3,8 +3,10 @@ import { Database } from "bun:sqlite";
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import {
   chmodSync,
+  chownSync,
   existsSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   statSync,
@@ -99,6 +101,19 @@ test("a link in its place is not followed, and a directory of everybody not used
   expect(open.store).toBeUndefined();
   expect(open.warnings.join()).toContain("is not a directory that only you may write to");
 });
+
+test.skipIf(process.geteuid?.() !== 0)(
+  "what is somebody else's is not used, nor is anything made in it (root only)",
+  async () => {
+    chownSync(directory, 65_534, 65_534);
+    for (const path of [directory, join(directory, "state/fastsync")]) {
+      const { store, warnings } = await openJobStore(path);
+      expect(store).toBeUndefined();
+      expect(warnings.join()).toContain("is not yours to make");
+    }
+    expect(readdirSync(directory)).toEqual([]);
+  },
+);
 
 test("two do not have it at the same time", async () => {
   const first = await opened();
