@@ -14,13 +14,12 @@ import {
   createConnectRouter,
 } from "@connectrpc/connect";
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
+import { gather, joined } from "../wire/chunks.ts";
 import { checkBounds, type MessageBounds } from "../wire/message-bounds.ts";
 
 const PREFIX_BYTES = 5;
 /** Of the first byte of a message: the only one that gRPC knows. */
 const COMPRESSED = 1;
-/** Chunks below this are joined with others as they come: each costs some 200 bytes to hold. */
-const SMALL_BYTES = 4096;
 const NOT_FOUND = 404;
 
 export interface RequestBounds extends MessageBounds {
@@ -77,7 +76,6 @@ export async function* bounded(
   /** Bytes of the message that is being gathered, its prefix included; 0: not known yet. */
   let need = 0;
   for await (const chunk of body) {
-    if (chunk.length === 0) continue;
     gather(chunks, chunk);
     have += chunk.length;
     while (have >= (need === 0 ? PREFIX_BYTES : need)) {
@@ -109,31 +107,10 @@ export async function* bounded(
   if (have > 0) yield joined(chunks, have);
 }
 
-/** Small ones are joined with what follows, unless they are larger than it: each byte is copied a few times at most. */
-function gather(chunks: Uint8Array[], chunk: Uint8Array): void {
-  let last = chunk;
-  for (let before = chunks.at(-1); before !== undefined; before = chunks.at(-1)) {
-    if (last.length >= SMALL_BYTES || before.length > last.length) break;
-    chunks.pop();
-    last = joined([before, last], before.length + last.length);
-  }
-  chunks.push(last);
-}
-
 function check(input: DescMessage, message: Uint8Array, most: MessageBounds): void {
   try {
     checkBounds(input, message, most);
   } catch (error) {
     throw new ConnectError(error instanceof Error ? error.message : String(error), Code.InvalidArgument);
   }
-}
-
-function joined(chunks: readonly Uint8Array[], bytes: number): Uint8Array {
-  const whole = new Uint8Array(bytes);
-  let at = 0;
-  for (const chunk of chunks) {
-    whole.set(chunk, at);
-    at += chunk.length;
-  }
-  return whole;
 }

@@ -10,6 +10,7 @@ import {
   type IncomingHttpHeaders,
 } from "node:http2";
 import type { Socket } from "node:net";
+import { gather, joined } from "../wire/chunks.ts";
 import { ProtocolViolation } from "../wire/protocol-violation.ts";
 import { HTTP2_SETTINGS, HTTP2_WINDOW_BYTES } from "./http2-settings.ts";
 
@@ -187,7 +188,7 @@ class MessageReader {
   }
 
   *read(chunk: Uint8Array): Generator<Uint8Array> {
-    this.chunks.push(chunk);
+    gather(this.chunks, chunk);
     this.have += chunk.length;
     while (this.have >= PREFIX_BYTES) {
       const prefix = this.peek(PREFIX_BYTES);
@@ -201,26 +202,16 @@ class MessageReader {
 
   /** The first bytes, without taking them. */
   private peek(bytes: number): Uint8Array {
-    if (this.chunks[0]!.length < bytes) this.chunks = [this.joined()];
+    if (this.chunks[0]!.length < bytes) this.chunks = [joined(this.chunks, this.have)];
     return this.chunks[0]!.subarray(0, bytes);
   }
 
   private take(bytes: number): Uint8Array {
-    if (this.chunks[0]!.length < bytes) this.chunks = [this.joined()];
+    if (this.chunks[0]!.length < bytes) this.chunks = [joined(this.chunks, this.have)];
     const first = this.chunks[0]!;
     if (first.length === bytes) this.chunks.shift();
     else this.chunks[0] = first.subarray(bytes);
     this.have -= bytes;
     return first.subarray(0, bytes);
-  }
-
-  private joined(): Uint8Array {
-    const whole = new Uint8Array(this.have);
-    let at = 0;
-    for (const chunk of this.chunks) {
-      whole.set(chunk, at);
-      at += chunk.length;
-    }
-    return whole;
   }
 }
