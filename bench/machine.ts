@@ -1,7 +1,9 @@
 /** Where the figures were taken: without it they mean nothing. */
+
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { cpus, loadavg, release, totalmem } from "node:os";
+import { resolve } from "node:path";
 import { subjectCommand } from "./commands.ts";
 
 export interface Machine {
@@ -17,13 +19,19 @@ export function describeMachine(compiled: boolean): Machine {
   const lines = [
     `${processors.length} x ${processors[0]?.model.trim() ?? "?"}, ${(totalmem() / 2 ** 30).toFixed(0)} GiB of memory, Linux ${release()}`,
     `filesystems: images in /dev/shm on loop devices, made with ${firstLine("mkfs.xfs", "-V")}`,
-    `subject: \`${subjectCommand().join(" ")}\`, ${firstLine(...subjectCommand(), "version")}`,
+    `subject: \`${subjectCommand().map(shortened).join(" ")}\`, ${firstLine(...subjectCommand(), "version")}`,
     `peers: ${[firstLine("rsync", "--version"), firstLine("cp", "--version"), firstLine("tar", "--version"), firstLine("rclone", "version")].join("; ")}`,
     `Bun ${Bun.version}; measured ${compiled ? "by a C launcher (wait4)" : "by Bun: no C compiler, so RSS includes the bench's own"}`,
     `load when the run began: ${load.toFixed(2)}${busy ? " (BUSY: the figures are worth little)" : ""}`,
     `memory free of use: ${availableGiB()} GiB`,
   ];
   return { lines, busy };
+}
+
+/** Where somebody keeps the repository is nobody's business. */
+function shortened(word: string): string {
+  const root = `${resolve(import.meta.dir, "..")}/`;
+  return word.startsWith(root) ? word.slice(root.length) : word;
 }
 
 function firstLine(...command: string[]): string {

@@ -57,9 +57,9 @@ export function fastsyncOver(
   { host, daemon }: Ends,
   direction: Direction,
   flags: readonly string[] = [],
-  extras: Extras & { readonly verb?: "mirror" | "check" } = {},
+  extras: Extras & { readonly verb?: "mirror" | "check"; readonly isIdle?: boolean } = {},
 ): Case {
-  const { verb = "mirror", ...more } = extras;
+  const { verb = "mirror", isIdle = verb === "check", ...more } = extras;
   const far = (path: string) => `${host}:${daemon.port}:/tree/${path.slice(mount.length + 1)}/`;
   const places = direction === "push" ? [`${source}/`, far(target)] : [far(source), `${target}/`];
   const json = flags.includes("--json") ? `${mount}/stdout.json` : undefined;
@@ -71,7 +71,7 @@ export function fastsyncOver(
     trees: { source, target },
     missing: subjectMissing(),
     ...(json === undefined ? { silent: true } : { stdout: json }),
-    observe: () => observeDaemon(daemon, host, flags.includes("--force-grpc"), verb === "check", json),
+    observe: () => observeDaemon(daemon, host, flags.includes("--force-grpc"), isIdle, json),
     ...more,
   };
 }
