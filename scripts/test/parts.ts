@@ -7,8 +7,10 @@ import type { Part } from "./run-part.ts";
 
 const bun = process.execPath;
 const bunTest = [bun, "test", "--timeout=60000"];
-// Packing, installing and compiling, what takes hosts and servers, and what builds faulty programs have parts of their own.
-const ordinary = ["package", "network", "canaries"].map((folder) => `--path-ignore-patterns=test/${folder}/**`);
+// Packing and installing, hosts and servers, faulty programs and programs whose calls fail have parts of their own.
+const ordinary = ["package", "network", "canaries", "faults"].map(
+  (folder) => `--path-ignore-patterns=test/${folder}/**`,
+);
 /**
  * Tests that come out the same whatever FASTSYNC_NATIVE says, so that once is enough. What is not named here runs with
  * both backends.
@@ -31,8 +33,8 @@ const sameWithEither = [
   // Pure functions against git, rsync, models, documents and generated code.
   ...["test/filter/**", "test/session/**", "test/proto/**"],
   ...["behaviours", "commands", "coverage", "limits", "man-pages"].map((name) => `test/docs/${name}.test.ts`),
-  // They choose the backend that fails, the portable one among them.
-  "test/faults/**",
+  // Walks of large trees; that both backends walk alike is what test/backend is about.
+  ...["test/edges/scale.test.ts", "test/admin/trees.test.ts", "test/admin/daemon.test.ts"],
   // One run beside rsync; that both backends do the same is what the behaviours are about.
   "test/reference/**",
   // The native library is counted, and comparing counts needs none.
@@ -70,6 +72,15 @@ export function testParts(): Part[] {
       counts: bunCounts,
       needs: "build",
       env: { FASTSYNC_BIN: "dist/fastsync", FASTSYNC_NATIVE: "off" },
+    },
+    {
+      // They choose the backend that fails, the portable one among them.
+      name: "faults",
+      command: [...bunTest, "./test/faults"],
+      counts: bunCounts,
+      needs: "build",
+      env: { FASTSYNC_BIN: "dist/fastsync" },
+      skip: skipNative,
     },
     {
       name: "network",

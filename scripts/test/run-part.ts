@@ -26,7 +26,7 @@ export type PartResult = Counts & {
 export type Printer = (chunk: Uint8Array | string, to: "stdout" | "stderr") => void;
 
 /** Far above what a part needs: a hang must end as a failure with a name, not as a killed job. */
-const partLimitMs = 20 * 60_000;
+const partLimitMs = 40 * 60_000;
 /** The summary stands at the end of the output; this much of it is kept. */
 const keptChars = 64 * 1024;
 

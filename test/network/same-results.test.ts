@@ -178,6 +178,7 @@ function told({ exitCode, events, summary }: JsonResult, source: Snapshot, prefi
     .sort();
   const {
     duration_ms: _duration,
+    phases_ms: _phases,
     bytes_transferred: _bytes,
     methods: _methods,
     refused: _refused,
