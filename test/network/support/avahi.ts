@@ -3,7 +3,7 @@
  * leave the made-up network.
  */
 import { spawnSync } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { type TempDir, tempDir } from "../../support/temp.ts";
 import { eventually } from "./daemon.ts";
 import type { Host } from "./hosts.ts";
@@ -41,6 +41,11 @@ export async function startAvahi(host: Host, hostName: string): Promise<Avahi> {
   const spawn = (...command: string[]) =>
     Bun.spawn([...host.prefix, ...command], { env, stdin: "ignore", stdout: "ignore", stderr: "ignore" });
   const bus = spawn("dbus-daemon", "--nofork", "--nopidfile", `--config-file=${scratch.join("bus.conf")}`);
+  // Avahi ends at once where there is no bus yet.
+  await eventually(
+    () => existsSync(socket),
+    () => "a bus for avahi",
+  );
   const query = (...command: string[]) =>
     spawnSync(host.prefix[0]!, [...host.prefix.slice(1), ...command], { env, encoding: "utf8" });
   // Its directory for sockets and its id is one for the machine: it gets one of its own.
