@@ -1,6 +1,6 @@
 /** Content takes the data port, or the control connection where it has to, and what happens when either breaks. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { assertSameTrees } from "../support/diff.ts";
 import { fastsync, fastsyncJson, type JsonResult, describe as shown } from "../support/run.ts";
 import { type TempDir, tempDir } from "../support/temp.ts";
@@ -54,6 +54,16 @@ function noneIsPartial(target: string): void {
     const here = readFileSync(path.replace(target, tree));
     if (!there.equals(here)) throw new Error(`${path} has ${there.length} bytes of ${here.length}, or other ones`);
   }
+}
+
+/** Bytes on disk of files that are not published yet. */
+function partBytes(target: string): number {
+  let bytes = 0;
+  for (const name of leftovers(target)) {
+    const stat = statSync(`${target}/${name}`, { throwIfNoEntry: false });
+    bytes += stat?.isFile() ? stat.blocks * 512 : 0;
+  }
+  return bytes;
 }
 
 const carriers = (result: JsonResult): unknown[] =>
@@ -165,6 +175,11 @@ describe("B63 a connection that breaks", () => {
     test(`a large file goes on from the blocks that are there: ${direction}`, async () => {
       await using run = await between(direction);
       run.proxy.data.cutAtByte = 18 * MIB;
+      run.proxy.data.beforeCut = () =>
+        eventually(
+          () => partBytes(run.target) > 12 * MIB,
+          () => "half of the large file",
+        );
       const first = await fastsyncJson(["copy", ...run.places]);
       expect(shown(first)).toStartWith("exit 12");
       noneIsPartial(run.target);

@@ -54,6 +54,8 @@ async function jobs(daemon: TestDaemon, words: readonly string[], options: Proce
 }
 
 const SLOW = ["--bwlimit", "1M"];
+/** For what has to be cancelled first, however long the program that cancels takes to start. */
+const SLOWEST = ["--bwlimit", "100K"];
 
 describe("list", () => {
   test("tells of both directions, while they run and afterwards, the latest first", async () => {
@@ -180,7 +182,7 @@ describe("cancel", () => {
   test("of a push: what is there is whole, and the caller is told", async () => {
     const served = empty();
     await using daemon = await startDaemon({ path: served });
-    const run = startFastsync(["copy", `${tree}/`, daemon.place("to/"), ...SLOW, "--retry", "3"]);
+    const run = startFastsync(["copy", `${tree}/`, daemon.place("to/"), ...SLOWEST, "--retry", "3"]);
     const { session } = await daemon.logged("session_start");
     await eventually(
       () => existsSync(join(served, "to/a/b0")),
@@ -204,7 +206,7 @@ describe("cancel", () => {
   test("of a pull: likewise", async () => {
     const target = empty();
     await using daemon = await startDaemon({ path: tree });
-    const run = startFastsync(["copy", daemon.place(), `${target}/`, ...SLOW, "--retry", "3"]);
+    const run = startFastsync(["copy", daemon.place(), `${target}/`, ...SLOWEST, "--retry", "3"]);
     const { session } = await daemon.logged("session_start");
     expect((await jobs(daemon, ["cancel", session as string])).exitCode).toBe(0);
     const result = await run.result;
@@ -246,7 +248,7 @@ describe.skipIf(unprivileged !== undefined)(
       ["with it root sees and cancels all", "admin = true", ["running"]],
     ])("%s", async (_, daemonLines, seen) => {
       await using daemon = await startDaemon({ path: empty(), daemon: daemonLines });
-      const run = startFastsync(["copy", `${open}/`, daemon.place("to/"), ...SLOW], other);
+      const run = startFastsync(["copy", `${open}/`, daemon.place("to/"), ...SLOWEST], other);
       const { session } = await daemon.logged("session_start");
       const byOwner = await jobs(daemon, ["list"], other);
       expect(byOwner.lines.map(({ job }) => job)).toEqual([session as string]);
@@ -289,7 +291,7 @@ describe("history", () => {
     {
       await using daemon = await kept(state);
       expect((await jobs(daemon, ["list"])).lines).toMatchObject([{ job: first, exit_code: 0, files_transferred: 27 }]);
-      const run = startFastsync(["copy", `${tree}/`, daemon.place("x/"), ...SLOW]);
+      const run = startFastsync(["copy", `${tree}/`, daemon.place("x/"), ...SLOWEST]);
       second = (await daemon.logged("session_start"))["session"];
       await eventually(
         () => existsSync(join(state, "jobs.db-wal")),

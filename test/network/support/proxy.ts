@@ -19,6 +19,8 @@ export class PortProxy implements AsyncDisposable {
   delayMs = 0;
   /** After this many bytes in all, wherever in a frame or message that is, every connection is cut, once. */
   cutAtByte = Number.POSITIVE_INFINITY;
+  /** What has passed may still lie in buffers on its way; the cut waits for this while nothing more passes. */
+  beforeCut: () => Promise<unknown> = async () => undefined;
   /** Connections are taken and closed at once. */
   isClosed = false;
   private isStalled = false;
@@ -68,12 +70,10 @@ export class PortProxy implements AsyncDisposable {
   private forward(from: Socket, to: Socket): void {
     from.on("data", (chunk: Buffer) => {
       const room = this.cutAtByte - this.bytes;
-      this.bytes += Math.min(chunk.length, Math.max(0, room));
+      this.bytes += Math.min(chunk.length, room);
       if (chunk.length < room) return this.write(from, to, chunk);
-      to.write(chunk.subarray(0, Math.max(0, room)), () => {
-        this.cutAtByte = Number.POSITIVE_INFINITY;
-        this.cut();
-      });
+      // Nothing of what else arrives until the cut has passed.
+      if (room > 0) to.write(chunk.subarray(0, room), () => void this.cutWhenReady());
     });
     from.on("end", () => {
       if (!this.isStalled) to.end();
@@ -90,6 +90,12 @@ export class PortProxy implements AsyncDisposable {
     };
     if (this.delayMs === 0) send();
     else setTimeout(send, this.delayMs);
+  }
+
+  private async cutWhenReady(): Promise<void> {
+    await this.beforeCut();
+    this.cutAtByte = Number.POSITIVE_INFINITY;
+    this.cut();
   }
 
   cut(): void {
