@@ -17,7 +17,8 @@ const FTL_THRESHOLD = "4000000";
 const DFG_THRESHOLD = "5000";
 /** Its presence says that this is the second start. */
 const MARK = "BUN_JSC_thresholdForFTLOptimizeAfterWarmUp";
-const SETTINGS = {
+/** Variables of the environment of the second start. */
+export const TUNED_SETTINGS: Readonly<Record<string, string>> = {
   BUN_JSC_useGenerationalGC: "0",
   BUN_JSC_thresholdForOptimizeAfterWarmUp: DFG_THRESHOLD,
   [MARK]: FTL_THRESHOLD,
@@ -34,7 +35,7 @@ export function restartTuned(words: readonly string[]): void {
   if (!isCompiled || !runs || !isClean || process.env[MARK] !== undefined || process.execve === undefined) return;
   if (usesDescriptors(words)) return;
   try {
-    process.execve(process.execPath, [process.argv0, ...words], { ...process.env, ...SETTINGS });
+    process.execve(process.execPath, [process.argv0, ...words], { ...process.env, ...TUNED_SETTINGS });
   } catch {
     // As it is, then: slower by a little, and just as right.
   }

@@ -24,6 +24,9 @@ export async function buildBinary(binary: string, library: string | undefined, t
       bytecode: true,
       // Only this form allows import.meta and top-level await.
       format: "esm",
+      // Each import() becomes a chunk of its own. In one piece all of the program's bytecode is decoded at each start, and
+      // twice where it restarts itself: 173 ms of processor time for the copy of one file, 107 ms in chunks.
+      splitting: true,
       plugins: [descriptorPlugin(), ...(library === undefined ? [] : [embeddedLibraryPlugin(library)])],
       compile: {
         outfile: fresh,

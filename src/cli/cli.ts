@@ -20,18 +20,33 @@ import { UsageError } from "./usage-error.ts";
 import { VERBS, type VerbName, verbNamed } from "./verbs.ts";
 
 export async function runCli(words: readonly Argument[], parts: Parts): Promise<never> {
-  const outputs = standardOutputs();
-  const frame = new Frame(words, outputs);
+  const frame = new Frame(words, standardOutputs());
   process.on("uncaughtException", (error) => frame.crash(error));
   process.on("unhandledRejection", (error) => frame.crash(error));
   // Whoever ends the process in the middle of a run: the run still gets its summary, and the end does not look good.
   process.on("exit", () => frame.lostRun());
   try {
-    return frame.exit(await run(parseCommandLine(words), frame, parts));
+    return frame.exit(await answer(words, frame, parts));
+  } catch (error) {
+    return frame.crash(error);
+  }
+}
+
+/** The same inside of a process that goes on: the exit code. Rejects with what would be an internal error. */
+export async function answerOf(words: readonly Argument[], parts: Parts, outputs: Outputs): Promise<number> {
+  const code = await answer(words, new Frame(words, outputs), parts);
+  outputs.out.flush();
+  outputs.err.flush();
+  return code;
+}
+
+async function answer(words: readonly Argument[], frame: Frame, parts: Parts): Promise<number> {
+  try {
+    return await run(parseCommandLine(words), frame, parts);
   } catch (error) {
     if (error instanceof UsageError) return frame.usageError(error);
     if (error instanceof RunError) return frame.refused(error);
-    return frame.crash(error);
+    throw error;
   }
 }
 
@@ -99,21 +114,21 @@ class Frame {
     process.exit(code);
   }
 
-  usageError(error: UsageError): never {
+  usageError(error: UsageError): ExitCode {
     const { err } = this.outputs;
     const name = this.#verb === undefined ? "fastsync" : `fastsync ${this.#verb}`;
     err.line(`${name}: ${error.message}`);
     if (error.way !== undefined) err.line(`  ${error.way}`);
     err.line(`  See: ${name} --help`);
     if (this.#json) this.#bareJson(ExitCode.usage, "usage", error.message);
-    this.exit(ExitCode.usage);
+    return ExitCode.usage;
   }
 
   /** Something outside of a run cannot go on, such as `capabilities` for a place that does not exist. */
-  refused(error: RunError): never {
+  refused(error: RunError): ExitCode {
     this.outputs.err.line(`fastsync: ${plain(error.message)}`);
     if (this.#json) this.#bareJson(error.exitCode, error.reason, error.message);
-    this.exit(error.exitCode);
+    return error.exitCode;
   }
 
   crash(error: unknown): never {

@@ -1,6 +1,11 @@
-/** Runs the command line as a process and waits for its end. */
+/** Runs the command line as a process, or in this one, and waits for its end. */
 import { join } from "node:path";
+import { answerOf } from "../../src/cli/cli.ts";
+import { Output } from "../../src/cli/output.ts";
+import { argumentOf } from "../../src/cli/raw-args.ts";
+import { bundled } from "../support/bundled.ts";
 import { NO_SETTINGS } from "../support/program.ts";
+import { fakeParts } from "./fake-parts.ts";
 
 const FAKE_MAIN = join(import.meta.dir, "fake-main.ts");
 const REAL_MAIN = join(import.meta.dir, "../../src/main.ts");
@@ -16,6 +21,7 @@ export interface StartOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly stdin?: string;
   readonly cwd?: string;
+  /** `fake`: with a session made by hand; `real`: from the sources, as they are. */
   readonly main?: "fake" | "real";
 }
 
@@ -26,7 +32,7 @@ export function cleanEnv(extra: Readonly<Record<string, string>> = {}): Record<s
 }
 
 export function start(words: readonly string[], options: StartOptions = {}) {
-  return Bun.spawn([process.execPath, options.main === "real" ? REAL_MAIN : FAKE_MAIN, ...words], {
+  return Bun.spawn([process.execPath, options.main === "real" ? REAL_MAIN : bundled(FAKE_MAIN), ...words], {
     stdin: options.stdin === undefined ? "ignore" : Buffer.from(options.stdin),
     stdout: "pipe",
     stderr: "pipe",
@@ -39,6 +45,31 @@ export async function run(words: readonly string[], options: StartOptions = {}):
   const child = start(words, options);
   const [out, err, code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
   return { code, out, err };
+}
+
+/** The same without a process: for many command lines that end before anything of the process matters. */
+export async function answered(words: readonly string[]): Promise<Ended> {
+  const text = { out: "", err: "" };
+  const outputTo = (name: "out" | "err"): Output =>
+    new Output(
+      (bytes) => {
+        text[name] += Buffer.from(bytes);
+        return bytes.length;
+      },
+      { isTerminal: false, colour: false },
+    );
+  const own = { ...process.env };
+  Object.assign(process.env, NO_SETTINGS);
+  try {
+    const outputs = { out: outputTo("out"), err: outputTo("err") };
+    const code = await answerOf(words.map(argumentOf), fakeParts("normal"), outputs);
+    return { code, ...text };
+  } finally {
+    for (const name of Object.keys(NO_SETTINGS)) {
+      if (own[name] === undefined) delete process.env[name];
+      else process.env[name] = own[name];
+    }
+  }
 }
 
 /** The JSON lines of an output; throws when one is not JSON. */

@@ -1,10 +1,13 @@
-/** Wrong command lines, through the real process: exit 1, nothing on stdout, and a message that names the way out. */
-import { afterAll, describe, expect, test } from "bun:test";
+/**
+ * Wrong command lines: exit 1, nothing on stdout, and a message that names the way out. The long list of them is
+ * answered in this process, what is about the process itself by one of its own.
+ */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expectLookLines } from "../admin/support/look-schema.ts";
-import { jsonLines, run } from "./processes.ts";
+import { answered, jsonLines, run } from "./processes.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "fastsync-cli-"));
 afterAll(() => rmSync(directory, { recursive: true }));
@@ -258,16 +261,21 @@ const CASES: readonly (readonly [line: string, message: string])[] = [
 ];
 
 describe("usage errors", () => {
-  test.concurrent.each(CASES.map(([line, message]) => [line, message] as const))(
-    "fastsync %s",
-    async (line, message) => {
-      const { code, out, err } = await run(line.split(" "), { cwd: directory });
-      expect(err).toContain(message);
-      expect(err).toContain("--help");
-      if (!line.includes("--json")) expect(out).toBe("");
-      expect(code).toBe(1);
-    },
-  );
+  const before = process.cwd();
+  beforeAll(() => process.chdir(directory));
+  afterAll(() => process.chdir(before));
+
+  test.each(CASES.map(([line, message]) => [line, message] as const))("fastsync %s", async (line, message) => {
+    const { code, out, err } = await answered(line.split(" "));
+    expect(err).toContain(message);
+    expect(err).toContain("--help");
+    if (!line.includes("--json")) expect(out).toBe("");
+    expect(code).toBe(1);
+  });
+
+  test.each(CASES.filter((_, at) => at % 40 === 0))("fastsync %s: a process likewise", async (line) => {
+    expect(await run(line.split(" "), { cwd: directory })).toEqual(await answered(line.split(" ")));
+  });
 });
 
 test("an empty argument", async () => {

@@ -2,6 +2,7 @@
 import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { cleanEnv } from "../cli/processes.ts";
+import { bundled } from "../support/bundled.ts";
 
 export type LogLine = Readonly<Record<string, unknown>> & { readonly event: string };
 
@@ -26,7 +27,7 @@ const MAIN = join(import.meta.dir, "daemon-main.ts");
 
 /** The configuration has to say `log = "json"`. */
 export function startDaemon(words: readonly string[], options: DaemonOptions = {}): DaemonProcess {
-  const command = [process.execPath, MAIN, "daemon", ...words];
+  const command = [process.execPath, bundled(MAIN), "daemon", ...words];
   // Only the process itself can know its id before it becomes the daemon.
   const given = options.socket === undefined ? command : ["sh", "-c", 'LISTEN_PID=$$ exec "$@"', "sh", ...command];
   const child = Bun.spawn(given, {

@@ -1,6 +1,7 @@
 /** The program under test, and the circumstances that it is started in. */
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
+import { TUNED_SETTINGS } from "../../src/tuned-restart.ts";
 
 export interface Circumstances {
   readonly cwd?: string;
@@ -36,8 +37,12 @@ export function commandPrefix({ asUser, prefix = [] }: Circumstances): string[] 
   return [...become, ...prefix];
 }
 
-/** The tester's own configuration is not read, and their history not written. */
-export const NO_SETTINGS = {
+/**
+ * The tester's own configuration is not read, and their history not written. The compiled program has the settings of its
+ * engine already, which it would start itself a second time for (test/cli/restart.test.ts is about that).
+ */
+export const NO_SETTINGS: Readonly<Record<string, string>> = {
+  ...TUNED_SETTINGS,
   XDG_CONFIG_HOME: "/nonexistent",
   FASTSYNC_CONFIG: "",
   FASTSYNC_PROFILE: "",
