@@ -10,7 +10,6 @@ import { type WorkerFacts, workersFor } from "../engine/worker-policy.ts";
 import { compileFilter } from "../filter/compile.ts";
 import type { CompiledFilter } from "../filter/filter.ts";
 import { openBackend } from "../fs/open-backend.ts";
-import { EarlyDial } from "../link/dial.ts";
 import type { DaemonPlace, LocalPlace, Place, Run, RunRequest } from "./api.ts";
 import { askedOnce, beginAgain, EarlierAttempts, mayPass, waitForNext } from "./attempts.ts";
 import { guardDirectories } from "./guard-directories.ts";
@@ -42,6 +41,8 @@ function soleDaemon({ sources, target }: RunRequest): DaemonPlace | undefined {
 export async function startRun(request: RunRequest): Promise<Run> {
   const { sources, target } = request;
   if (!sources.every(isLocal) || !isLocal(target)) {
+    // Only here: a run on one machine needs no sockets.
+    const { EarlyDial } = await import("../link/dial.ts");
     const daemon = soleDaemon(request);
     const dialled = daemon === undefined ? undefined : new EarlyDial(daemon, request.signal);
     try {

@@ -5,6 +5,7 @@ import { E, errnoText, failureCode, LINK_LEADS_OUT } from "../core/errno.ts";
 import { type Failure, type Phase, type SkipReason, skipEntries } from "../core/events.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { RunOptions } from "../core/options.ts";
+import { mapIds, type OwnerNumbers } from "../core/owner-numbers.ts";
 import { joinPath } from "../core/paths.ts";
 import { isTemporaryName } from "../core/temporary-names.ts";
 import type { CompiledFilter, DirectoryFilter } from "../filter/filter.ts";
@@ -14,7 +15,6 @@ import type { LinkEnd } from "../link/loopback.ts";
 import { mergeListings } from "../scan/merge-listings.ts";
 import { type SelectionContext, selectRows } from "../scan/select-rows.ts";
 import { byOrigin, originsOf, type SourceDirectory } from "../scan/source-directory.ts";
-import { mapIds, type OwnerNumbers } from "../wire/manifest.ts";
 import { ProtocolViolation } from "../wire/protocol-violation.ts";
 import type { MergeFile, SourceMessage, TargetMessage } from "./messages.ts";
 import {
