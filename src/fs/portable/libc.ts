@@ -37,6 +37,10 @@ const AT_SYMLINK_NOFOLLOW = 0x100;
 const AT_EMPTY_PATH = 0x1000;
 const STATX_BTIME = 0x800;
 const STATX_ATTR_APPEND = 0x20;
+const STATX_ATTR_MOUNT_ROOT = 0x2000;
+const AT_NO_AUTOMOUNT = 0x800;
+/** The low half of `stx_attributes`, in words of 32 bits. */
+const ATTRIBUTES_AT = 2;
 const UTIME_NOW = 0x3fffffffn;
 const UTIME_OMIT = 0x3ffffffen;
 const F_DUPFD_CLOEXEC = 1030;
@@ -72,8 +76,9 @@ function openLibc() {
   const look = (fd: number): { mask: number; attributes: number } | undefined => {
     const buffer = new Uint32Array(64);
     if (checked(c.statx(fd, ptr(empty), AT_EMPTY_PATH, STATX_BTIME, ptr(buffer))) < 0) return undefined;
-    return { mask: buffer[0]!, attributes: buffer[2]! };
+    return { mask: buffer[0]!, attributes: buffer[ATTRIBUTES_AT]! };
   };
+  const attributes = new Uint32Array(64);
   const scratch = new Uint8Array(VALUE_MAX);
   /** A list or a value of unknown size. */
   const grown = (get: (to: Uint8Array) => number): Uint8Array | number => {
@@ -98,6 +103,13 @@ function openLibc() {
     },
     /** Whether the filesystem keeps the time of birth of what is open; true where it does not say. */
     hasBirthTime: (fd: number): boolean => ((look(fd)?.mask ?? STATX_BTIME) & STATX_BTIME) !== 0,
+    /** Something is mounted on it, as far as the kernel says: from Linux 5.8 on. */
+    isMountPoint(path: Uint8Array, follow: boolean): boolean {
+      const name = terminated(path);
+      const flags = AT_NO_AUTOMOUNT | (follow ? 0 : AT_SYMLINK_NOFOLLOW);
+      if (c.statx(AT_FDCWD, ptr(name), flags, 0, ptr(attributes)) < 0) return false;
+      return (attributes[ATTRIBUTES_AT]! & STATX_ATTR_MOUNT_ROOT) !== 0;
+    },
     isAppendOnly: (fd: number): boolean => ((look(fd)?.attributes ?? 0) & STATX_ATTR_APPEND) !== 0,
     mknod(path: Uint8Array, mode: number, major: number, minor: number): number {
       const device =

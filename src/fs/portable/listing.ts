@@ -57,9 +57,7 @@ export function examine(path: Buffer, name: Uint8Array, follow: boolean, wanted:
     return nothing(name, statusOf(error));
   }
   let flags = entry.flags;
-  // A file of an overlay has the device of its layer; a file that is a mount is told by the kernel when it is removed.
-  const isDirectory = typeOf(entry.mode) === FileType.directory;
-  if (isDirectory && dev !== undefined && entry.dev !== dev) flags |= RowFlag.mount;
+  if (isMountPoint(path, entry, isFollowed, dev)) flags |= RowFlag.mount;
   let digest: readonly [number, number] = [0, 0];
   if (wanted.blocks === true) digest = [Number(blocks & 0xffffffffn), Number(blocks >> 32n)];
   if (wantsAttributes(wanted)) {
@@ -69,6 +67,15 @@ export function examine(path: Buffer, name: Uint8Array, follow: boolean, wanted:
     if (failed < 0) flags |= RowFlag.attrFailed;
   }
   return { ...entry, flags, attrLow: digest[0], attrHigh: digest[1], status };
+}
+
+/**
+ * `dev`: of the directory that it is in. A bind mount may show the same device, and a file of an overlay has that of its
+ * layer: what the kernel says of mounts counts, and where it does not the device of directories.
+ */
+function isMountPoint(path: Buffer, { mode, dev: own }: Entry, follow: boolean, dev: number | undefined): boolean {
+  if (typeOf(mode) === FileType.directory && dev !== undefined && own !== dev) return true;
+  return typeOf(mode) !== FileType.symlink && libc?.isMountPoint(path, follow) === true;
 }
 
 export function readLink(path: Buffer): Uint8Array {
