@@ -11,6 +11,15 @@ import { type Hosts, hostsMissing, threeHosts } from "./support/hosts.ts";
 const missing = hostsMissing() ?? avahiMissing();
 const TYPE = "_fastsync._tcp";
 
+/** The bound only ends a test that would wait for ever, and within its own time. */
+async function until(holds: () => Promise<boolean>, what: string): Promise<void> {
+  const endMs = performance.now() + 30_000;
+  while (!(await holds())) {
+    if (performance.now() > endMs) throw new Error(`not within 30 s: ${what}`);
+    await Bun.sleep(50);
+  }
+}
+
 interface Found {
   readonly name: string;
   readonly [field: string]: unknown;
@@ -21,6 +30,12 @@ describe.skipIf(missing !== undefined)(`discovery${missing === undefined ? "" : 
   let scratch: TempDir;
   let avahi: Avahi;
   let served: string;
+  /** A test that is given up in the middle does not come to the end of its own scope. */
+  const begun: AsyncDisposable[] = [];
+  const ended = <T extends AsyncDisposable>(one: T): T => {
+    begun.push(one);
+    return one;
+  };
   beforeAll(async () => {
     hosts = threeHosts();
     scratch = tempDir();
@@ -29,17 +44,20 @@ describe.skipIf(missing !== undefined)(`discovery${missing === undefined ? "" : 
     avahi = await startAvahi(hosts.target, "avahi-host");
   });
   afterAll(async () => {
+    for (const one of begun) await one[Symbol.asyncDispose]();
     await avahi?.[Symbol.asyncDispose]();
     hosts?.[Symbol.dispose]();
     scratch?.[Symbol.dispose]();
   });
 
   /** On the host `source`; the caller looks, or avahi on `target`. */
-  const announced = (lines: string, more: Partial<DaemonSettings> = {}): Promise<TestDaemon> =>
-    startDaemon({
-      ...{ bind: ["0.0.0.0", "::"], port: 9040, prefix: hosts.source.prefix, path: served },
-      ...{ daemon: lines, ...more },
-    });
+  const announced = async (lines: string, more: Partial<DaemonSettings> = {}): Promise<TestDaemon> =>
+    ended(
+      await startDaemon({
+        ...{ bind: ["0.0.0.0", "::"], port: 9040, prefix: hosts.source.prefix, path: served },
+        ...{ daemon: lines, ...more },
+      }),
+    );
   const atCaller = (): ProcessOptions => ({ prefix: hosts.caller.prefix });
   async function scan(...words: string[]): Promise<Found[]> {
     const { stdout, exitCode, stderr } = await fastsync(
@@ -117,9 +135,12 @@ describe.skipIf(missing !== undefined)(`discovery${missing === undefined ? "" : 
     );
     const whole = (found: readonly Found[]): boolean =>
       found.length === 2 && (found[0]!["addresses"] as string[]).length === 3 && found[1]!["modules"] === 3;
-    let found = await scan();
+    let found: readonly Found[] = [];
     // A machine that is busy with other things answers late.
-    while (!whole(found)) found = await scan();
+    await until(async () => {
+      found = await scan();
+      return whole(found);
+    }, "two daemons, with all that they tell");
     const [ours, theirs] = found;
     expect(ours).toMatchObject({ name: "Büro NAS", port: 9040, modules: 1, auth: "none" });
     expect(ours!["addresses"]).toEqual([
@@ -152,27 +173,31 @@ describe.skipIf(missing !== undefined)(`discovery${missing === undefined ? "" : 
       );
     };
     write(1);
-    const started = (...words: string[]) =>
-      Bun.spawn([...hosts.source.prefix, ...fastsyncCommand(), "daemon", "--config-dir", config, ...words], {
+    const started = (...words: string[]) => {
+      const command = [...hosts.source.prefix, ...fastsyncCommand(), "daemon", "--config-dir", config, ...words];
+      const child = Bun.spawn(command, {
         env: { ...process.env, XDG_STATE_HOME: scratch.join("state") },
         stderr: Bun.file(scratch.join("log")),
       });
-    const daemon = started("--mdns-name", "other");
+      const stop = async (signal: NodeJS.Signals): Promise<void> => {
+        child.kill(signal);
+        await child.exited;
+      };
+      return ended({ child, stop, [Symbol.asyncDispose]: () => stop("SIGKILL") });
+    };
+    await using daemon = started("--mdns-name", "other");
     const modules = async (): Promise<unknown> => (await scan()).find(({ name }) => name === "other")?.["modules"];
-    while ((await modules()) !== 1) await Bun.sleep(50);
+    await until(async () => (await modules()) === 1, "a daemon of one module");
     expect((await scan())[0]!["addresses"]).toEqual([hosts.source.address]);
     write(3);
-    daemon.kill("SIGHUP");
-    while ((await modules()) !== 3) await Bun.sleep(50);
-    daemon.kill("SIGTERM");
-    await daemon.exited;
+    daemon.child.kill("SIGHUP");
+    await until(async () => (await modules()) === 3, "the same with three");
+    await daemon.stop("SIGTERM");
     expect(await scan()).toEqual([]);
-    const silent = started("--no-mdns");
+    await using _silent = started("--no-mdns");
     await using loopback = await announced("mdns = true", { bind: ["127.0.0.1"], port: 9050 });
     expect(String((await loopback.logged("warning"))["message"])).toContain("nothing is announced");
     expect(await scan("--timeout", "1")).toEqual([]);
-    silent.kill("SIGTERM");
-    await silent.exited;
   });
 
   test("says so when there is nothing", async () => {

@@ -41,26 +41,26 @@ export async function startAvahi(host: Host, hostName: string): Promise<Avahi> {
   const spawn = (...command: string[]) =>
     Bun.spawn([...host.prefix, ...command], { env, stdin: "ignore", stdout: "ignore", stderr: "ignore" });
   const bus = spawn("dbus-daemon", "--nofork", "--nopidfile", `--config-file=${scratch.join("bus.conf")}`);
-  // Avahi ends at once where there is no bus yet.
-  await eventually(
-    () => existsSync(socket),
-    () => "a bus for avahi",
-  );
   const query = (...command: string[]) =>
     spawnSync(host.prefix[0]!, [...host.prefix.slice(1), ...command], { env, encoding: "utf8" });
   // Its directory for sockets and its id is one for the machine: it gets one of its own.
   const own =
     "mount -t tmpfs none /run && mkdir -p /run/avahi-daemon && exec avahi-daemon --no-drop-root --no-chroot --no-rlimits -f";
-  const daemon = spawn("unshare", "--mount", "sh", "-c", `${own} ${scratch.join("avahi.conf")}`);
-  const children = [daemon, bus];
+  const children = [bus];
   const dispose = async (): Promise<void> => {
     using _: TempDir = scratch;
-    for (const child of children) {
+    for (const child of children.reverse()) {
       child.kill("SIGTERM");
       await child.exited;
     }
   };
   try {
+    // Avahi ends at once where there is no bus yet.
+    await eventually(
+      () => existsSync(socket),
+      () => "a bus for avahi",
+    );
+    children.push(spawn("unshare", "--mount", "sh", "-c", `${own} ${scratch.join("avahi.conf")}`));
     await eventually(
       () => query("avahi-browse", "--terminate", "--all").status === 0,
       () => "avahi",
@@ -72,6 +72,7 @@ export async function startAvahi(host: Host, hostName: string): Promise<Avahi> {
   return {
     publish: (name, type, port, ...text) => {
       const child = spawn("avahi-publish", "-s", name, type, String(port), ...text);
+      children.push(child);
       return {
         [Symbol.asyncDispose]: async () => {
           child.kill("SIGTERM");
