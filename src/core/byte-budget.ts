@@ -1,10 +1,10 @@
 /** Content that may be on its way at a time. Who wants more waits, in the order they came. */
 export class ByteBudget {
-  private readonly most: number;
+  /** 0: no bound. */
+  readonly most: number;
   private taken = 0;
   private readonly waiting: { readonly bytes: number; readonly go: () => void }[] = [];
 
-  /** 0: no bound. */
   constructor(most: number) {
     this.most = most;
   }

@@ -144,7 +144,7 @@ export const LIMITS = {
   streamsGrantable: 64,
   /** From this round trip on it is tried whether more streams help. */
   tuneFromMs: 3,
-  /** Content inside the control plane: of one message, and on its way at a time. */
+  /** Content inside the control plane: of one message, and on its way at a time unless the run wants less. */
   payloadBytes: 256 * KIB,
   payloadWindowBytes: 8 * MIB,
   /** What a peer may put into one message of it, and into how many messages before they are taken. */
@@ -219,6 +219,11 @@ assertRelation(LIMITS.stripeRangeBytes <= LIMITS.rangeMostBytes, "stripeRangeByt
 assertRelation(LIMITS.blockFewestBytes <= LIMITS.basisBlockBytes, "blockFewestBytes <= basisBlockBytes");
 assertRelation(LIMITS.unsettledDirectories <= LIMITS.offeredDirectories, "unsettledDirectories <= offeredDirectories");
 assertRelation(LIMITS.payloadBytes < LIMITS.payloadWindowBytes, "payloadBytes < payloadWindowBytes");
+assertRelation(
+  LIMITS.payloadWindowBytes / 8 <= LIMITS.bufferFewestBytes,
+  "payloadWindowBytes / 8 <= bufferFewestBytes, so that a peer that knows no other window gives credit within any",
+);
+assertRelation(LIMITS.payloadBytes <= LIMITS.bufferFewestBytes, "payloadBytes <= bufferFewestBytes");
 assertRelation(LIMITS.payloadBytes <= LIMITS.payloadMostBytes, "payloadBytes <= payloadMostBytes");
 assertRelation(LIMITS.payloadMostBytes <= LIMITS.messageBytes, "payloadMostBytes <= messageBytes");
 assertRelation(

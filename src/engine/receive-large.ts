@@ -67,7 +67,7 @@ async function receiveOnce(
   const whole: LargeRequest = { ...request, source: NO_HANDLE };
   const file = await backend.largeBegin(whole);
   if (file.status !== 0) return failedItem(file.status, file.stage, file.refused);
-  const ranges = rangesOf(file, chunkBytes);
+  const ranges = rangesOf(file, chunkBytes, budget.most);
   let bytes = 0;
   let failure: Failed | undefined;
   const lane = async (): Promise<void> => {
@@ -127,9 +127,15 @@ async function receiveRange(
   return received;
 }
 
-/** No range lies on both sides of the basis' end. */
-function* rangesOf({ size, basisBytes }: LargeFile, chunkBytes: number): Generator<Range, undefined> {
-  const usual = chunkBytes > 0 ? chunkBytes : LIMITS.stripeRangeBytes;
+/** No range lies on both sides of the basis' end. `budgetBytes`: what may be on its way; 0: no bound. */
+function* rangesOf(
+  { size, basisBytes }: LargeFile,
+  chunkBytes: number,
+  budgetBytes: number,
+): Generator<Range, undefined> {
+  const wished = chunkBytes > 0 ? chunkBytes : LIMITS.stripeRangeBytes;
+  // Ranges begin where a block of the basis does.
+  const usual = budgetBytes > 0 ? Math.min(wished, budgetBytes - (budgetBytes % LIMITS.basisBlockBytes)) : wished;
   const most = Math.min(LIMITS.rangeMostBytes, Math.max(usual, lengthOfMost(size)));
   for (let offset = 0; offset < size; ) {
     const end = offset < basisBytes ? Math.min(basisBytes, size) : size;

@@ -3,9 +3,9 @@ import fc from "fast-check";
 import { listingOf } from "../../test/support/listings.ts";
 import { type EntryBatch, FileType } from "../core/entry-batch.ts";
 import { LIMITS } from "../core/limits.ts";
-import type { CopyMethod } from "../core/options.ts";
+import { AUTOMATIC_TRANSFER, type CopyMethod } from "../core/options.ts";
 import { ROW_EXISTS } from "../fs/backend.ts";
-import { LOCAL_LIMITS, localLimits, Planner, type Task } from "./planner.ts";
+import { LOCAL_LIMITS, localLimits, Planner, streamLimits, type Task, toldLimits } from "./planner.ts";
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -46,6 +46,30 @@ describe("classes", () => {
       expect(planned(new Planner(LOCAL_LIMITS), batch)).toEqual([{ kind: "shard", rows: Uint32Array.of(0), bytes: 0 }]);
     },
   );
+
+  test("what may be on its way is the most of a task of several files, and of a file that comes whole", () => {
+    const told = { ...AUTOMATIC_TRANSFER, bufferBytes: 4 * MIB };
+    const plan = (sizes: number[], transfer = told): [string, number][] =>
+      planned(new Planner(toldLimits(streamLimits(false, transfer.bufferBytes), transfer)), files(...sizes)).map(
+        ({ kind, bytes }) => [kind, bytes],
+      );
+    expect(plan([3 * MIB, 3 * MIB, MIB])).toEqual([
+      ["bundle", 3 * MIB],
+      ["bundle", 4 * MIB],
+    ]);
+    expect(plan(Array(5).fill(MIB - 1))).toEqual([
+      ["shard", 4 * (MIB - 1)],
+      ["shard", MIB - 1],
+    ]);
+    expect(plan([4 * MIB, 4 * MIB + 1])).toEqual([
+      ["large", 4 * MIB + 1],
+      ["bundle", 4 * MIB],
+    ]);
+    expect(plan([9 * MIB, LIMITS.stripeFileBytes], AUTOMATIC_TRANSFER)).toEqual([
+      ["large", LIMITS.stripeFileBytes],
+      ["bundle", 9 * MIB],
+    ]);
+  });
 
   test.each<[string, readonly CopyMethod[] | undefined, boolean]>([
     ["all", undefined, true],

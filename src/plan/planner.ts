@@ -29,9 +29,11 @@ export interface PlanMix {
 }
 
 export interface PlannerLimits {
-  /** The most files and bytes of one task; the planner's own targets apply below that. */
+  /** A task ends as it reaches so many files or bytes; the planner's own targets apply below that. */
   readonly taskFiles: number;
   readonly taskBytes: number;
+  /** What a task of several files does not exceed. */
+  readonly mostBytes: number;
   /** Files below travel in shards. */
   readonly smallBytes: number;
   /** Files from this size are tasks of their own. */
@@ -41,20 +43,21 @@ export interface PlannerLimits {
 export const LOCAL_LIMITS: PlannerLimits = {
   taskFiles: LIMITS.sliceFiles,
   taskBytes: LIMITS.sliceBytes,
+  mostBytes: Number.POSITIVE_INFINITY,
   smallBytes: LIMITS.shardFileBytes,
   largeBytes: LIMITS.splitFileBytes,
 };
 
 /**
  * Limits of tasks whose content comes from another process: a large file is striped over all streams. `resume`: only
- * ranges can leave out what the target has already, so that files are large as soon as they are not small.
+ * ranges can leave out what the target has already, so that files are large as soon as they are not small. `bufferBytes`:
+ * what may be on its way; a file that has more comes range by range.
  */
-export function streamLimits(resume: boolean): PlannerLimits {
+export function streamLimits(resume: boolean, bufferBytes: number): PlannerLimits {
+  const whole = bufferBytes > 0 ? Math.min(LIMITS.stripeFileBytes, bufferBytes + 1) : LIMITS.stripeFileBytes;
   return {
-    taskFiles: LIMITS.sliceFiles,
-    taskBytes: LIMITS.sliceBytes,
-    smallBytes: LIMITS.shardFileBytes,
-    largeBytes: resume ? LIMITS.shardFileBytes : LIMITS.stripeFileBytes,
+    ...LOCAL_LIMITS,
+    largeBytes: resume ? LIMITS.shardFileBytes : whole,
   };
 }
 
@@ -70,8 +73,8 @@ export function localLimits(methods: readonly CopyMethod[] | undefined): Planner
 /** The same with what the run was told: which files are small, and how much may be on its way at a time. */
 export function toldLimits(limits: PlannerLimits, told: TransferOptions): PlannerLimits {
   const smallBytes = told.smallFileBytes > 0 ? told.smallFileBytes : limits.smallBytes;
-  const taskBytes = told.bufferBytes > 0 ? Math.min(told.bufferBytes, limits.taskBytes) : limits.taskBytes;
-  return { ...limits, taskBytes, smallBytes, largeBytes: Math.max(limits.largeBytes, smallBytes) };
+  const mostBytes = told.bufferBytes > 0 ? told.bufferBytes : limits.mostBytes;
+  return { ...limits, mostBytes, smallBytes, largeBytes: Math.max(limits.largeBytes, smallBytes) };
 }
 
 export class Planner {
@@ -127,11 +130,13 @@ export class Planner {
         tasks.push({ kind: "large", rows: Uint32Array.of(row), bytes: size });
         this.mix.large++;
       } else if (size >= this.limits.smallBytes) {
+        if (mediumBytes + size > this.limits.mostBytes) flushMedium();
         medium.push(row);
         mediumBytes += size;
         if (medium.length >= this.limits.taskFiles || mediumBytes >= Math.min(this.limits.taskBytes, this.bundleBytes))
           flushMedium();
       } else {
+        if (smallBytes + size > this.limits.mostBytes) flushSmall();
         small.push(row);
         smallBytes += size;
         if (small.length >= this.limits.taskFiles || smallBytes >= Math.min(this.limits.taskBytes, this.shardBytes))

@@ -234,7 +234,7 @@ export class CallerSession {
     backend: Backend,
     role: CallerRole,
     hooks: RunHooks,
-    buffers: Omit<CarrierBuffers, "onGranted">,
+    buffers: CarrierBuffers,
     stalledMs = Number.POSITIVE_INFINITY,
   ) {
     this.session = session;

@@ -5,7 +5,13 @@ import type { TransferOptions } from "../core/options.ts";
 import type { Backend, StreamEnd, WireStream } from "../fs/backend.ts";
 import type { ControlStream } from "../link/control-stream.ts";
 import type { DataSocket } from "../link/data-client.ts";
-import { type PayloadReceiver, type PayloadSender, receivePayload, sendPayload } from "../link/payload-bridge.ts";
+import {
+  type PayloadReceiver,
+  type PayloadSender,
+  payloadWindow,
+  receivePayload,
+  sendPayload,
+} from "../link/payload-bridge.ts";
 import { type GrantedBuffers, type SocketBuffers, sizeSocketBuffers } from "../link/socket-buffers.ts";
 import type { SessionMessage } from "../wire/gen/fastsync/v1/session_pb.ts";
 import { ProtocolViolation } from "../wire/protocol-violation.ts";
@@ -21,17 +27,21 @@ const LAST_WORD_MS = 300;
 /** Enough for a goodbye to leave, and on a near line for the answer to it. */
 const TOLD_MS = 5;
 
-/** What is asked of the kernel for each data connection. */
+/** What holds content on its way. */
 export interface CarrierBuffers {
+  /** Of the kernel, for each data connection. */
   readonly asked: SocketBuffers;
+  /** Inside the control plane: see `payloadWindow`. */
+  readonly windowBytes: number;
   /** See `sizeSocketBuffers`. */
   readonly beyondLimits: boolean;
   /** Hears once what the kernel made of it. */
   readonly onGranted?: (granted: GrantedBuffers) => void;
 }
 
-export function socketBuffersOf({ sendBufferBytes, receiveBufferBytes }: TransferOptions): SocketBuffers {
-  return { sendBytes: sendBufferBytes, receiveBytes: receiveBufferBytes };
+export function carrierBuffers(transfer: TransferOptions, beyondLimits: boolean): CarrierBuffers {
+  const { sendBufferBytes: sendBytes, receiveBufferBytes: receiveBytes } = transfer;
+  return { asked: { sendBytes, receiveBytes }, windowBytes: payloadWindow(transfer), beyondLimits };
 }
 
 export class Carriers {
@@ -146,14 +156,15 @@ export class Carriers {
     if (this.inStream) return;
     this.inStream = true;
     this.early = [];
+    const { windowBytes } = this.buffers;
     const send = (message: SessionMessage, bytes: number): void => this.stream.send(message, bytes);
     const made =
       this.direction === "send"
-        ? sendPayload(send).then((sender) => {
+        ? sendPayload(send, windowBytes).then((sender) => {
             this.sender = sender;
             return sender.socket;
           })
-        : receivePayload(send).then((receiver) => {
+        : receivePayload(send, windowBytes).then((receiver) => {
             this.receiver = receiver;
             return receiver.socket;
           });

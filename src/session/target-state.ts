@@ -243,7 +243,7 @@ export function targetState(options: {
     planner: new Planner(
       toldLimits(
         options.payload === "streams"
-          ? streamLimits(options.options.write.resume)
+          ? streamLimits(options.options.write.resume, options.options.transfer.bufferBytes)
           : localLimits(options.options.write.methods),
         options.options.transfer,
       ),

@@ -19,6 +19,8 @@ export class FakeSession {
   private wake = Promise.withResolvers<void>();
   private isOver = false;
   open: Open | undefined;
+  /** Bytes of content that came inside the control plane. */
+  contentBytes = 0;
 
   constructor(call: ServerDuplexStream<Buffer, Buffer>) {
     this.call = call;
@@ -27,8 +29,10 @@ export class FakeSession {
       this.wake.resolve();
     };
     call.on("data", (bytes: Buffer) => {
-      for (const { body } of fromBinary(SessionRequestSchema, bytes).messages)
+      for (const { body } of fromBinary(SessionRequestSchema, bytes).messages) {
+        if (body.case === "payload") this.contentBytes += body.value.data.length;
         if (body.case !== "heartbeat") this.heard.push(body);
+      }
       this.wake.resolve();
     });
     for (const event of ["end", "cancelled", "error"]) call.on(event, over);
