@@ -32,7 +32,9 @@ const sameWithEither = [
   ...["config", "config-errors", "faces", "resolve", "systemd-unit"].map((name) => `test/daemon/${name}.test.ts`),
   // Pure functions against git, rsync, models, documents and generated code.
   ...["test/filter/**", "test/session/**", "test/proto/**"],
-  ...["behaviours", "commands", "coverage", "limits", "man-pages"].map((name) => `test/docs/${name}.test.ts`),
+  ...["behaviours", "commands", "coverage", "imports", "limits", "man-pages"].map(
+    (name) => `test/docs/${name}.test.ts`,
+  ),
   // Walks of large trees; that both backends walk alike is what test/backend is about.
   ...["test/edges/scale.test.ts", "test/admin/trees.test.ts", "test/admin/daemon.test.ts"],
   // One run beside rsync; that both backends do the same is what the behaviours are about.

@@ -12,7 +12,7 @@ import type { CommandContext, Parts } from "./context.ts";
 import { JsonPrinter } from "./json-printer.ts";
 import { Records } from "./look/records.ts";
 import { type Outputs, standardOutputs } from "./output.ts";
-import { asksForJson, type CommandLine, parseCommandLine } from "./parse-args.ts";
+import { asksForJson, type CommandLine, explainedLine, parseCommandLine } from "./parse-args.ts";
 import type { Argument } from "./raw-args.ts";
 import type { Reporter } from "./reporter.ts";
 import { plain } from "./text-printer.ts";
@@ -45,6 +45,8 @@ async function answer(words: readonly Argument[], frame: Frame, parts: Parts): P
     return await run(parseCommandLine(words), frame, parts);
   } catch (error) {
     if (error instanceof UsageError) return frame.usageError(error);
+    // A filter rule that cannot be compiled is a wrong command line, wherever it is noticed.
+    if (error instanceof Error && error.name === "FilterError") return frame.usageError(new UsageError(error.message));
     if (error instanceof RunError) return frame.refused(error);
     throw error;
   }
@@ -85,7 +87,7 @@ async function run(line: CommandLine, frame: Frame, parts: Parts): Promise<numbe
         exitCode: ExitCode.ok,
       };
       // The words were parsed by our own strict layer; citty only runs the command.
-      await runCommand(await loadCommand(line.args.verb), { rawArgs: [], data: context });
+      await runCommand(await loadCommand(line.command), { rawArgs: [], data: context });
       return context.exitCode;
     }
   }
@@ -97,6 +99,8 @@ class Frame {
   reporter: Reporter | undefined;
   readonly #json: boolean;
   readonly #verb: VerbName | undefined;
+  /** Of `explain VERB`: the one whose line it takes. */
+  readonly #explained: string | undefined;
   readonly #startedMs = performance.now();
   #exiting = false;
 
@@ -105,6 +109,7 @@ class Frame {
     this.#json = asksForJson(words);
     const first = words[0]?.text;
     this.#verb = verbNamed(first === "utils" ? (words[1]?.text ?? first) : (first ?? ""));
+    this.#explained = this.#verb === "explain" ? explainedLine(words.slice(1))?.[0]?.text : undefined;
   }
 
   exit(code: number): never {
@@ -116,10 +121,10 @@ class Frame {
 
   usageError(error: UsageError): ExitCode {
     const { err } = this.outputs;
-    const name = this.#verb === undefined ? "fastsync" : `fastsync ${this.#verb}`;
-    err.line(`${name}: ${error.message}`);
+    const verbs = [this.#verb, this.#explained].filter((verb) => verb !== undefined);
+    err.line(`${["fastsync", ...verbs].join(" ")}: ${error.message}`);
     if (error.way !== undefined) err.line(`  ${error.way}`);
-    err.line(`  See: ${name} --help`);
+    err.line(`  See: ${["fastsync", ...verbs.slice(-1)].join(" ")} --help`);
     if (this.#json) this.#bareJson(ExitCode.usage, "usage", error.message);
     return ExitCode.usage;
   }

@@ -3,12 +3,13 @@ import { availableParallelism } from "node:os";
 import type { Counters, NetworkSummary } from "../core/events.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { RunOptions } from "../core/options.ts";
-import { expectedMethod, type MethodOutlook, methodLadder } from "../engine/method-ladder.ts";
+import { expectedMethods, type MethodOutlook, methodLadder } from "../engine/method-ladder.ts";
 import { workerChoice } from "../engine/worker-policy.ts";
 import { filesystemName } from "../fs/filesystems.ts";
 import type { NetworkOptions, Placement } from "../session/api.ts";
 import type { PlaceFacts } from "../session/look-at-places.ts";
 import { formatBytes } from "./format.ts";
+import type { VerbName } from "./verbs.ts";
 
 export interface Decision {
   /** One word, the same in every version. */
@@ -42,6 +43,8 @@ export interface Preview {
 }
 
 export interface Explained {
+  /** undefined: none was named. */
+  readonly verb: VerbName | undefined;
   readonly preview: Preview;
   readonly source: Side;
   readonly target: Side;
@@ -51,6 +54,7 @@ export interface Explained {
 }
 
 export interface PlanFacts {
+  readonly verb: VerbName | undefined;
   readonly options: RunOptions;
   readonly network: NetworkOptions;
   readonly engine: { readonly kind: string; readonly reason: string; readonly methods: readonly string[] };
@@ -60,13 +64,14 @@ export interface PlanFacts {
 }
 
 export function explainedOf(facts: PlanFacts): Explained {
-  const { options, engine, source, target, preview } = facts;
+  const { verb, options, engine, source, target, preview } = facts;
   const isLocal = source.kind === "local" && target.kind === "local";
   const methods =
     isLocal && source.facts !== undefined && target.facts !== undefined
       ? methodLadder(source.facts, target.facts, engine.methods, options.write.methods)
       : undefined;
   return {
+    verb,
     preview,
     source,
     target,
@@ -82,6 +87,7 @@ export function explainedOf(facts: PlanFacts): Explained {
       resuming(options),
       writing(options),
       ...limiting(options),
+      ...removing(options),
     ],
   };
 }
@@ -107,11 +113,11 @@ function comparing({ compare }: RunOptions): Decision {
 }
 
 function moving(methods: readonly MethodOutlook[] | undefined): Decision {
-  const expected = methods === undefined ? undefined : expectedMethod(methods);
+  const expected = methods === undefined ? [] : expectedMethods(methods);
   return {
     topic: "method",
-    value: expected?.method ?? "not known",
-    reason: expected?.reason ?? "the filesystems are not known",
+    value: expected.length === 0 ? "not known" : expected.map(({ method }) => method).join(" or "),
+    reason: expected[0]?.reason ?? "the filesystems are not known",
   };
 }
 
@@ -232,4 +238,10 @@ function limiting({ write: { rateBytesPerSecond } }: RunOptions): Decision[] {
   return rateBytesPerSecond === 0
     ? []
     : [{ topic: "rate", value: `${formatBytes(rateBytesPerSecond)}/s`, reason: "--bwlimit, or a setting" }];
+}
+
+function removing({ verb }: RunOptions): Decision[] {
+  return verb === "move"
+    ? [{ topic: "sources", value: "removed", reason: "each after its own copy is safe, and still as it was copied" }]
+    : [];
 }

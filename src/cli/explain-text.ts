@@ -11,13 +11,13 @@ const LABEL = 16;
 const WIDTH = 80;
 
 export function explainText(
-  { preview, source, target, methods, decisions }: Explained,
+  { verb, preview, source, target, methods, decisions }: Explained,
   notes: readonly string[],
 ): string {
   const { placement } = preview;
   const state = placement.targetExists ? "" : " (new)";
   const lines = [
-    `explain ${placement.sources.map(({ path }) => printable(path)).join(", ")} -> ${printable(placement.target)}${state}`,
+    `explain${verb === undefined ? "" : ` ${verb}:`} ${placement.sources.map(({ path }) => printable(path)).join(", ")} -> ${printable(placement.target)}${state}`,
     "",
     ...row("source", sideText(source)),
     ...row("target", sideText(target)),
@@ -29,8 +29,8 @@ export function explainText(
   ];
   if (methods !== undefined) {
     lines.push("", "Methods, in this order; what a filesystem refuses falls to the next:");
-    for (const { method, isTried, reason } of methods)
-      lines.push(...row(`  ${method}`, isTried ? reason : `not tried: ${reason}`, LABEL + 4));
+    for (const { method, outlook, reason } of methods)
+      lines.push(...row(`  ${method}`, outlook === "off" ? `not tried: ${reason}` : reason, LABEL + 4));
   }
   if (notes.length > 0) lines.push("", ...notes.flatMap((note) => wrap(plain(note), WIDTH)));
   lines.push("", "Nothing was changed.");
@@ -70,11 +70,12 @@ function deletionText({ deletions: { entries, refusal } }: Preview): string {
     : `${kept}. A mirror would too: ${plain(refusal)}`;
 }
 
-export function explainJson({ preview, source, target, methods, decisions }: Explained): object {
+export function explainJson({ verb, preview, source, target, methods, decisions }: Explained): object {
   const { placement, counters, deletions, network } = preview;
   return {
     schema: 1,
     type: "explain",
+    ...(verb === undefined ? {} : { verb }),
     sources: placement.sources.map(({ path, kind }) => ({ ...pathFields(path), kind, ...sideJson(source) })),
     target: { ...pathFields(placement.target), exists: placement.targetExists, ...sideJson(target) },
     examined: counters.entriesExamined,
@@ -88,7 +89,14 @@ export function explainJson({ preview, source, target, methods, decisions }: Exp
     deletions: { entries: deletions.entries ?? null, refusal: deletions.refusal ?? null },
     ...(methods === undefined
       ? {}
-      : { methods: methods.map(({ method, isTried, reason }) => ({ method, tried: isTried, reason })) }),
+      : {
+          methods: methods.map(({ method, outlook, reason }) => ({
+            method,
+            tried: outlook !== "off",
+            ...(outlook === "off" ? {} : { outlook }),
+            reason,
+          })),
+        }),
     ...(network?.roundTripMs === undefined ? {} : { round_trip_ms: Math.round(network.roundTripMs * 1000) / 1000 }),
     decisions: decisions.map(({ topic, value, reason }) => ({ topic, value, reason })),
     notices: preview.notices.map(({ code, message }) => ({ code, message })),

@@ -1,6 +1,6 @@
 /** Jobs of a daemon for people, and as JSON. */
 import type { Counters } from "../core/events.ts";
-import type { Job } from "../core/jobs.ts";
+import { type Job, workOf } from "../core/jobs.ts";
 import { bytesOf, printable } from "../core/paths.ts";
 import { formatBytes, formatCount, formatDuration, plural } from "./format.ts";
 import { counterFields, pathFields, SCHEMA } from "./json-printer.ts";
@@ -21,6 +21,7 @@ export function jobFields(job: Job, daemon: string): Json {
     role: job.role,
     verb: job.verb,
     dry_run: job.dryRun,
+    explains: job.explains,
     other: job.other,
     started: new Date(job.startedMs).toISOString(),
     ended: job.endedMs === undefined ? undefined : new Date(job.endedMs).toISOString(),
@@ -82,7 +83,7 @@ export function whatText(job: Job): string {
     job.other === undefined
       ? `by ${job.peer}`
       : `${job.role === "target" ? "from" : "to"} ${job.other}, asked by ${job.peer}`;
-  return `${job.verb}${job.dryRun ? " (dry run)" : ""} ${direction} ${place} ${other}`;
+  return `${workOf(job)} ${direction} ${place} ${other}`;
 }
 
 /** How far a job got, in one line. */

@@ -13,6 +13,7 @@ import { takenBackBy } from "./settings/keys.ts";
 import { presetNamed, unknownPreset } from "./settings/presets.ts";
 import { UsageError } from "./usage-error.ts";
 import {
+  EXPLAINED_VERBS,
   FOREIGN_VERBS,
   isUtility,
   isVerb,
@@ -35,21 +36,17 @@ export class ParsedArgs {
   readonly places: readonly Argument[];
   /** Flags whose standing value from a configuration is not meant for this run: `--no-bwlimit`, `--perms`. */
   readonly takenBack: ReadonlySet<FlagName>;
-  /** The line of the run that `explain VERB ...` is about. */
-  readonly explained: ParsedArgs | undefined;
 
   constructor(
     verb: VerbName,
     occurrences: readonly Occurrence[],
     places: readonly Argument[],
     takenBack: ReadonlySet<FlagName> = new Set(),
-    explained: ParsedArgs | undefined = undefined,
   ) {
     this.verb = verb;
     this.occurrences = occurrences;
     this.places = places;
     this.takenBack = takenBack;
-    this.explained = explained;
   }
   has(name: FlagName): boolean {
     return this.occurrences.some((occurrence) => occurrence.flag === name);
@@ -59,9 +56,12 @@ export class ParsedArgs {
   }
 }
 
-/** What is asked for: a verb with its flags, a help text, or the short usage that `fastsync` alone gives. */
+/**
+ * What is asked for: a verb with its flags, a help text, or the short usage that `fastsync` alone gives. Of `explain VERB`
+ * the command is `explain`, and `args` are those of the verb.
+ */
 export type CommandLine =
-  | { readonly kind: "run"; readonly args: ParsedArgs }
+  | { readonly kind: "run"; readonly command: VerbName; readonly args: ParsedArgs }
   | { readonly kind: "help"; readonly verb: VerbName | undefined }
   | { readonly kind: "version"; readonly json: boolean }
   | { readonly kind: "complete"; readonly words: readonly string[] }
@@ -92,7 +92,8 @@ export function parseCommandLine(words: readonly Argument[]): CommandLine {
   if (special === "version") return { kind: "version", json: asksForJson(rest) };
   parser.checkRelations();
   parser.checkPlaces();
-  return { kind: "run", args: new ParsedArgs(verb, parser.occurrences, parser.places, parser.takenBack) };
+  const args = new ParsedArgs(verb, parser.occurrences, parser.places, parser.takenBack);
+  return { kind: "run", command: verb, args };
 }
 
 /** `utils VERB ...`: the words behind it, as far as their verb is a utility. */
@@ -105,29 +106,25 @@ function utility(words: readonly Argument[]): CommandLine {
 
 /** The verb of the run that `explain VERB ...` is about; a source of that name comes first. */
 function explainedVerb(word: Argument | undefined): VerbName | undefined {
-  return word !== undefined && isVerb(word.text) && EXPLAINED.includes(word.text) && !exists(word)
+  return word !== undefined && isVerb(word.text) && EXPLAINED_VERBS.includes(word.text) && !exists(word)
     ? word.text
     : undefined;
 }
 
 /** The words of that run, with the switches that stand before its verb behind it. */
-function explainedLine(words: readonly Argument[]): Argument[] | undefined {
-  const at = words.findIndex(({ text }) => flagNamed(text.slice(2))?.value !== undefined || !text.startsWith("--"));
+export function explainedLine(words: readonly Argument[]): Argument[] | undefined {
+  const isSwitch = (text: string): boolean => /^--./.test(text) && flagNamed(text.slice(2))?.value === undefined;
+  const at = words.findIndex(({ text }) => !isSwitch(text));
   return explainedVerb(words[at]) === undefined
     ? undefined
     : [words[at]!, ...words.slice(0, at), ...words.slice(at + 1)];
 }
 
-const EXPLAINED: readonly VerbName[] = ["copy", "mirror", "move", "cp", "sync"];
-
-/** `explain mirror -nv A B`: a run's line as it is. What only shows the run, or asks, plays no part. */
+/** `explain mirror -nv A B`: a run's line as it is, refused where the run would be. */
 function explainRun(words: readonly Argument[]): CommandLine {
   const line = parseCommandLine(words);
   if (line.kind === "help") return { kind: "help", verb: "explain" };
-  if (line.kind !== "run") return line;
-  const { occurrences, places, takenBack } = line.args;
-  const told = occurrences.filter(({ flag }) => flagNamed(flag)!.verbs.includes("explain"));
-  return { kind: "run", args: new ParsedArgs("explain", told, places, takenBack, line.args) };
+  return line.kind === "run" ? { ...line, command: "explain" } : line;
 }
 
 function verbOf(first: Argument, rest: readonly Argument[]): VerbName {

@@ -80,8 +80,7 @@ export interface Resolved {
 }
 
 export async function resolveOptions(args: ParsedArgs, around: Surroundings = systemSurroundings()): Promise<Resolved> {
-  const line = args.explained ?? args;
-  const verb = runVerbOf(line);
+  const verb = runVerbOf(args);
   const zeroCopy = verb === "check" ? undefined : resolveZeroCopy(args, around.env);
   const options: RunOptions = {
     verb,
@@ -93,7 +92,7 @@ export async function resolveOptions(args: ParsedArgs, around: Surroundings = sy
     transfer: resolveTransfer(args),
     filter: await resolveFilter(args, around),
     oneFileSystem: args.has("one-file-system"),
-    recursive: line.verb !== "cp" || line.has("recursive"),
+    recursive: args.verb !== "cp" || args.has("recursive"),
     copyLinks: args.has("copy-links"),
     safeLinks: args.has("safe-links"),
     pruneEmptyDirs: args.has("prune-empty-dirs"),
@@ -125,10 +124,11 @@ export async function resolveOptions(args: ParsedArgs, around: Surroundings = sy
   return { options, network, face };
 }
 
-/** What the verb of the command line does: some say it in other words. */
+/** What the verb of the command line does: some say it in other words, and `explain` names none. */
 export function runVerbOf(args: ParsedArgs): Verb {
   switch (args.verb) {
     case "cp":
+    case "explain":
       return "copy";
     case "sync":
       return args.has("delete") ? "mirror" : "copy";

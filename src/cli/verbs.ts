@@ -142,7 +142,7 @@ export const VERBS = {
     maxPlaces: Number.POSITIVE_INFINITY,
     notes: [
       "Looks at both sides as a dry run does, and tells how many files would be copied, what a mirror would delete, which methods would move the data, and the reason of each decision.",
-      "Before the line of a run it takes that line as it is, such as fastsync explain mirror -nv A/ B/. Without a verb it takes the flags below.",
+      "Before the line of a run it takes that line as it is, such as fastsync explain mirror -nv A/ B/, tells of that run, and refuses what it would refuse. Without a verb it takes the flags below, and looks as a mirror would.",
       SLASH_NOTE,
       PLACES_NOTE,
     ],
@@ -374,6 +374,9 @@ export function letterSetOf(verb: VerbName): LetterSet {
 export function isVerb(word: string): word is VerbName {
   return Object.hasOwn(VERBS, word);
 }
+
+/** Those whose line `explain` takes. */
+export const EXPLAINED_VERBS: readonly VerbName[] = ["copy", "mirror", "move", "cp", "sync"];
 
 /** Other names of verbs. */
 export const VERB_ALIASES: Readonly<Record<string, VerbName>> = { list: "ls" };

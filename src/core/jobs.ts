@@ -1,7 +1,7 @@
 /** A session of a daemon as it is told to people and scripts: what it is, how far it got, how it ended. */
 import type { Counters } from "./events.ts";
 import type { ExitCode } from "./exit-codes.ts";
-import type { Verb } from "./options.ts";
+import type { ExplainedVerb, Verb } from "./options.ts";
 
 /** `lost`: the daemon ended in the middle of it without a word. */
 export const JOB_STATES = ["running", "ended", "lost"] as const;
@@ -25,8 +25,11 @@ export interface Job {
   readonly path: Uint8Array;
   /** The daemon's. */
   readonly role: "source" | "target";
+  /** As the session says; one that explains may look with another verb than the one that it explains. */
   readonly verb: Verb;
   readonly dryRun: boolean;
+  /** undefined: it is a run, and not a look for `explain`. */
+  readonly explains: ExplainedVerb | undefined;
   /** `HOST:PORT` of another daemon that this one dialled; undefined: the caller is the other side. */
   readonly other: string | undefined;
   /** Since 1970. */
@@ -40,6 +43,12 @@ export interface Job {
   readonly bytes: number;
   /** Of a job that ended. */
   readonly end: JobEnd | undefined;
+}
+
+/** What it does, in words: `mirror`, `copy (dry run)`, `explain mirror`. */
+export function workOf({ verb, dryRun, explains }: Pick<Job, "verb" | "dryRun" | "explains">): string {
+  if (explains !== undefined) return explains === "any" ? "explain" : `explain ${explains}`;
+  return dryRun ? `${verb} (dry run)` : verb;
 }
 
 /** What a daemon calls a job: 6 random bytes. */

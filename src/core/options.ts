@@ -95,6 +95,10 @@ export function avoidsSendfile({ write }: Pick<RunOptions, "write">): boolean {
   return write.methods !== undefined && !write.methods.includes("sendfile");
 }
 
+/** Whose run a look for `explain` is about; `any`: no verb was named. */
+export const EXPLAINS = ["copy", "mirror", "move", "any"] as const;
+export type ExplainedVerb = (typeof EXPLAINS)[number];
+
 export interface RunOptions {
   readonly verb: Verb;
   readonly dryRun: boolean;

@@ -6,7 +6,7 @@ import { create, type DescService } from "@bufbuild/protobuf";
 import { createContextKey, createContextValues, type HandlerContext } from "@connectrpc/connect";
 import { ExitCode } from "../core/exit-codes.ts";
 import { isLoopback } from "../core/ip.ts";
-import type { JobEnd } from "../core/jobs.ts";
+import { type JobEnd, workOf } from "../core/jobs.ts";
 import { LIMITS } from "../core/limits.ts";
 import { RunError } from "../core/run-error.ts";
 import { ControlStream } from "../link/control-stream.ts";
@@ -35,8 +35,9 @@ import { userOfPeer } from "./loopback-user.ts";
 import { daemonMetrics } from "./metrics/daemon-metrics.ts";
 import type { MetricsListener } from "./metrics/listener.ts";
 import { SessionCounts } from "./metrics/session-counts.ts";
+import { serveSession } from "./serve-session.ts";
 import { servedAdmin } from "./served-admin.ts";
-import { type ServedEnd, type SessionHost, serveSession } from "./served-session.ts";
+import type { ServedEnd, SessionHost } from "./served-session.ts";
 import type { GivenSockets, Listener, Serve, ServeHooks } from "./server-contract.ts";
 import { stateDirectory } from "./state-directory.ts";
 
@@ -301,12 +302,11 @@ class DaemonServer implements Listener {
     let jobEnded: ((end: JobEnd) => void) | undefined;
     const end: ServedEnd = await serveSession(stream, {
       ...this.hostOf(peer),
-      onStart: ({ session, other, dryRun, ...facts }, controls) => {
-        const { verb } = facts;
-        start = { peer, ...facts, session, verb: dryRun ? `${verb} (dry run)` : verb };
+      onStart: ({ session, ...facts }, controls) => {
+        start = { peer, ...facts, session, verb: workOf(facts) };
         log.sessionStart(start);
         const ends = [
-          this.jobs.begin({ ...facts, id: session, peer, dryRun, other }, ownerOf(caller), controls),
+          this.jobs.begin({ ...facts, id: session, peer }, ownerOf(caller), controls),
           this.counts.begin(facts.module, facts.role, controls.look),
         ];
         jobEnded = (how) => {

@@ -14,7 +14,7 @@ import { RunError } from "../core/run-error.ts";
 import { Accounts } from "../fs/accounts.ts";
 import { factsOf } from "../session/asked.ts";
 import { CallerSession, openSession } from "../session/caller.ts";
-import { socketBuffersOf } from "../session/carriers.ts";
+import { carrierBuffers } from "../session/carriers.ts";
 import { targetFacts } from "../session/facts.ts";
 import { sourceEnd } from "../session/network-link.ts";
 import { say } from "../session/wire-messages.ts";
@@ -79,6 +79,7 @@ async function serveAsTarget(
       daemonRole: Role.SOURCE,
       sources: delegation.sources,
       options: encodeOptions(options),
+      explains: open.explains,
       targetFacts: encodeTargetFacts(targetFacts(moduleRoot)),
     },
     session.stopping.signal,
@@ -112,7 +113,7 @@ async function serveAsTarget(
         },
       }),
     );
-    session.started(module, "target", open.target.path, options, delegation);
+    session.started(module, "target", open.target.path, open, options);
     const hooks = hooksOf(delegation, face);
     const side = await prepareServedTarget(session, target, peer, other.oneMachine, options, hooks, link, true);
     role = new CallerSession(
@@ -120,7 +121,7 @@ async function serveAsTarget(
       session.backend!,
       { direction: "receive", backlog: () => side.runner.backlog },
       hooks,
-      { asked: socketBuffersOf(options.transfer), beyondLimits: false },
+      carrierBuffers(options.transfer, false),
       session.host.stalledMs,
     );
     session.carriers = role.carriers;
@@ -166,6 +167,7 @@ async function serveAsSource(
       daemonRole: Role.TARGET,
       target: delegation.target,
       options: encodeOptions(options),
+      explains: open.explains,
       sourceFacts: encodeSourceFacts(places.facts),
       wantsItems: open.wantsItems,
       wantsReasons: open.wantsReasons,
@@ -197,7 +199,7 @@ async function serveAsSource(
         },
       }),
     );
-    session.started(places.module, "source", open.sources[0]!.path, options, delegation);
+    session.started(places.module, "source", open.sources[0]!.path, open, options);
     const runner = sourceRunnerOf(session, places, decodeTargetFacts(facts), other.oneMachine, options, link);
     const notices = new CallersFace(session.stream, session.counters, open, {
       landed: () => 0,
@@ -209,7 +211,7 @@ async function serveAsSource(
       session.backend!,
       { direction: "send", backlog: () => runner.backlog },
       notices.hooks,
-      { asked: socketBuffersOf(options.transfer), beyondLimits: false },
+      carrierBuffers(options.transfer, false),
       session.host.stalledMs,
     );
     session.carriers = role.carriers;

@@ -1,30 +1,17 @@
-/**
- * One session, as the daemon sees it.
- *
- *     hello, open           within the handshake deadline
- *     the module            exists, lets this peer in, allows this role
- *     places                opened below the module's root, by held descriptors
- *     accept                with tokens for the data plane
- *     the role              talks to the caller's until it is done
- *     summary (target)      the caller prints it
- *
- * Whatever goes wrong ends this session and no other; the caller hears why where it can still be told.
- */
-import { availableParallelism } from "node:os";
+/** One session, as the daemon keeps it: what was said at its opening, its content's ways, and how it ends. */
 import { type Counters, newCounters, type Phase } from "../core/events.ts";
 import { ExitCode } from "../core/exit-codes.ts";
 import type { JobEnd } from "../core/jobs.ts";
 import { LIMITS } from "../core/limits.ts";
-import type { RunOptions, Verb } from "../core/options.ts";
+import type { ExplainedVerb, RunOptions, Verb } from "../core/options.ts";
 import { RunError } from "../core/run-error.ts";
 import { type Backend, type DirHandle, WORKING_DIRECTORY } from "../fs/backend.ts";
-import { openBackend } from "../fs/open-backend.ts";
 import { PhaseClock } from "../history/phase-clock.ts";
 import type { ControlStream, StreamFailure } from "../link/control-stream.ts";
 import type { DataSocket } from "../link/data-client.ts";
 import { SESSION_ID_BYTES } from "../link/data-handshake.ts";
 import { type DaemonAddress, printableAddress } from "../link/dial.ts";
-import { Carriers, socketBuffersOf } from "../session/carriers.ts";
+import { Carriers, carrierBuffers } from "../session/carriers.ts";
 import { bootId } from "../session/facts.ts";
 import { greeting, isCompatible, versionsOf } from "../session/greeting.ts";
 import { PROTOCOL_VERSION } from "../session/messages.ts";
@@ -32,13 +19,10 @@ import type { NetworkLink } from "../session/network-link.ts";
 import { SessionLost } from "../session/session-end.ts";
 import { say } from "../session/wire-messages.ts";
 import { type Hello, type Open, Role, type SessionMessage } from "../wire/gen/fastsync/v1/session_pb.ts";
-import { decodeOptions } from "../wire/options.ts";
+import { decodeExplains } from "../wire/options.ts";
 import { ProtocolViolation } from "../wire/protocol-violation.ts";
 import type { ModuleConfig } from "./config.ts";
 import type { JobControls } from "./jobs/registry.ts";
-import { serveDelegated } from "./served-delegation.ts";
-import { serveSource } from "./served-source.ts";
-import { serveTarget } from "./served-target.ts";
 
 /** What a session needs of the daemon. */
 export interface SessionHost {
@@ -77,6 +61,8 @@ export interface SessionFacts {
   readonly role: "source" | "target";
   readonly verb: Verb;
   readonly dryRun: boolean;
+  /** undefined: it is a run, and not a look for `explain`. */
+  readonly explains: ExplainedVerb | undefined;
   readonly path: Uint8Array;
   /** As the log and `--detach` name it. */
   readonly session: string;
@@ -108,18 +94,6 @@ class CallerLost extends SessionLost {
 interface Opening {
   readonly hello: Hello;
   readonly open: Open;
-}
-
-/** Serves one session to its end; never throws. */
-export async function serveSession(stream: ControlStream, host: SessionHost): Promise<ServedEnd> {
-  const session = new ServedSession(stream, host);
-  try {
-    return await session.run();
-  } catch (error) {
-    return session.refuse(error);
-  } finally {
-    await session.close();
-  }
 }
 
 export class ServedSession {
@@ -162,21 +136,6 @@ export class ServedSession {
   constructor(stream: ControlStream, host: SessionHost) {
     this.stream = stream;
     this.host = host;
-  }
-
-  async run(): Promise<ServedEnd> {
-    const { hello, open } = await this.opening();
-    const options = decodeOptions(open.options!);
-    this.checkRole(open);
-    const cores = availableParallelism();
-    const asked = Math.min(options.write.workers, Math.max(LIMITS.servedWorkers, cores));
-    const workers = asked > 0 ? asked : Math.max(2, cores);
-    this.backend = openBackend({ workers });
-    this.backend.setRate(options.write.rateBytesPerSecond);
-    if (open.delegation !== undefined) return await serveDelegated(this, hello, open, options);
-    return open.daemonRole === Role.SOURCE
-      ? await serveSource(this, hello, open, options)
-      : await serveTarget(this, hello, open, options);
   }
 
   // ---- opening ------------------------------------------------------------------------------------------------
@@ -272,11 +231,9 @@ export class ServedSession {
     open: Open,
     { transfer }: RunOptions,
   ): { dataPort: number; tokens: Uint8Array[]; maxStreams: number } {
-    this.carriers = new Carriers(this.backend!, direction, this.stream, this.host.idleMs, {
-      asked: socketBuffersOf(transfer),
-      // A peer gets no more of the kernel's memory than anybody may ask for.
-      beyondLimits: false,
-    });
+    // A peer gets no more of the kernel's memory than anybody may ask for.
+    const buffers = carrierBuffers(transfer, false);
+    this.carriers = new Carriers(this.backend!, direction, this.stream, this.host.idleMs, buffers);
     const { data } = this.host;
     if (data === undefined) return { dataPort: 0, tokens: [], maxStreams: 0 };
     const maxStreams = Math.max(
@@ -404,8 +361,8 @@ export class ServedSession {
     module: ModuleConfig,
     role: "source" | "target",
     path: Uint8Array,
+    { explains, delegation }: Open,
     options: RunOptions,
-    other?: DaemonAddress,
   ): void {
     this.host.onStart(
       {
@@ -413,9 +370,11 @@ export class ServedSession {
         role,
         verb: options.verb,
         dryRun: options.dryRun,
+        // What does more than look is told as what it does.
+        explains: options.dryRun ? decodeExplains(explains) : undefined,
         path,
         session: this.name,
-        other: other === undefined ? undefined : printableAddress(other),
+        other: delegation === undefined ? undefined : printableAddress(delegation),
       },
       { look: () => this.look(), cancel: () => this.cancel() },
     );

@@ -49,7 +49,7 @@ export async function openServedSource(
     throw new ProtocolViolation("a session without sources, or with too many");
   if (places.some(({ module }) => module !== first.module))
     throw new RunError(ExitCode.usage, "several_modules", "the sources of one run have to be in one module");
-  const module = session.admit(first.module, { reads: true, writes: options.verb === "move" && !options.dryRun });
+  const module = session.admit(first.module, { reads: true, writes: options.verb === "move" });
   const moduleRoot = await session.openModule(module);
   if (options.copyLinks && !backend.capabilities.confinesLinks) {
     throw new RunError(
@@ -102,7 +102,7 @@ export async function serveSource(
       value: { ...session.acceptance(), sourceFacts: encodeSourceFacts(places.facts), ...grant },
     }),
   );
-  session.started(places.module, "source", open.sources[0]!.path, options);
+  session.started(places.module, "source", open.sources[0]!.path, open, options);
   const runner = sourceRunnerOf(session, places, peer, oneMachine, options, link);
   session.refresh = () => {
     const { phase, entries, scanComplete, filesAsked, sourcesRemoved } = runner.progress;

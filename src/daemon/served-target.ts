@@ -149,7 +149,7 @@ export async function serveTarget(
       },
     }),
   );
-  session.started(module, "target", open.target.path, options);
+  session.started(module, "target", open.target.path, open, options);
   const face = new CallersFace(session.stream, session.counters, open, {
     landed: () => session.backend!.bytesDone(),
     onPhase: (phase) => session.enter(phase),

@@ -10,8 +10,10 @@ interface FilesystemFacts {
   readonly remote?: true;
   /** Stands for another one. */
   readonly stacked?: true;
-  /** Files can share blocks (FICLONE), at least where it was made to. */
-  readonly shares?: true;
+  /** Files can share blocks (FICLONE); perhaps: that is not the kind's alone to say. */
+  readonly shares?: "yes" | "perhaps";
+  /** Copies between two of its own, when the kernel asks (copy_file_range); others leave it to the kernel. */
+  readonly copies?: true;
 }
 
 /** How an mtime is kept: in steps, and within a range. */
@@ -36,31 +38,31 @@ const FACTS: Readonly<Record<number, FilesystemFacts>> = {
   16964: { name: "hfs", timeGranularityNs: SECOND },
   18475: { name: "hfsplus", timeGranularityNs: SECOND },
   19780: { name: "vfat", timeGranularityNs: 2 * SECOND, times: DOS_YEARS },
-  26985: { name: "nfs", remote: true, shares: true },
+  26985: { name: "nfs", remote: true, shares: "perhaps", copies: true },
   38496: { name: "iso9660", timeGranularityNs: SECOND },
   40864: { name: "proc" },
   61267: { name: "ext2/3/4", times: [YEAR_1901, YEAR_2446] },
-  12805120: { name: "ceph", remote: true },
+  12805120: { name: "ceph", remote: true, copies: true },
   16914836: { name: "tmpfs" },
   16914839: { name: "9p", remote: true },
   352400198: { name: "udf", timeGranularityNs: 1_000 },
   538032816: { name: "exfat", timeGranularityNs: 10_000_000, times: DOS_YEARS },
-  801189825: { name: "zfs", shares: true },
+  801189825: { name: "zfs", shares: "perhaps", copies: true },
   827541066: { name: "jfs" },
   1382369651: { name: "reiserfs", timeGranularityNs: SECOND },
   1397118030: { name: "ntfs", timeGranularityNs: 100 },
-  1481003842: { name: "xfs", times: [YEAR_1901, YEAR_2486], shares: true },
+  1481003842: { name: "xfs", times: [YEAR_1901, YEAR_2486], shares: "perhaps" },
   1650812274: { name: "sysfs" },
-  1702057286: { name: "fuse", remote: true },
+  1702057286: { name: "fuse", remote: true, copies: true },
   1936094318: { name: "ntfs3", timeGranularityNs: 100 },
   1936814952: { name: "squashfs", timeGranularityNs: SECOND },
-  2035054128: { name: "overlayfs", stacked: true, shares: true },
+  2035054128: { name: "overlayfs", stacked: true, shares: "perhaps" },
   2240043254: { name: "ramfs" },
-  2435016766: { name: "btrfs", shares: true },
-  3393526350: { name: "bcachefs", shares: true },
+  2435016766: { name: "btrfs", shares: "yes" },
+  3393526350: { name: "bcachefs", shares: "yes" },
   4076150800: { name: "f2fs" },
-  4266872130: { name: "smb", timeGranularityNs: 100, remote: true, shares: true },
-  4283649346: { name: "cifs", timeGranularityNs: 100, remote: true, shares: true },
+  4266872130: { name: "smb", timeGranularityNs: 100, remote: true, shares: "perhaps", copies: true },
+  4283649346: { name: "cifs", timeGranularityNs: 100, remote: true, shares: "perhaps", copies: true },
 };
 
 /** The kernel's type is a signed word on some ways to ask for it. */
@@ -78,10 +80,15 @@ export function isRemoteFilesystem(type: number): boolean {
   return factsOf(type)?.remote ?? false;
 }
 
-/** Whether a clone is worth trying; what became of it is another matter. An unknown one may. */
-export function sharesBlocks(type: number): boolean {
+/** Whether files of a kind can share blocks; undefined: the kind is not known. */
+export function sharesBlocks(type: number): "yes" | "no" | "perhaps" | undefined {
   const facts = factsOf(type);
-  return facts === undefined || facts.shares === true;
+  return facts === undefined ? undefined : (facts.shares ?? "no");
+}
+
+/** Whether the kernel leaves copies between two of a kind to the filesystem. */
+export function copiesItself(type: number): boolean {
+  return factsOf(type)?.copies === true;
 }
 
 const ALL_SECONDS = 2 ** 53;

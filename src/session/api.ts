@@ -1,6 +1,6 @@
 /** The entry point that faces use. */
 import type { RunHooks, RunSummary } from "../core/events.ts";
-import type { RunOptions } from "../core/options.ts";
+import type { ExplainedVerb, RunOptions } from "../core/options.ts";
 
 /** One place of a command line on this machine. */
 export interface LocalPlace {
@@ -23,6 +23,10 @@ export interface DaemonPlace {
 
 export type Place = LocalPlace | DaemonPlace;
 
+export function isLocal(place: Place): place is LocalPlace {
+  return place.kind !== "daemon";
+}
+
 /** How a run reaches daemons. */
 export interface NetworkOptions {
   /** Content travels in the control plane, without trying the data port. */
@@ -42,6 +46,8 @@ export interface RunRequest {
   readonly target: Place;
   readonly options: RunOptions;
   readonly network?: NetworkOptions;
+  /** A dry run that looks for `explain`: whatever is asked for, nothing goes on without us. */
+  readonly explains?: ExplainedVerb;
   readonly hooks: RunHooks;
   /** Aborting asks for an orderly stop: running items end, nothing partial stays. */
   readonly signal: AbortSignal;

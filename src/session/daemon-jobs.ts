@@ -10,6 +10,7 @@ import {
   CancelJobRequestSchema,
   JobsService,
   ListJobsRequestSchema,
+  type ListJobsResponse,
   WatchJobsRequestSchema,
 } from "../wire/gen/fastsync/v1/jobs_pb.ts";
 import { decodeJob } from "../wire/jobs.ts";
@@ -18,14 +19,50 @@ import { told } from "../wire/told.ts";
 
 const { method } = JobsService;
 
-/** The latest first. */
-export async function listJobs(address: DaemonAddress, signal: AbortSignal): Promise<Job[]> {
+/** What a list of jobs does not have. */
+export interface ListEnd {
+  /** The daemon remembers so many that ended, and no earlier ones; undefined: it has room for more. */
+  readonly forgetsBeyond: number | undefined;
+  /** Earlier ones were forgotten while the list was read. */
+  readonly wasCut: boolean;
+}
+
+/** Calls `onJobs` with each part of the list, the latest first. */
+export async function listJobs(
+  address: DaemonAddress,
+  onJobs: (jobs: readonly Job[]) => void,
+  signal: AbortSignal,
+): Promise<ListEnd> {
   return await explained(address, signal, async () => {
-    const calls = callDaemon(address, method.listJobs, create(ListJobsRequestSchema, {}), signal);
-    const jobs: Job[] = [];
-    for await (const answer of calls) jobs.push(...answer.jobs.map(decodeJob));
-    return jobs;
+    const seen = new Set<string>();
+    for (let before = ""; ; ) {
+      let answer: ListJobsResponse;
+      try {
+        answer = await onlyAnswer(
+          callDaemon(address, method.listJobs, create(ListJobsRequestSchema, { before }), signal),
+        );
+      } catch (error) {
+        if (before !== "" && error instanceof CallFailed && error.status === NOT_FOUND)
+          return { forgetsBeyond: undefined, wasCut: true };
+        throw error;
+      }
+      const jobs = answer.jobs.map(decodeJob);
+      // A list that goes round in circles would have no end.
+      for (const { id } of jobs) {
+        if (seen.has(id)) throw new ProtocolViolation(`job ${id} is told twice`);
+        seen.add(id);
+      }
+      onJobs(jobs);
+      before = answer.moreBefore;
+      if (before === "") return { forgetsBeyond: answer.forgetsBeyond || undefined, wasCut: false };
+      if (jobs.at(-1)?.id !== before) throw new ProtocolViolation("a list of jobs that goes on behind none of them");
+    }
   });
+}
+
+async function onlyAnswer<T>(answers: AsyncIterable<T>): Promise<T> {
+  for await (const answer of answers) return answer;
+  throw new ProtocolViolation("no answer");
 }
 
 /** Calls `onJobs` with what is there, and with each change; of one job until it ended. */
@@ -46,9 +83,10 @@ export async function watchJobs(
 /** The job as it was when it was asked to stop. */
 export async function cancelJob(address: DaemonAddress, id: string, signal: AbortSignal): Promise<Job> {
   return await explained(address, signal, async () => {
-    for await (const { job } of callDaemon(address, method.cancelJob, create(CancelJobRequestSchema, { id }), signal))
-      if (job !== undefined) return decodeJob(job);
-    throw new ProtocolViolation("no answer");
+    const request = create(CancelJobRequestSchema, { id });
+    const { job } = await onlyAnswer(callDaemon(address, method.cancelJob, request, signal));
+    if (job === undefined) throw new ProtocolViolation("no job in the answer");
+    return decodeJob(job);
   });
 }
 

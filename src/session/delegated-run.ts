@@ -12,10 +12,10 @@ import { RunError } from "../core/run-error.ts";
 import { printableAddress } from "../link/dial.ts";
 import { Role, type SessionMessage } from "../wire/gen/fastsync/v1/session_pb.ts";
 import { encodeOptions } from "../wire/options.ts";
-import type { DaemonPlace, Placement } from "./api.ts";
+import type { DaemonPlace } from "./api.ts";
 import { type OpenedSession, type OpenFields, openSession, steerSession } from "./caller.ts";
 import { openRelay } from "./relayed-run.ts";
-import { type Attempt, moduleOf, type OpenAttempt, writtenOf } from "./remote-run.ts";
+import { type Attempt, moduleOf, type OpenAttempt, placementBetween } from "./remote-attempt.ts";
 import { ToldSummary } from "./told-summary.ts";
 
 /** Refusals that say something of who may dial whom, and nothing of the run. */
@@ -39,14 +39,15 @@ export async function openDelegated(
   sources: readonly DaemonPlace[],
   target: DaemonPlace,
 ): Promise<OpenAttempt> {
-  const { options, hooks } = attempt.request;
+  const { options, hooks, explains } = attempt.request;
   const { inStream, detach, acceptsDeletions } = attempt.network;
   const common = {
     options: encodeOptions(options),
+    explains: explains ?? "",
     wantsItems: hooks.wantsItems,
     wantsReasons: hooks.wantsReasons ?? false,
   };
-  const how = { inStream, detach, acceptDeletions: acceptsDeletions };
+  const how = { inStream, detach: leaves(attempt), acceptDeletions: acceptsDeletions };
   const [source] = sources;
   const toSource = { ...how, host: source!.host, port: source!.port, sources: sources.map(moduleOf) };
   const toTarget = { ...how, host: target.host, port: target.port, target: moduleOf(target) };
@@ -84,25 +85,14 @@ export async function openDelegated(
   return openRelay(attempt, sources, target);
 }
 
+/** Whoever wants to be told what a run would do stays to hear it. */
+function leaves({ network, request }: Attempt): boolean {
+  return network.detach && request.explains === undefined;
+}
+
 /** A daemon's refusal begins with its address; what was said here of a connection does not. */
 function isOurs(error: RunError, { host, port }: DaemonPlace): boolean {
   return !error.message.startsWith(`${printableAddress({ host, port })}: `);
-}
-
-export function placementBetween(
-  sources: readonly DaemonPlace[],
-  target: DaemonPlace,
-  session: OpenedSession,
-): Placement {
-  const told = session.accept.placement;
-  return {
-    sources: sources.map((place, i) => ({
-      path: writtenOf(place),
-      kind: (told?.sources[i]?.entry.length ?? 0) > 0 ? "entry" : "contents",
-    })),
-    target: writtenOf(target),
-    targetExists: told?.targetExists ?? true,
-  };
 }
 
 function watched(
@@ -115,7 +105,7 @@ function watched(
   return {
     placement: placementBetween(sources, target, session),
     run: async (): Promise<RunSummary> => {
-      if (attempt.network.detach) return leave(attempt, session);
+      if (leaves(attempt)) return leave(attempt, session);
       const told = new ToldSummary(session.stream, counters, request.hooks);
       const end = steerSession(session, (message: SessionMessage) => told.take(message));
       try {

@@ -1,5 +1,7 @@
 /** What lies below the local places of a run, for `explain`: looked at through held descriptors, nothing is written. */
-import { type Backend, WORKING_DIRECTORY } from "../fs/backend.ts";
+import { joinPath } from "../core/paths.ts";
+import { type Backend, type DirHandle, WORKING_DIRECTORY } from "../fs/backend.ts";
+import { type BlockSharing, blockSharing } from "../fs/block-sharing.ts";
 import { isRemoteFilesystem } from "../fs/filesystems.ts";
 import type { LocalPlace } from "./api.ts";
 import { isRotational } from "./device.ts";
@@ -14,14 +16,21 @@ export interface PlaceFacts {
   readonly dev: number;
   readonly rotational: boolean;
   readonly remote: boolean;
+  readonly sharing: BlockSharing;
 }
 
 /** Throws RunError for a source that cannot be used. */
 export async function lookAtSources(backend: Backend, sources: readonly LocalPlace[]): Promise<PlaceFacts> {
   const opened = new OpenPlaces(backend);
   try {
-    const [first] = await opened.sources(resolveSources(sources));
-    return placeFacts(await lookAtSource(backend, first!));
+    const place = resolveSources(sources)[0]!;
+    // A directory that is given as an entry may be a mount point.
+    const { directory, entry, isDirectory } = place;
+    const inside = isDirectory && entry !== undefined;
+    const [root] = await opened.sources([
+      inside ? { ...place, directory: joinPath(directory, entry), entry: undefined } : place,
+    ]);
+    return placeFacts(root!.handle, await lookAtSource(backend, root!));
   } finally {
     opened.close();
   }
@@ -33,7 +42,7 @@ export async function lookAtTarget(backend: Backend, { path }: LocalPlace): Prom
     const handle = await backend.resolve(WORKING_DIRECTORY, here, { create: false, operator: true });
     if (handle >= 0) {
       try {
-        return placeFacts(await lookAt(backend, handle));
+        return placeFacts(handle, await lookAt(backend, handle));
       } finally {
         backend.close([handle]);
       }
@@ -42,6 +51,12 @@ export async function lookAtTarget(backend: Backend, { path }: LocalPlace): Prom
   }
 }
 
-function placeFacts({ filesystemType, dev }: DirectoryFacts): PlaceFacts {
-  return { filesystemType, dev, rotational: isRotational(dev), remote: isRemoteFilesystem(filesystemType) };
+function placeFacts(handle: DirHandle, { filesystemType, dev }: DirectoryFacts): PlaceFacts {
+  return {
+    filesystemType,
+    dev,
+    rotational: isRotational(dev),
+    remote: isRemoteFilesystem(filesystemType),
+    sharing: blockSharing(handle, filesystemType, dev),
+  };
 }

@@ -10,9 +10,8 @@ import { encodeOptions } from "../wire/options.ts";
 import type { DaemonPlace } from "./api.ts";
 import { factsOf } from "./asked.ts";
 import { type OpenedSession, openSession, steerSession } from "./caller.ts";
-import { placementBetween } from "./delegated-run.ts";
 import type { TargetFacts } from "./facts.ts";
-import { type Attempt, moduleOf, type OpenAttempt } from "./remote-run.ts";
+import { type Attempt, moduleOf, type OpenAttempt, placementBetween } from "./remote-attempt.ts";
 import { ToldSummary } from "./told-summary.ts";
 import { say } from "./wire-messages.ts";
 
@@ -24,7 +23,7 @@ export async function openRelay(
   sources: readonly DaemonPlace[],
   target: DaemonPlace,
 ): Promise<OpenAttempt> {
-  const { options, hooks, signal } = attempt.request;
+  const { options, hooks, signal, explains = "" } = attempt.request;
   const message = encodeOptions(options);
   const openSource = (facts: TargetFacts): Promise<OpenedSession> =>
     openSession(
@@ -33,6 +32,7 @@ export async function openRelay(
         daemonRole: Role.SOURCE,
         sources: sources.map(moduleOf),
         options: message,
+        explains,
         targetFacts: encodeTargetFacts(facts),
       },
       signal,
@@ -52,6 +52,7 @@ export async function openRelay(
         daemonRole: Role.TARGET,
         target: moduleOf(target),
         options: message,
+        explains,
         sourceFacts: encodeSourceFacts(peer),
         wantsItems: hooks.wantsItems,
         wantsReasons: hooks.wantsReasons ?? false,

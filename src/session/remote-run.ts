@@ -14,22 +14,29 @@ import { LIMITS } from "../core/limits.ts";
 import type { RunOptions } from "../core/options.ts";
 import { RunError } from "../core/run-error.ts";
 import { compileFilter } from "../filter/compile.ts";
-import type { CompiledFilter } from "../filter/filter.ts";
 import { Accounts } from "../fs/accounts.ts";
 import { type Backend, WORKING_DIRECTORY } from "../fs/backend.ts";
 import { openBackend } from "../fs/open-backend.ts";
 import { Capability, hasCapability } from "../fs/privileges.ts";
-import { type EarlyDial, printableAddress } from "../link/dial.ts";
+import type { EarlyDial } from "../link/dial.ts";
 import { isNearLine } from "../link/line.ts";
 import { decodeTargetFacts, encodeSourceFacts, encodeTargetFacts } from "../wire/facts.ts";
 import { Role, type SessionMessage } from "../wire/gen/fastsync/v1/session_pb.ts";
 import { encodeOptions } from "../wire/options.ts";
 import { ProtocolViolation } from "../wire/protocol-violation.ts";
-import type { DaemonPlace, LocalPlace, NetworkOptions, Place, Placement, Run, RunRequest } from "./api.ts";
+import {
+  type DaemonPlace,
+  isLocal,
+  type LocalPlace,
+  type NetworkOptions,
+  type Placement,
+  type Run,
+  type RunRequest,
+} from "./api.ts";
 import { factsOf } from "./asked.ts";
 import { askedOnce, beginAgain, EarlierAttempts, mayPass, waitForNext } from "./attempts.ts";
 import { CallerSession, type OpenedSession, openSession } from "./caller.ts";
-import { socketBuffersOf } from "./carriers.ts";
+import { carrierBuffers } from "./carriers.ts";
 import { openDelegated } from "./delegated-run.ts";
 import { lookAt, lookAtSource, sourceFacts, targetFacts } from "./facts.ts";
 import { guardDirectories } from "./guard-directories.ts";
@@ -39,7 +46,7 @@ import { OpenPlaces } from "./open-places.ts";
 import { guardOverlapByInodes, onGround } from "./overlap.ts";
 import { ownerMapOf } from "./owner-names.ts";
 import { placementOfTarget, resolveSources, resolveTarget, type SourcePlace } from "./places.ts";
-import { isLocal } from "./run.ts";
+import { type Attempt, moduleOf, type OpenAttempt, writtenOf } from "./remote-attempt.ts";
 import { SessionLost } from "./session-end.ts";
 import { SourceRunner } from "./source-runner.ts";
 import { summarize } from "./summary.ts";
@@ -47,22 +54,6 @@ import { prepareTarget, writeSettings } from "./target-side.ts";
 import { ToldSummary } from "./told-summary.ts";
 
 const DEFAULT_NETWORK: NetworkOptions = { inStream: false, streams: 0, detach: false, acceptsDeletions: false };
-
-export interface Attempt {
-  readonly request: RunRequest;
-  readonly network: NetworkOptions;
-  readonly counters: Counters;
-  readonly filter: CompiledFilter;
-  readonly backend: Backend;
-  readonly startedMs: number;
-  readonly dialled: EarlyDial | undefined;
-}
-
-/** One attempt: opened, so that its placement is known, and then run to its end. */
-export interface OpenAttempt {
-  readonly placement: Placement;
-  run(): Promise<RunSummary>;
-}
 
 /** `dialled`: to the daemon of a run with one side here, for its first session. */
 export async function startRemoteRun(asked: RunRequest, dialled?: EarlyDial): Promise<Run> {
@@ -192,14 +183,7 @@ function lostSummary(lost: RunError, counters: Counters, durationMs: number, dry
 }
 
 /** How this run's sessions are opened; throws RunError for a placement that cannot be. */
-function attemptOf({ sources, target, options, network }: RunRequest): (attempt: Attempt) => Promise<OpenAttempt> {
-  if (network?.detach === true && (sources.some(isLocal) || isLocal(target))) {
-    throw new RunError(
-      ExitCode.usage,
-      "detach",
-      "--detach is for runs between two daemons; here one side is this process",
-    );
-  }
+function attemptOf({ sources, target, options }: RunRequest): (attempt: Attempt) => Promise<OpenAttempt> {
   const daemons = sources.filter((place): place is DaemonPlace => !isLocal(place));
   if (daemons.length === 0) {
     const local = resolveSources(sources.filter(isLocal));
@@ -222,17 +206,6 @@ function attemptOf({ sources, target, options, network }: RunRequest): (attempt:
   return (attempt) => openPull(attempt, daemons, target);
 }
 
-export function moduleOf(place: DaemonPlace): { module: string; path: Uint8Array } {
-  return { module: place.module ?? "", path: place.path };
-}
-
-export function writtenOf(place: Place): Uint8Array {
-  if (isLocal(place)) return place.path;
-  const { host, port, module, path } = place;
-  const prefix = `${printableAddress({ host, port })}:/${module ?? ""}/`;
-  return Buffer.concat([Buffer.from(prefix), path]);
-}
-
 // ---- push -----------------------------------------------------------------------------------------------------
 
 async function openPush(attempt: Attempt, places: readonly SourcePlace[], target: DaemonPlace): Promise<OpenAttempt> {
@@ -249,6 +222,7 @@ async function openPush(attempt: Attempt, places: readonly SourcePlace[], target
         daemonRole: Role.TARGET,
         target: moduleOf(target),
         options: encodeOptions(options),
+        explains: request.explains ?? "",
         sourceFacts: encodeSourceFacts(own),
         wantsItems: hooks.wantsItems,
         wantsReasons: hooks.wantsReasons ?? false,
@@ -314,10 +288,8 @@ async function push(
 ): Promise<RunSummary> {
   const { request, backend, network, counters } = attempt;
   const { hooks, signal } = request;
-  const role = new CallerSession(session, backend, { direction: "send", backlog: () => source.backlog }, hooks, {
-    asked: socketBuffersOf(request.options.transfer),
-    beyondLimits: true,
-  });
+  const direction = { direction: "send", backlog: () => source.backlog } as const;
+  const role = new CallerSession(session, backend, direction, hooks, carrierBuffers(request.options.transfer, true));
   const told = new ToldSummary(session.stream, counters, hooks);
   dispatch(role, (message) => told.take(message));
   source.start();
@@ -354,6 +326,7 @@ async function openPull(attempt: Attempt, sources: readonly DaemonPlace[], targe
       daemonRole: Role.SOURCE,
       sources: sources.map(moduleOf),
       options: encodeOptions(options),
+      explains: request.explains ?? "",
       targetFacts: encodeTargetFacts(before),
       maxStreams: network.streams,
     },
@@ -415,7 +388,7 @@ async function openPull(attempt: Attempt, sources: readonly DaemonPlace[], targe
         backend,
         { direction: "receive", backlog: () => side.runner.backlog },
         request.hooks,
-        { asked: socketBuffersOf(options.transfer), beyondLimits: true },
+        carrierBuffers(options.transfer, true),
       );
       role.dispatch(link, () => false);
       side.runner.start();

@@ -6,11 +6,14 @@
  */
 import { availableParallelism } from "node:os";
 import { type Counters, newCounters, type RunSummary } from "../core/events.ts";
+import { ExitCode } from "../core/exit-codes.ts";
+import { RunError } from "../core/run-error.ts";
 import { type WorkerFacts, workersFor } from "../engine/worker-policy.ts";
 import { compileFilter } from "../filter/compile.ts";
 import type { CompiledFilter } from "../filter/filter.ts";
 import { openBackend } from "../fs/open-backend.ts";
-import type { DaemonPlace, LocalPlace, Place, Run, RunRequest } from "./api.ts";
+import { EarlyDial } from "../link/dial.ts";
+import { type DaemonPlace, isLocal, type Run, type RunRequest } from "./api.ts";
 import { askedOnce, beginAgain, EarlierAttempts, mayPass, waitForNext } from "./attempts.ts";
 import { guardDirectories } from "./guard-directories.ts";
 import { guardMethods } from "./guard-methods.ts";
@@ -26,10 +29,6 @@ const UNKNOWN_DEVICE: WorkerFacts = {
   averageFileBytes: undefined,
 };
 
-export function isLocal(place: Place): place is LocalPlace {
-  return place.kind !== "daemon";
-}
-
 /** The daemon of a run with one side here; it is certain to be called. */
 function soleDaemon({ sources, target }: RunRequest): DaemonPlace | undefined {
   if (!isLocal(target)) return sources.every(isLocal) ? target : undefined;
@@ -37,12 +36,20 @@ function soleDaemon({ sources, target }: RunRequest): DaemonPlace | undefined {
   return daemons.length === sources.length ? daemons[0] : undefined;
 }
 
+function guardDetach({ sources, target, network }: RunRequest): void {
+  if (network?.detach !== true || !(sources.some(isLocal) || isLocal(target))) return;
+  throw new RunError(
+    ExitCode.usage,
+    "detach",
+    "--detach is for runs between two daemons; here one side is this process",
+  );
+}
+
 /** Throws RunError before anything was touched; later failures are in the summary. */
 export async function startRun(request: RunRequest): Promise<Run> {
   const { sources, target } = request;
+  guardDetach(request);
   if (!sources.every(isLocal) || !isLocal(target)) {
-    // Only here: a run on one machine needs no sockets.
-    const { EarlyDial } = await import("../link/dial.ts");
     const daemon = soleDaemon(request);
     const dialled = daemon === undefined ? undefined : new EarlyDial(daemon, request.signal);
     try {

@@ -5,15 +5,14 @@
 import { type SkipCounts, type SkipReason, skipEntries } from "../core/events.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { DirId } from "./messages.ts";
-import { isSubdirectory, offer, type ScannedEvent, type SourceEffect, type SourceState } from "./source-role.ts";
-
-export interface HeldDirectory<Handle> extends Omit<ScannedEvent<Handle>, "kind"> {
-  /** Subdirectories of which it is not known yet whether they come to nothing. */
-  unknown: number;
-  /** Rows of those that did, and what was left out in them. */
-  readonly pruned: number[];
-  readonly prunedSkipped: Partial<Record<SkipReason, number>>;
-}
+import {
+  type HeldDirectory,
+  isSubdirectory,
+  offer,
+  type ScannedEvent,
+  type SourceEffect,
+  type SourceState,
+} from "./source-state.ts";
 
 /**
  * The root always stands. So does what is not known to be empty: a directory that could not be read whole, one whose

@@ -10,186 +10,23 @@
  *     nothing is, the target hears that its row came to nothing)
  *     stack empty and nothing being scanned: say "scanned", with whether every listing was whole
  */
-import type { ContentRange } from "../core/content-range.ts";
-import { type EntryBatch, FileType, Kind, RowFlag } from "../core/entry-batch.ts";
-import type { SkipCounts } from "../core/events.ts";
+import { type EntryBatch, Kind } from "../core/entry-batch.ts";
 import { LIMITS } from "../core/limits.ts";
+import { type DirId, PROTOCOL_VERSION, type TargetMessage } from "./messages.ts";
+import { hasToStand, hold, offerAncestors, prune } from "./source-pruning.ts";
 import {
-  type DirId,
-  type MergeFile,
-  type NeedId,
-  type NeedPurpose,
-  PROTOCOL_VERSION,
-  type SourceMessage,
-  type TargetMessage,
-} from "./messages.ts";
-import { type HeldDirectory, hasToStand, hold, offerAncestors, prune } from "./source-pruning.ts";
-
-/** What a scan found: made by the runner, kept by the state until the directory is released. */
-export interface ScannedDirectory<Handle> {
-  readonly listing: EntryBatch;
-  /** Access for the runner; the state only hands it back. */
-  readonly handle: Handle;
-  readonly entered: boolean;
-  readonly owned: boolean;
-  readonly mergeFiles: readonly MergeFile[];
-  readonly skipped: SkipCounts;
-  /** Rows that could not be read at all: each was reported as a failure. */
-  readonly hidden: boolean;
-}
-
-export interface OpenDirectory<Handle> {
-  readonly id: DirId;
-  readonly parent: DirId;
-  scanned: ScannedDirectory<Handle>;
-  settled: boolean;
-  /** Rows that were said to be durable. */
-  receipts: number;
-}
-
-interface PendingDirectory {
-  readonly id: DirId;
-  readonly parent: DirId;
-  readonly parentRow: number;
-}
+  isSubdirectory,
+  offer,
+  type ScannedEvent,
+  type SourceEffect,
+  type SourceEvent,
+  type SourceState,
+} from "./source-state.ts";
 
 /** Deletions make room once. */
 const PASSES_MOST = 2;
 /** Content, attributes and digests of a row may be asked for; a row of a large file by range. */
 const UNANSWERED_PER_ENTRY = 4;
-
-export interface OfferWindow {
-  readonly directories: number;
-  /** One directory may exceed it, so that any directory can be handled. */
-  readonly entries: number;
-  /**
-   * Directories at the very beginning, until the target has answered for one below the root or asked for something. Two
-   * processes share what processors there are: listings by the hundred would keep the target from asking for the first
-   * file, and this side from hearing of it.
-   */
-  readonly first?: number;
-}
-/** When such a beginning ends at the latest. */
-export const FIRST_OFFERS_MS = 60;
-const LOCAL_WINDOW: OfferWindow = { directories: LIMITS.unsettledDirectories, entries: LIMITS.unsettledEntries };
-/** A long line needs more on its way. */
-export const FAR_WINDOW: OfferWindow = { directories: LIMITS.offeredDirectories, entries: LIMITS.unsettledEntries };
-/** On a short one an answer is there before the source misses it. */
-export const NEAR_WINDOW: OfferWindow = { ...FAR_WINDOW, first: 3 };
-
-export interface SourceState<Handle> {
-  phase: "hello" | "offering" | "offered" | "closed" | "failed";
-  pass: number;
-  nextId: DirId;
-  rootId: DirId;
-  readonly stack: PendingDirectory[];
-  readonly open: Map<DirId, OpenDirectory<Handle>>;
-  scanning: number;
-  unsettledDirectories: number;
-  unsettledEntries: number;
-  complete: boolean;
-  entries: number;
-  /** Needs that the runner is answering, with their rows. */
-  readonly answering: Map<NeedId, number>;
-  unansweredRows: number;
-  /** Entries of the directories that are open. */
-  openEntries: number;
-  readonly removesSources: boolean;
-  /** Directories without a file in them or below are not offered. */
-  readonly prunesEmpty: boolean;
-  /** With `prunesEmpty`: scanned, and not offered as long as nothing but directories is known of them. */
-  readonly held: Map<DirId, HeldDirectory<Handle>>;
-  /** How much may be offered and not yet settled. */
-  readonly window: OfferWindow;
-  /** The most directories that are offered and not settled: `window.first` in the beginning, then its `directories`. */
-  directoriesMost: number;
-  removing: number;
-  sourcesRemoved: number;
-  finishing: boolean;
-  isStopped: boolean;
-}
-
-export interface ScannedEvent<Handle> {
-  readonly kind: "scanned";
-  readonly id: DirId;
-  readonly parent: DirId;
-  readonly parentRow: number;
-  readonly directory: ScannedDirectory<Handle>;
-}
-
-export type SourceEvent<Handle> =
-  | { readonly kind: "start" }
-  | { readonly kind: "message"; readonly message: TargetMessage }
-  | ScannedEvent<Handle>
-  /** `message`: what is left to say; the payload of another process was sent already. */
-  | { readonly kind: "answered"; readonly need: NeedId; readonly message?: SourceMessage }
-  | { readonly kind: "removed"; readonly count: number }
-  /** FIRST_OFFERS_MS have passed. */
-  | { readonly kind: "widen" }
-  | { readonly kind: "stop" };
-
-export type SourceEffect<Handle> =
-  | { readonly kind: "send"; readonly message: SourceMessage }
-  | {
-      readonly kind: "scan";
-      readonly id: DirId;
-      readonly parentId: DirId;
-      readonly parent: ScannedDirectory<Handle> | undefined;
-      readonly parentRow: number;
-    }
-  | {
-      readonly kind: "content";
-      readonly need: NeedId;
-      readonly directory: ScannedDirectory<Handle>;
-      readonly rows: Uint32Array;
-      readonly purpose: Exclude<NeedPurpose, "digest">;
-      readonly range: ContentRange | undefined;
-    }
-  | {
-      readonly kind: "digest";
-      readonly need: NeedId;
-      readonly directory: ScannedDirectory<Handle>;
-      readonly rows: Uint32Array;
-    }
-  | { readonly kind: "remove"; readonly directory: ScannedDirectory<Handle>; readonly rows: Uint32Array }
-  /** The directory and all below it are finished: close it, and with `removeIfEmpty` remember it for removal. */
-  | { readonly kind: "release"; readonly id: DirId; readonly directory: ScannedDirectory<Handle> }
-  | { readonly kind: "describe-scan" }
-  | { readonly kind: "finish" }
-  | { readonly kind: "protocol-error"; readonly reason: string };
-
-export function sourceState<Handle>(options: {
-  removesSources: boolean;
-  prunesEmpty?: boolean;
-  window?: OfferWindow;
-}): SourceState<Handle> {
-  const window = options.window ?? LOCAL_WINDOW;
-  return {
-    phase: "hello",
-    pass: 1,
-    nextId: 0,
-    rootId: 0,
-    stack: [],
-    open: new Map(),
-    scanning: 0,
-    unsettledDirectories: 0,
-    unsettledEntries: 0,
-    complete: true,
-    entries: 0,
-    answering: new Map(),
-    unansweredRows: 0,
-    openEntries: 0,
-    removesSources: options.removesSources,
-    prunesEmpty: options.prunesEmpty ?? false,
-    held: new Map(),
-    window,
-    directoriesMost: window.first ?? window.directories,
-    removing: 0,
-    sourcesRemoved: 0,
-    finishing: false,
-    isStopped: false,
-  };
-}
 
 export function stepSource<Handle>(state: SourceState<Handle>, event: SourceEvent<Handle>): SourceEffect<Handle>[] {
   if (state.phase === "failed" || state.phase === "closed") return [];
@@ -365,36 +202,10 @@ function onScanned<Handle>(
   if (!state.isStopped) pushSubdirectories(state, id, listing);
 }
 
-/** Tells the target of a directory, and takes its needs from then on. */
-export function offer<Handle>(
-  state: SourceState<Handle>,
-  { id, parent, parentRow, directory }: Omit<ScannedEvent<Handle>, "kind">,
-  effects: SourceEffect<Handle>[],
-): void {
-  const { listing, entered, owned, mergeFiles, skipped } = directory;
-  state.open.set(id, { id, parent, scanned: directory, settled: false, receipts: 0 });
-  state.openEntries += listing.count + 1;
-  state.unsettledDirectories++;
-  state.unsettledEntries += listing.count;
-  effects.push({
-    kind: "send",
-    message: { kind: "directory", id, parent, parentRow, listing, entered, owned, mergeFiles, skipped },
-  });
-}
-
 function pushSubdirectories<Handle>(state: SourceState<Handle>, id: DirId, listing: EntryBatch): void {
   for (let row = listing.mayHave(Kind.directory) ? listing.count - 1 : -1; row >= 0; row--) {
     if (isSubdirectory(listing, row)) state.stack.push({ id: state.nextId++, parent: id, parentRow: row });
   }
-}
-
-/** Rows that follow as directories of their own; both roles must agree on this. */
-export function isSubdirectory(listing: EntryBatch, row: number): boolean {
-  return (
-    listing.type(row) === FileType.directory &&
-    listing.rowStatus(row) === 0 &&
-    (listing.rowFlags(row) & RowFlag.skip) === 0
-  );
 }
 
 function pump<Handle>(state: SourceState<Handle>, effects: SourceEffect<Handle>[]): void {

@@ -5,7 +5,6 @@ import { E, errnoText, failureCode, LINK_LEADS_OUT } from "../core/errno.ts";
 import { type Failure, type Phase, type SkipReason, skipEntries } from "../core/events.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { RunOptions } from "../core/options.ts";
-import { mapIds, type OwnerNumbers } from "../core/owner-numbers.ts";
 import { joinPath } from "../core/paths.ts";
 import { isTemporaryName } from "../core/temporary-names.ts";
 import type { CompiledFilter, DirectoryFilter } from "../filter/filter.ts";
@@ -15,8 +14,10 @@ import type { LinkEnd } from "../link/loopback.ts";
 import { mergeListings } from "../scan/merge-listings.ts";
 import { type SelectionContext, selectRows } from "../scan/select-rows.ts";
 import { byOrigin, originsOf, type SourceDirectory } from "../scan/source-directory.ts";
+import { mapIds, type OwnerNumbers } from "../wire/manifest.ts";
 import { ProtocolViolation } from "../wire/protocol-violation.ts";
 import type { MergeFile, SourceMessage, TargetMessage } from "./messages.ts";
+import { stepSource } from "./source-role.ts";
 import {
   FAR_WINDOW,
   FIRST_OFFERS_MS,
@@ -25,8 +26,7 @@ import {
   type SourceEffect,
   type SourceEvent,
   sourceState,
-  stepSource,
-} from "./source-role.ts";
+} from "./source-state.ts";
 
 /** One source argument, opened: the contents of a directory, or one entry of it. */
 export interface SourceRoot {

@@ -11,7 +11,7 @@ import { isPartName, isTemporaryName } from "../core/temporary-names.ts";
 import type { Collected, ExtraneousRecord } from "../engine/extraneous.ts";
 import { Decision } from "../filter/filter.ts";
 import type { SourceMessage } from "./messages.ts";
-import { isSubdirectory } from "./source-role.ts";
+import { isSubdirectory } from "./source-state.ts";
 import { guessSpellings } from "./spellings.ts";
 import { hasForeignNames, joinHardLinks } from "./target-links.ts";
 import { carriesAttributes, isSameInode, joinRow, need, repair, transfer } from "./target-needs.ts";

@@ -15,6 +15,7 @@ const JOB: Job = {
   role: "target",
   verb: "mirror",
   dryRun: true,
+  explains: "mirror",
   other: "nas:9040",
   startedMs: 1_700_000_000_000,
   endedMs: 1_700_000_001_000,
@@ -30,6 +31,7 @@ test.each([
     "one that runs",
     { ...JOB, state: "running", endedMs: undefined, end: undefined, module: undefined, other: undefined },
   ],
+  ["one that explains nothing", { ...JOB, explains: undefined }],
   ["one that is lost", { ...JOB, state: "lost", endedMs: undefined, end: undefined, role: "source" }],
 ] as [string, Job][])("%s comes back as it was", (_, job) => {
   expect(decodeJob(fromBinary(JobSchema, toBinary(JobSchema, encodeJob(job))))).toEqual(job);
@@ -44,6 +46,10 @@ test.each([
   ["a path without end", { path: new Uint8Array(5000) }],
 ])("%s breaks the protocol", (_, wrong) => {
   expect(() => decodeJob({ ...encodeJob(JOB), ...wrong })).toThrow(ProtocolViolation);
+});
+
+test("what a later version explains is an explain of something", () => {
+  expect(decodeJob({ ...encodeJob(JOB), explains: "prune" }).explains).toBe("any");
 });
 
 test("text steers no terminal, and numbers are in their range", () => {

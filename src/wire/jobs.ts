@@ -8,6 +8,7 @@ import type { Verb } from "../core/options.ts";
 import { applyProgress, encodeProgress } from "./events.ts";
 import { type Job as JobMessage, JobSchema, JobState as WireState } from "./gen/fastsync/v1/jobs_pb.ts";
 import { Role } from "./gen/fastsync/v1/session_pb.ts";
+import { decodeExplains } from "./options.ts";
 import { ProtocolViolation } from "./protocol-violation.ts";
 import { told, toldCount, toldWord } from "./told.ts";
 
@@ -29,6 +30,7 @@ export function encodeJob(job: Job): JobMessage {
     role: job.role === "source" ? Role.SOURCE : Role.TARGET,
     verb: job.verb,
     dryRun: job.dryRun,
+    explains: job.explains ?? "",
     other: job.other ?? "",
     startedMs: BigInt(job.startedMs),
     endedMs: BigInt(job.endedMs ?? 0),
@@ -60,6 +62,7 @@ export function decodeJob(message: JobMessage): Job {
     role: message.role === Role.SOURCE ? "source" : "target",
     verb: verb as Verb,
     dryRun: message.dryRun,
+    explains: decodeExplains(message.explains),
     other: message.other === "" ? undefined : told(message.other),
     startedMs: toldTime(message.startedMs) ?? 0,
     endedMs: known === "ended" ? toldTime(message.endedMs) : undefined,

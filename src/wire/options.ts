@@ -7,6 +7,8 @@ import {
   AUTOMATIC_TRANSFER,
   avoidsSendfile,
   type DeleteOptions,
+  EXPLAINS,
+  type ExplainedVerb,
   type RunOptions,
   type TransferOptions,
   type Verb,
@@ -214,6 +216,11 @@ export function decodeOptions(message: RunOptionsMessage): RunOptions {
     strictAttrs: message.strictAttrs,
     retry: { attempts: 0, waitMs: 0 },
   };
+}
+
+/** Of a later version, a word that is not known here: what it explains it does not say. */
+export function decodeExplains(word: string): ExplainedVerb | undefined {
+  return word === "" ? undefined : (EXPLAINS.find((known) => known === word) ?? "any");
 }
 
 /** They are wishes: what is out of bounds is taken for the nearest that is not. */

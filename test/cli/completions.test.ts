@@ -54,6 +54,10 @@ const PRESSED: readonly (readonly [line: string, ...words: string[]])[] = [
   ["fastsync copy --temp-dir=pho\tx", "copy", "--temp-dir=photos/x"],
   ["fastsync copy a nasc\tx", "copy", "a", "nascent:x"],
   ["fastsync config sh\t", "config", "show"],
+  ["fastsync explain mir\t", "explain", "mirror"],
+  ["fastsync explain pla\t", "explain", "plain.txt"],
+  ["fastsync explain mirror --max-d\t9", "explain", "mirror", "--max-delete=9"],
+  ["fastsync explain mirror a nasc\tx", "explain", "mirror", "a", "nascent:x"],
   ["fastsyncd --por\t9", "--port=9"],
   ["fastsync-utils list-m\t", "list-modules"],
 ];
@@ -111,6 +115,9 @@ describe("fish", () => {
     expect(offers("fastsyncd --por")).toEqual(["--port="]);
     expect(offers("fastsync-utils list-m")).toEqual(["list-modules"]);
     expect(offers("fastsync mirror a b ")).toEqual([]);
+    expect(offers("fastsync explain m").sort()).toEqual(["mirror", "move", "my file"]);
+    expect(offers("fastsync explain mirror --max-d")).toEqual(["--max-delete="]);
+    expect(offers("fastsync explain mirror na").sort()).toEqual(["nascent:", "nature"]);
   });
 });
 

@@ -1,12 +1,26 @@
 /** `explain`: tells what a run would do, and leaves no trace. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { lstatSync, lutimesSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import {
+  lstatSync,
+  lutimesSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
+import type { Parts } from "../../src/cli/context.ts";
+import { startRun } from "../../src/session/run.ts";
 import { startDaemon } from "../network/support/daemon.ts";
-import { fastsync, describe as shown } from "../support/run.ts";
+import { canMount, type FilesystemKind, mountFilesystem } from "../support/filesystems.ts";
+import { fastsync, fastsyncJson, describe as shown } from "../support/run.ts";
 import { type TempDir, tempDir } from "../support/temp.ts";
 import { noise } from "../support/tree.ts";
-import { jsonLines } from "./processes.ts";
+import { fakeParts } from "./fake-parts.ts";
+import { answered, jsonLines } from "./processes.ts";
 
 let dir: TempDir;
 beforeEach(() => {
@@ -69,14 +83,91 @@ describe("explain", () => {
       { entries: 2, refusal: null },
       "none",
     ]);
-    expect(decided(await explainedJson(["move", ...places()]))).toEqual([{ entries: 2, refusal: null }, "end"]);
+    const move = await explainedJson(["move", ...places()]);
+    expect(decided(move)).toEqual([{ entries: null, refusal: expect.stringContaining("move deletes nothing") }, "end"]);
+    expect(decision(move, "sources")?.value).toBe("removed");
     expect(decided(await explainedJson(["sync", "--delete", "-p", "2", ...places()]))[0]).toMatchObject({ entries: 2 });
+    const sync = await explainedJson(["sync", ...places()]);
+    expect([sync["verb"], decided(sync)[0]]).toEqual([
+      "sync",
+      { entries: null, refusal: expect.stringContaining("sync without --delete deletes nothing") },
+    ]);
     expect((await explainedJson(["cp", "-R", ...places()]))["files_to_transfer"]).toBe(3);
-    const refused = await fastsync(["explain", "cp", ...places()]);
-    expect(refused.stderr).toContain("directories are copied with -R");
+    expect((await explainedJson(places()))["verb"]).toBeUndefined();
+    const text = await fastsync(["explain", "mirror", "--detach", "--max-delete=1", ...places()]);
+    expect([text.exitCode, text.stderr]).toEqual([
+      1,
+      expect.stringContaining("--detach is for runs between two daemons"),
+    ]);
     mkdirSync(dir.join("mirror"));
     const named = await fastsync(["explain", "mirror", "source/", "target/"], { cwd: dir.path });
     expect(named.stdout).toStartWith("explain mirror, source/ -> target");
+    expect((await fastsync(["explain", "mirror", ...places()])).stdout).toStartWith(`explain mirror: ${places()[0]}`);
+  });
+
+  const parts: Parts = { ...fakeParts("normal"), startRun: async () => startRun };
+  /** How a line ends that is refused. */
+  async function end(words: readonly string[]) {
+    const { out } = await answered([...words, "--json"], parts);
+    const { exit_code, exit_reason, message } = jsonLines(out).at(-1)!;
+    return { exit_code, exit_reason, message };
+  }
+  /** Lines that are refused before anything is touched; `S` is the source, `T` the target. */
+  const refused: readonly string[] = [
+    "sync --max-delete 5 S T",
+    "sync --delete-excluded S T",
+    "sync --allow-empty-source S T",
+    "copy --max-delete 5 S T",
+    "move --max-delete=5 S T",
+    "cp -R --delete S T",
+    "cp S T",
+    "copy --suffix ~ S T",
+    "move --wait 2 S T",
+    "mirror --quiet --verbose S T",
+    "mirror --inplace --update S T",
+    "mirror S S T",
+    "sync S",
+    "copy --detach S T",
+    "move --detach --dry-run S T",
+    "copy --filter=merge,x S T",
+    "copy --filter=frobnicate S T",
+    "copy --chown=a:b:c S T",
+    "sync --retry=-1 S T",
+    "mirror S Ssub/copy",
+    "move S Ssub/copy",
+    "mirror Ssub S",
+    "copy S S",
+    "copy Sgone T",
+  ];
+  test("refuses what the verb refuses, and in its words", async () => {
+    const [source, target] = places() as [string, string];
+    for (const line of refused) {
+      const words = line.split(" ").map((word) => word.replace(/^S/, source).replace(/^T$/, target));
+      const [own, explained] = [await end(words), await end(["explain", ...words])];
+      expect([line, own.exit_code === 1 || own.exit_code === 3]).toEqual([line, true]);
+      expect([line, explained]).toEqual([line, own]);
+    }
+    // What the verb takes is not refused: a copy may go into a directory of its source.
+    expect((await explainedJson(["copy", source, join(source, "sub/copy")]))["verb"]).toBe("copy");
+  });
+
+  test("of a daemon too: a module that is read-only is no source of a move", async () => {
+    await using daemon = await startDaemon({
+      path: dir.join("target"),
+      module: `[[module]]\nname = "fixed"\npath = ${JSON.stringify(dir.join("source"))}`,
+    });
+    const fixed = `${daemon.host}:${daemon.port}:/fixed/`;
+    for (const words of [
+      ["move", fixed, dir.join("moved/")],
+      ["copy", dir.join("source/"), fixed],
+      ["copy", "--detach", fixed, daemon.place()],
+    ]) {
+      const [own, explained] = [await end(words), await end(["explain", ...words])];
+      expect([words, explained]).toEqual([words, own]);
+      expect(own.exit_code).toBe(3);
+    }
+    expect((await explainedJson(["copy", fixed, dir.join("moved/")]))["files_to_transfer"]).toBe(3);
+    expect(readdirSync(dir.path).sort()).toEqual(["source", "target"]);
   });
   test("tells the work, the deletions, the methods and every decision; as text within 80 columns", async () => {
     const line = await explainedJson(places());
@@ -165,6 +256,7 @@ describe("explain", () => {
     expect(decision(line, "buffer")?.value).toBe("4.00 MiB");
     const clone = (line["methods"] as { method: string; tried: boolean; reason: string }[])[0];
     expect(clone).toEqual({ method: "clone", tried: false, reason: expect.any(String) });
+    expect(line["methods"]).toContainEqual(expect.objectContaining({ method: "read_write", outlook: "works" }));
     expect((await fastsync(["explain", "--preset", "safe", ...places()])).stdout).toContain("(preset safe)");
   });
 
@@ -190,3 +282,63 @@ describe("explain", () => {
     expect(seen()).toEqual(before);
   });
 });
+
+const cannotMount = ["xfs", "xfs-noreflink", "ext4", "btrfs"]
+  .map((kind) => canMount(kind as FilesystemKind))
+  .find(Boolean);
+const noKernelMethods = isNative ? cannotMount : "the portable backend reads and writes";
+
+describe.skipIf(noKernelMethods !== undefined)(
+  `what moves the content${noKernelMethods ? ` (${noKernelMethods})` : ""}`,
+  () => {
+    /** What `explain` says of a file there, and what a copy then does. */
+    const compared = async (
+      source: string,
+      target: string,
+    ): Promise<{ expected: string[]; outlook: string; used: string[] }> => {
+      writeFileSync(join(source, "file"), noise(200_000, 1));
+      const line = await explainedJson([join(source, "file"), join(target, "copy")]);
+      const [clone] = line["methods"] as { outlook: string }[];
+      const { summary } = await fastsyncJson(["copy", join(source, "file"), join(target, "copy")]);
+      rmSync(join(target, "copy"));
+      const used = Object.keys(summary["methods"] as object);
+      return { expected: decision(line, "method")!.value.split(" or "), outlook: clone!.outlook, used };
+    };
+
+    test.each([
+      ["xfs", "works", "clone"],
+      ["xfs-noreflink", "refused", "copy_file_range"],
+      ["ext4", "refused", "copy_file_range"],
+      ["btrfs", "works", "clone"],
+      ["tmpfs", "refused", "copy_file_range"],
+    ] as const)("within one %s", async (kind, outlook, method) => {
+      await using filesystem = await mountFilesystem(kind, "320M");
+      mkdirSync(join(filesystem.path, "into"));
+      const seen = await compared(filesystem.path, join(filesystem.path, "into"));
+      expect(seen).toEqual({ expected: [method], outlook, used: [method] });
+    });
+
+    test("between two of one kind, and of two kinds", async () => {
+      await using one = await mountFilesystem("xfs", "320M");
+      await using other = await mountFilesystem("xfs", "320M");
+      for (const target of [other.path, dir.join("target")]) {
+        const { expected, outlook, used } = await compared(one.path, target);
+        expect([outlook, expected]).toEqual(["refused", used]);
+      }
+    });
+
+    test("subvolumes are one btrfs; a directory without copy-on-write is a may", async () => {
+      await using filesystem = await mountFilesystem("btrfs", "320M");
+      const at = (name: string) => join(filesystem.path, name);
+      for (const name of ["a", "b"]) expect(spawnSync("btrfs", ["subvolume", "create", at(name)]).status).toBe(0);
+      expect(await compared(at("a"), at("b"))).toEqual({ expected: ["clone"], outlook: "works", used: ["clone"] });
+      mkdirSync(at("b/plain"));
+      expect(spawnSync("chattr", ["+C", at("b/plain")]).status).toBe(0);
+      const { expected, outlook, used } = await compared(at("a"), at("b/plain"));
+      expect([outlook, expected]).toEqual(["may", ["clone", "copy_file_range"]]);
+      expect(used).toEqual(["copy_file_range"]);
+      const like = await compared(at("b/plain"), at("b/plain"));
+      expect([like.outlook, like.used]).toEqual(["may", ["clone"]]);
+    });
+  },
+);

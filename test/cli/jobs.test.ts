@@ -1,7 +1,7 @@
 /** `jobs`: what its words mean, and how jobs look. */
 import { describe, expect, test } from "bun:test";
 import { jobsRequest } from "../../src/cli/commands/jobs.ts";
-import { endText, jobTable, progressOf } from "../../src/cli/job-text.ts";
+import { endText, jobFields, jobTable, progressOf, whatText } from "../../src/cli/job-text.ts";
 import { argumentOf } from "../../src/cli/raw-args.ts";
 import { UsageError } from "../../src/cli/usage-error.ts";
 import { newCounters } from "../../src/core/events.ts";
@@ -42,7 +42,13 @@ describe("words", () => {
 describe("texts", () => {
   const job: Job = {
     ...{ id: ID, peer: "192.168.1.5", module: "backup", path: Buffer.from("2024/\n"), role: "target", verb: "mirror" },
-    ...{ dryRun: false, other: undefined, startedMs: new Date(2030, 0, 2, 3, 4).getTime(), endedMs: undefined },
+    ...{
+      dryRun: false,
+      explains: undefined,
+      other: undefined,
+      startedMs: new Date(2030, 0, 2, 3, 4).getTime(),
+      endedMs: undefined,
+    },
     ...{ state: "running", bytes: 3_300_000_000, end: undefined },
     counters: { ...newCounters(), phase: "copying", filesTransferred: 1204, filesToTransfer: 5000, deleted: 2 },
   };
@@ -66,6 +72,14 @@ describe("texts", () => {
       `${ID}  2030-01-02 03:04  partial (23)      1,204      12 B  copy (dry run) from //2024/\\012 to nas:9040, asked by 192.168.1.5`,
       `${ID}  2030-01-02 03:04  lost              1,204  3.07 GiB  mirror to backup:/2024/\\012 by 192.168.1.5`,
     ]);
+  });
+
+  test("what only looks for explain is told as that, with the verb that was named", () => {
+    const looks = { ...job, dryRun: true, module: "m", path: Buffer.from("x") };
+    expect(whatText({ ...looks, explains: "any" })).toBe("explain to m:/x by 192.168.1.5");
+    expect(whatText({ ...looks, explains: "move", role: "source" })).toBe("explain move from m:/x by 192.168.1.5");
+    expect(jobFields({ ...looks, explains: "any" }, "nas:9040")).toMatchObject({ dry_run: true, explains: "any" });
+    expect(jobFields(job, "nas:9040")).toMatchObject({ explains: undefined });
   });
 
   test("how far it is, and how it ended", () => {

@@ -1,6 +1,7 @@
 /** Runs the command line as a process, or in this one, and waits for its end. */
 import { join } from "node:path";
 import { answerOf } from "../../src/cli/cli.ts";
+import type { Parts } from "../../src/cli/context.ts";
 import { Output } from "../../src/cli/output.ts";
 import { argumentOf } from "../../src/cli/raw-args.ts";
 import { bundled } from "../support/bundled.ts";
@@ -47,8 +48,11 @@ export async function run(words: readonly string[], options: StartOptions = {}):
   return { code, out, err };
 }
 
-/** The same without a process: for many command lines that end before anything of the process matters. */
-export async function answered(words: readonly string[]): Promise<Ended> {
+/**
+ * The same without a process: for many command lines that end before anything of the process matters. With the session of
+ * `fake-parts.ts`, or others.
+ */
+export async function answered(words: readonly string[], parts: Parts = fakeParts("normal")): Promise<Ended> {
   const text = { out: "", err: "" };
   const outputTo = (name: "out" | "err"): Output =>
     new Output(
@@ -62,7 +66,7 @@ export async function answered(words: readonly string[]): Promise<Ended> {
   Object.assign(process.env, NO_SETTINGS);
   try {
     const outputs = { out: outputTo("out"), err: outputTo("err") };
-    const code = await answerOf(words.map(argumentOf), fakeParts("normal"), outputs);
+    const code = await answerOf(words.map(argumentOf), parts, outputs);
     return { code, ...text };
   } finally {
     for (const name of Object.keys(NO_SETTINGS)) {

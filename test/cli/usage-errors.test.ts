@@ -97,6 +97,10 @@ const CASES: readonly (readonly [line: string, message: string])[] = [
   // explain before the line of a run
   ["explain -n A B", "explain has no use for it\n  Before the line of a run it is taken: fastsync explain mirror ..."],
   ["explain mirror --chekcsum A B", "unknown flag '--chekcsum'; did you mean --checksum?"],
+  [
+    "explain sync --max-delete 5 A B",
+    "fastsync explain sync: --max-delete needs --delete\n  See: fastsync sync --help",
+  ],
   ["explain mirror A", "TARGET is missing after 'A'\n  Usage: fastsync mirror"],
   ["explain --max-size 1M mirror A B", "'mirror' comes first, before its flags\n  Write: fastsync explain mirror ..."],
   ["-av A B", "the verb comes first, before '-av'\n  Write: fastsync copy -v ... (verbs: "],

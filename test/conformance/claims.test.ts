@@ -5,6 +5,7 @@ import { type ClientHttp2Session, connect as connectHttp2 } from "node:http2";
 import { availableParallelism } from "node:os";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import { LIMITS } from "../../src/core/limits.ts";
+import { Verb } from "../../src/wire/gen/fastsync/v1/options_pb.ts";
 import { SESSION } from "./peer/caller.ts";
 import { type Daemon, daemonUnderTest, watched } from "./peer/daemon.ts";
 import { DATA, FILE, frame, record, SHARD } from "./peer/frames.ts";
@@ -59,6 +60,22 @@ watched("S27 sizes of gigabytes that are only claimed allocate nothing", async (
   }
   expect(peakBytes() - before).toBeLessThan(SLACK);
 });
+
+watched(
+  "a run is told as what it does, though its caller says that it explains; a word of later is an explain",
+  async () => {
+    const told = async (explains: string, dryRun: boolean): Promise<unknown> => {
+      const path = `explains-${explains.length}-${dryRun}/`;
+      using _ = await pushing(daemon, path, { explains, options: options({ dryRun, verb: Verb.MIRROR }) });
+      const line = await daemon.process!.logged("session_start", (one) => one["path"] === path);
+      return line["verb"];
+    };
+    expect(await told("mirror", false)).toBe("mirror");
+    expect(await told("mirror", true)).toBe("explain mirror");
+    expect(await told("\u001b[2J", true)).toBe("explain");
+    expect(await told("", true)).toBe("mirror (dry run)");
+  },
+);
 
 watched("S28 a caller that asks for 4 billion threads gets as many as any", async () => {
   using usual = await pushing(daemon, "threads/");

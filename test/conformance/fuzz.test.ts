@@ -11,13 +11,13 @@ import { newCounters } from "../../src/core/events.ts";
 import { NO_FILTER } from "../../src/core/filter-spec.ts";
 import { compileFilter } from "../../src/filter/compile.ts";
 import type { ItemResults } from "../../src/fs/backend.ts";
+import { stepSource } from "../../src/session/source-role.ts";
 import {
   isSubdirectory,
   type ScannedDirectory,
   type SourceEffect,
   sourceState,
-  stepSource,
-} from "../../src/session/source-role.ts";
+} from "../../src/session/source-state.ts";
 import { stepTarget } from "../../src/session/target-role.ts";
 import { type TargetEffect, targetState } from "../../src/session/target-state.ts";
 import { decodeTarget, SourceReader } from "../../src/session/wire-messages.ts";

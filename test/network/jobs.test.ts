@@ -3,6 +3,8 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { newCounters } from "../../src/core/events.ts";
+import { openJobStore } from "../../src/daemon/jobs/store.ts";
 import { assertSameTrees } from "../support/diff.ts";
 import { expectDaemonRecords } from "../support/events-schema.ts";
 import {
@@ -110,6 +112,74 @@ describe("list", () => {
         `^${session}  \\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d  ok +27 +\\d+ B  copy \\(dry run\\) to m:/x/ by 127.0.0.1$`,
       ),
     );
+  });
+
+  test("an explain is told as that, of which verb, in the list and in the log; whichever verb looks", async () => {
+    const served = empty();
+    await using daemon = await startDaemon({ path: served });
+    const [here, there] = [`${tree}/`, daemon.place("x/")];
+    const lines: readonly (readonly [words: readonly string[], explains: string, told: string, verb: string])[] = [
+      [[here, there], "any", "explain", "mirror"],
+      [["mirror", here, there], "mirror", "explain mirror", "mirror"],
+      [["sync", here, there], "copy", "explain copy", "copy"],
+      [["move", daemon.place(), `${scratch.join("nowhere")}/`], "move", "explain move", "move"],
+    ];
+    for (const [words] of lines) expect((await fastsync(["explain", ...words])).exitCode).toBe(0);
+    expect((await fastsync(["copy", "-n", here, there])).exitCode).toBe(0);
+    await eventually(
+      () => daemon.log("session_end").length === lines.length + 1,
+      () => "their ends",
+    );
+    const told = [...lines.map(([, , what]) => what), "copy (dry run)"];
+    for (const event of ["session_start", "session_end"])
+      expect(daemon.log(event).map(({ verb }) => verb as string)).toEqual(told);
+    const listed = (await jobs(daemon, ["list"])).lines.reverse();
+    expect(listed.map(({ explains, verb, dry_run }) => [explains, verb, dry_run])).toEqual([
+      ...lines.map(([, explains, , verb]) => [explains, verb, true]),
+      [undefined, "copy", true],
+    ]);
+    const text = (await fastsync(["jobs", `${daemon.host}:${daemon.port}`])).stdout.split("\n").slice(1, -1).reverse();
+    for (const [at, line] of text.entries())
+      expect(line).toMatch(new RegExp(`  ${told[at]!.replace(/[()]/g, "\\$&")} (to|from) m:`));
+    expect(readdirSync(served)).toEqual([]);
+  });
+
+  test("all that is remembered, also where it does not fit one answer; and that no more is", async () => {
+    const state = empty();
+    const path = Buffer.alloc(4000, "d");
+    const count = 5000;
+    const { store } = await openJobStore(state);
+    for (let number = 0; number < count; number++)
+      store!.save({
+        ...{ id: number.toString(16).padStart(12, "0"), owner: `user ${process.getuid!()}`, peer: "127.0.0.1" },
+        ...{ module: "m", path, role: "target", verb: "copy", dryRun: false, explains: undefined, other: undefined },
+        ...{
+          startedMs: 1_700_000_000_000,
+          endedMs: 1_700_000_001_000,
+          state: "ended",
+          counters: newCounters(),
+          bytes: 0,
+        },
+        end: { exitCode: 0, exitReason: "ok", message: undefined },
+      });
+    store!.close();
+    await using daemon = await startDaemon({
+      path: empty(),
+      daemon: `job_history = ${count}\nstate_directory = ${JSON.stringify(state)}`,
+    });
+    const result = await fastsync(["jobs", "list", `${daemon.host}:${daemon.port}`, "--json"]);
+    expect([result.exitCode, result.stderr]).toEqual([
+      0,
+      "The daemon remembers the last 5,000 jobs that ended, of all its callers.\n",
+    ]);
+    const ids = result.stdout
+      .split("\n")
+      .slice(0, -1)
+      .map((line) => Number.parseInt(JSON.parse(line).job, 16));
+    expect(ids).toEqual(Array.from({ length: count }, (_, at) => count - 1 - at));
+    const text = (await fastsync(["jobs", `${daemon.host}:${daemon.port}`])).stdout.split("\n");
+    expect(text.filter((line) => line.startsWith("ID "))).toEqual([text[0]!]);
+    expect(text).toHaveLength(count + 2);
   });
 
   test("as many as job_history says are remembered", async () => {

@@ -11,6 +11,7 @@ import type { Collected, ExtraneousRecord } from "../../src/engine/extraneous.ts
 import { compileFilter } from "../../src/filter/compile.ts";
 import type { ItemResults } from "../../src/fs/backend.ts";
 import type { NeedPurpose, SourceMessage, TargetMessage } from "../../src/session/messages.ts";
+import { stepSource } from "../../src/session/source-role.ts";
 import {
   NEAR_WINDOW,
   type ScannedDirectory,
@@ -18,8 +19,7 @@ import {
   type SourceEvent,
   type SourceState,
   sourceState,
-  stepSource,
-} from "../../src/session/source-role.ts";
+} from "../../src/session/source-state.ts";
 import { stepTarget } from "../../src/session/target-role.ts";
 import {
   pathOf,

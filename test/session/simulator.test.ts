@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { LIMITS } from "../../src/core/limits.ts";
-import { NEAR_WINDOW } from "../../src/session/source-role.ts";
+import { NEAR_WINDOW } from "../../src/session/source-state.ts";
 import {
   describeTree,
   type ModelNode,

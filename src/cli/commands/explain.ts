@@ -1,23 +1,27 @@
 /**
  * `explain`: what a run would decide, and why, without touching anything. The same session as that of a run does the
- * looking, as a dry run; what a mirror would delete is counted along.
+ * looking, as a dry run. `explain VERB` looks with that verb, and is refused where the run would be; without a verb it is
+ * a mirror that looks, so that what it would delete is counted along.
  */
 import { defineCommand } from "citty";
 import type { RunSummary } from "../../core/events.ts";
 import { ExitCode } from "../../core/exit-codes.ts";
+import type { ExplainedVerb, Verb } from "../../core/options.ts";
 import { RunError } from "../../core/run-error.ts";
 import { openBackend } from "../../fs/open-backend.ts";
-import type { LocalPlace, Place, StartRun } from "../../session/api.ts";
+import { isLocal, type Place, type StartRun } from "../../session/api.ts";
 import { lookAtSources, lookAtTarget } from "../../session/look-at-places.ts";
 import type { CommandContext } from "../context.ts";
 import { explainedOf, type Preview, type Side } from "../explain-plan.ts";
 import { explainJson, explainText } from "../explain-text.ts";
+import { flagNamed } from "../flags.ts";
 import { type Resolved, resolveOptions } from "../resolve-options.ts";
 import { settingNotes } from "../settings/notes.ts";
 import { configureRun, explained } from "../settings/of-run.ts";
 import { unknownVariables } from "../settings/variables.ts";
 import { onStopSignals } from "../stop-signals.ts";
 import { UsageError } from "../usage-error.ts";
+import type { VerbName } from "../verbs.ts";
 
 export const explainCommand = defineCommand({
   async run({ data }: { data?: CommandContext }) {
@@ -27,22 +31,38 @@ export const explainCommand = defineCommand({
       throw error instanceof UsageError ? explained(error, origins) : error;
     });
     for (const problem of unknownVariables(process.env)) context.outputs.err.line(`warning: ${problem}`);
+    const verb = args.verb === "explain" ? undefined : args.verb;
     const stop = new AbortController();
     using _signals = onStopSignals({ onFirst: () => stop.abort(), onSecond: () => process.exit(ExitCode.interrupted) });
-    const [sources, target] = [places.slice(0, -1), places.at(-1)!];
-    const looked = await preview(await context.parts.startRun(), sources, target, resolved, stop.signal);
-    const sides = await lookAtSides(sources, target);
+    const asked: Asked = {
+      startRun: await context.parts.startRun(),
+      sources: places.slice(0, -1),
+      target: places.at(-1)!,
+      resolved,
+      explains: verb === undefined ? "any" : (resolved.options.verb as ExplainedVerb),
+      signal: stop.signal,
+    };
+    const looked = verb === undefined ? await lookAtAny(asked) : await lookAtVerb(asked, verb);
+    const sides = await lookAtSides(asked);
     const { options, network } = resolved;
-    const plan = explainedOf({ options, network, preview: looked.preview, ...sides });
-    const notes = [...settingNotes(origins), ...resolved.face.notes];
+    const plan = explainedOf({ verb, options, network, preview: looked.preview, ...sides });
+    // What the configuration adds to how a run is shown plays no part.
+    const telling = [...origins].filter(([flag]) => flagNamed(flag)!.verbs.includes("explain"));
+    const notes = [...settingNotes(new Map(telling)), ...resolved.face.notes];
     if (args.has("json")) context.outputs.out.line(JSON.stringify(explainJson(plan)));
     else context.outputs.out.write(explainText(plan, notes));
     context.exitCode = looked.exitCode;
   },
 });
 
-/** What only a mirror refuses. */
-const OVERLAPS: ReadonlySet<string> = new Set(["target_inside_source", "source_inside_target"]);
+interface Asked {
+  readonly startRun: StartRun;
+  readonly sources: readonly Place[];
+  readonly target: Place;
+  readonly resolved: Resolved;
+  readonly explains: ExplainedVerb;
+  readonly signal: AbortSignal;
+}
 
 interface Looked {
   readonly preview: Preview;
@@ -51,26 +71,38 @@ interface Looked {
   readonly refusedBy?: string | undefined;
 }
 
-async function preview(
-  startRun: StartRun,
-  sources: readonly Place[],
-  target: Place,
-  resolved: Resolved,
-  signal: AbortSignal,
-): Promise<Looked> {
-  const look = (verb: "copy" | "mirror") => dryRun(startRun, sources, target, resolved, verb, signal);
-  if (sources.length > 1) return withoutDeletions(await look("copy"), "a mirror has one source");
+/** `word`: as the verb is written. */
+async function lookAtVerb(asked: Asked, word: VerbName): Promise<Looked> {
+  const { verb } = asked.resolved.options;
+  if (verb === "mirror") return await lookAsMirror(asked);
+  const what = word === "sync" ? "sync without --delete" : word;
+  return withoutDeletions(
+    await dryRun(asked, verb),
+    `${what} deletes nothing in the target; explain mirror counts what only the target has`,
+  );
+}
+
+/** What only a mirror refuses. */
+const OVERLAPS: ReadonlySet<string> = new Set(["target_inside_source", "source_inside_target"]);
+
+/** As a mirror would, or where there can be none as a copy. */
+async function lookAtAny(asked: Asked): Promise<Looked> {
+  if (asked.sources.length > 1) return withoutDeletions(await dryRun(asked, "copy"), "a mirror has one source");
   try {
-    const looked = await look("mirror");
-    if (looked.refusedBy === undefined) return looked;
-    const entries = COUNTABLE.has(looked.refusedBy)
-      ? (await dryRun(startRun, sources, target, unguarded(resolved), "mirror", signal)).preview.deletions.entries
-      : undefined;
-    return { ...looked, preview: { ...looked.preview, deletions: { ...looked.preview.deletions, entries } } };
+    return await lookAsMirror(asked);
   } catch (error) {
     if (!(error instanceof RunError) || !OVERLAPS.has(error.reason)) throw error;
-    return withoutDeletions(await look("copy"), error.message);
+    return withoutDeletions(await dryRun(asked, "copy"), error.message);
   }
+}
+
+async function lookAsMirror(asked: Asked): Promise<Looked> {
+  const looked = await dryRun(asked, "mirror");
+  if (looked.refusedBy === undefined) return looked;
+  const entries = COUNTABLE.has(looked.refusedBy)
+    ? (await dryRun({ ...asked, resolved: unguarded(asked.resolved) }, "mirror")).preview.deletions.entries
+    : undefined;
+  return { ...looked, preview: { ...looked.preview, deletions: { ...looked.preview.deletions, entries } } };
 }
 
 /** What these refuse is listed nowhere; without them it can be counted. */
@@ -86,14 +118,9 @@ function withoutDeletions({ preview, exitCode }: Looked, refusal: string): Looke
   return { preview: { ...preview, deletions: { entries: undefined, refusal } }, exitCode };
 }
 
-async function dryRun(
-  startRun: StartRun,
-  sources: readonly Place[],
-  target: Place,
-  { options, network }: Resolved,
-  verb: "copy" | "mirror",
-  signal: AbortSignal,
-): Promise<Looked> {
+async function dryRun(asked: Asked, verb: Verb): Promise<Looked> {
+  const { startRun, sources, target, explains, signal } = asked;
+  const { options, network } = asked.resolved;
   const notices: { code: string; message: string }[] = [];
   let deletions = 0;
   const run = await startRun({
@@ -101,6 +128,7 @@ async function dryRun(
     target,
     options: { ...options, verb, dryRun: true, delete: { ...options.delete, enabled: verb === "mirror" } },
     network,
+    explains,
     hooks: {
       // What would be deleted is counted from the list.
       wantsItems: true,
@@ -147,9 +175,8 @@ function refuseEnded({ exitCode, exitReason, message }: RunSummary): void {
   if (!isAnswer) throw new RunError(exitCode as ExitCode, exitReason, message ?? exitReason);
 }
 
-async function lookAtSides(sources: readonly Place[], target: Place) {
+async function lookAtSides({ sources, target }: Asked) {
   const backend = openBackend({ workers: 1 });
-  const isLocal = (place: Place): place is LocalPlace => place.kind !== "daemon";
   const local = sources.filter(isLocal);
   try {
     const source: Side =

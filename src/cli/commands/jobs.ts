@@ -5,6 +5,7 @@ import { isJobId, type Job } from "../../core/jobs.ts";
 import { type HostAddress, parseHost } from "../../endpoints/host.ts";
 import { EndpointError } from "../../endpoints/parse.ts";
 import type { CommandContext } from "../context.ts";
+import { plural } from "../format.ts";
 import { endText, jobFields, jobTable, progressOf, stateText, whatText } from "../job-text.ts";
 import { jsonText } from "../json-printer.ts";
 import type { Outputs } from "../output.ts";
@@ -84,10 +85,21 @@ type Act = (request: JobsRequest, json: boolean, outputs: Outputs, signal: Abort
 const ACT: Readonly<Record<Action, Act>> = {
   list: async ({ address }, json, { out, err }, signal) => {
     const { listJobs } = await import("../../session/daemon-jobs.ts");
-    const jobs = await listJobs(address, signal);
-    if (json) for (const job of jobs) out.line(jsonText(jobFields(job, written(address))));
-    else if (jobs.length > 0) for (const line of jobTable(jobs)) out.line(line);
-    else err.line(`The daemon at ${written(address)} tells of no jobs that are yours.`);
+    let listed = 0;
+    const { forgetsBeyond, wasCut } = await listJobs(
+      address,
+      (jobs) => {
+        if (json) for (const job of jobs) out.line(jsonText(jobFields(job, written(address))));
+        else for (const line of jobTable(jobs).slice(listed === 0 && jobs.length > 0 ? 0 : 1)) out.line(line);
+        listed += jobs.length;
+        out.flush();
+      },
+      signal,
+    );
+    if (listed === 0 && !json) err.line(`The daemon at ${written(address)} tells of no jobs that are yours.`);
+    else if (wasCut) err.line("The list ends here: what came before was forgotten while it was read.");
+    else if (listed > 0 && forgetsBeyond !== undefined)
+      err.line(`The daemon remembers the last ${plural(forgetsBeyond, "job")} that ended, of all its callers.`);
     return ExitCode.ok;
   },
 

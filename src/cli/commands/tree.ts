@@ -22,7 +22,6 @@ import { settingNotes } from "../settings/notes.ts";
 import { configureRun, explained } from "../settings/of-run.ts";
 import { unknownVariables } from "../settings/variables.ts";
 import { onStopSignals } from "../stop-signals.ts";
-import { isTerminal } from "../terminal.ts";
 import { TextPrinter } from "../text-printer.ts";
 import { UsageError } from "../usage-error.ts";
 
@@ -75,9 +74,6 @@ export const treeCommand = defineCommand({
     } catch (error) {
       if (error instanceof RunError) {
         reporter.refuse(error);
-      } else if (error instanceof Error && error.name === "FilterError") {
-        // A filter rule that cannot be compiled is a wrong command line, wherever it is noticed.
-        throw new UsageError(error.message);
       } else {
         throw error;
       }
@@ -166,7 +162,7 @@ function makeHooks(resolved: Resolved, outputs: Outputs, reporter: Reporter, sig
         confirmDeletions(plan, {
           yes: face.yes,
           json: face.json,
-          stdinIsTerminal: isTerminal(0),
+          stdinIsTerminal: process.stdin.isTTY === true,
           err: outputs.err,
           signal,
         }),
@@ -236,7 +232,7 @@ function connectingText(places: readonly Endpoint[]): string | undefined {
 
 function sayHint({ options, face }: Resolved, { out, err }: Outputs, placement: Placement, summary: RunSummary): void {
   const facts = { verb: options.verb, dryRun: options.dryRun };
-  const onTerminal = out.isTerminal && err.isTerminal && isTerminal(0);
+  const onTerminal = out.isTerminal && err.isTerminal && process.stdin.isTTY === true;
   const { quiet, json } = face;
   const hint = takeHint({ facts, placement, summary }, { env: process.env, onTerminal, quiet, json });
   if (hint === undefined) return;

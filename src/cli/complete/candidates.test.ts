@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { FLAGS, flagsOf, lettersOf } from "../flags.ts";
-import { VERB_NAMES, VERBS } from "../verbs.ts";
+import { EXPLAINED_VERBS, VERB_NAMES, VERBS } from "../verbs.ts";
 import { type Completion, complete, type Known } from "./candidates.ts";
 
 const KNOWN: Known = {
@@ -93,6 +93,25 @@ describe("what is offered", () => {
     expect(await values("copy a nas:pl")).toEqual(["nas:plain.txt"]);
     expect(await offered("copy other:x")).toEqual({ candidates: [], rest: "files" });
     expect(await offered("copy -- -n")).toEqual({ candidates: [], rest: "files" });
+  });
+
+  test("after explain: verbs and places, then what its verb takes", async () => {
+    const runs = EXPLAINED_VERBS.map((verb) => ({ value: verb, about: VERBS[verb].summary }));
+    const remote = { value: "nas:", about: "nas.lan:/media" };
+    expect(await offered("explain ")).toEqual({ candidates: [...runs, remote], rest: "files" });
+    expect(await values("explain --json m")).toEqual(["mirror", "move"]);
+    expect(await offered("explain n")).toEqual({ candidates: [remote], rest: "files" });
+    // A value before the verb is no line of a run, and behind a place or -- there is no verb.
+    for (const line of ["explain --preset nas m", "explain a m", "explain -- m"])
+      expect([line, await values(line)]).toEqual([line, []]);
+    for (const verb of EXPLAINED_VERBS) {
+      expect(await values(`explain ${verb} -`)).toEqual(await values(`${verb} -`));
+      expect(await offered(`explain --json ${verb} --preset `)).toEqual(await offered(`${verb} --preset `));
+    }
+    expect(await values("explain mirror --max")).toEqual(["--max-size=", "--max-age=", "--max-delete="]);
+    expect(await values("explain --json mirror --jso")).toEqual([]);
+    expect(await offered("explain mirror a b ")).toEqual({ candidates: [], rest: "nothing" });
+    expect(await values("explain --max")).toEqual(["--max-size=", "--max-age=", "--max-delete="]);
   });
 
   test("no more places than the verb takes, and words where it takes words", async () => {

@@ -3,14 +3,17 @@
  * only the machine knows (profiles, remotes, what is behind a daemon) it asks `Known` for.
  *
  *     no verb yet                    verbs, and what may stand in a verb's place
+ *     explain                        the same as without it, once it has its verb; before that verbs and places
  *     a flag waits for its value     its choices, files, directories, profiles, ...
  *     --flag=                        the same, with the flag before it
  *     - or --                        flags of the verb that still fit
  *     anything else                  what the verb works on
  */
 import { COPY_METHODS, FLAGS, type Flag, flagsOf, lettersOf } from "../flags.ts";
+import { explainedLine } from "../parse-args.ts";
+import { argumentOf } from "../raw-args.ts";
 import { PRESETS } from "../settings/presets.ts";
-import { isUtility, VERB_NAMES, VERBS, type VerbInfo, type VerbName, verbNamed } from "../verbs.ts";
+import { EXPLAINED_VERBS, isUtility, VERB_NAMES, VERBS, type VerbInfo, type VerbName, verbNamed } from "../verbs.ts";
 
 export interface Candidate {
   /** The whole word. One that ends in `=`, `:`, `/` or `,` is not finished: no space follows. */
@@ -46,9 +49,16 @@ export async function complete(words: readonly string[], known: Known): Promise<
   if (first === "utils" && others.length > 0) return await complete(words.slice(1), known);
   const verb = verbNamed(first);
   if (verb === undefined) return NOTHING;
+  const run = verb === "explain" ? explained(others) : undefined;
+  if (run !== undefined) return await complete([...run, current], known);
   const line = readLine(verb, others);
   if (line.waiting !== undefined) return valueCandidates(line.waiting, "", current, known);
-  if (line.onlyPlaces || !current.startsWith("-")) return await operand(verb, line, current, known);
+  if (line.onlyPlaces || !current.startsWith("-")) {
+    const { candidates, rest } = await operand(verb, line, current, known);
+    return verb === "explain"
+      ? { candidates: [...starting(explainable(others), current).candidates, ...candidates], rest }
+      : { candidates, rest };
+  }
   const assigned = /^(--([a-z0-9-]+)=)(.*)$/s.exec(current);
   if (assigned === null) return starting(flagCandidates(verb, line), current);
   const flag = flagsOf(verb).find(({ name }) => name === assigned[2]);
@@ -61,6 +71,17 @@ function verbsAndFlags(): Candidate[] {
     { value: "--help", about: "show help" },
     { value: "--version", about: "show the version" },
   ];
+}
+
+/** The line of the run, where the words behind `explain` are one. */
+function explained(words: readonly string[]): string[] | undefined {
+  return explainedLine(words.map(argumentOf))?.map(({ text }) => text);
+}
+
+/** Verbs that may follow these words of `explain`. */
+function explainable(words: readonly string[]): Candidate[] {
+  const fitting = EXPLAINED_VERBS.filter((verb) => explained([...words, verb]) !== undefined);
+  return fitting.map((verb) => ({ value: verb, about: VERBS[verb].summary }));
 }
 
 interface Line {

@@ -50,7 +50,6 @@ export function applySettings(args: ParsedArgs, layers: readonly Layer[]): Appli
       [...args.occurrences, ...kept.map(({ flag, value }) => ({ flag, value }))],
       args.places,
       args.takenBack,
-      args.explained,
     ),
     origins: new Map(kept.map(({ flag, key, layer }) => [flag, layer.origin(key)])),
   };

@@ -16,6 +16,7 @@ function facts(number: number): JobFacts {
     role: "target",
     verb: "copy",
     dryRun: false,
+    explains: undefined,
     other: undefined,
   };
 }

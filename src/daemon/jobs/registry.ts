@@ -14,7 +14,7 @@ import type { PhaseTimes } from "../../history/phase-clock.ts";
 import type { JobStore } from "./store.ts";
 
 /** What is known of a job when it begins. */
-export type JobFacts = Pick<Job, "id" | "peer" | "module" | "path" | "role" | "verb" | "dryRun" | "other">;
+export type JobFacts = Pick<Job, "id" | "peer" | "module" | "path" | "role" | "verb" | "dryRun" | "explains" | "other">;
 
 /** How a job that runs is looked at, and stopped. */
 export interface JobControls {
@@ -121,6 +121,12 @@ export class JobRegistry {
   /** Looked at now; the latest first. */
   list(): KeptJob[] {
     return [...this.entries.values()].reverse().map(look);
+  }
+
+  /** So many jobs that ended are remembered, and there are that many; undefined: there is room for more. */
+  get fullAt(): number | undefined {
+    const kept = this.kept();
+    return this.entries.size - this.running >= kept ? kept : undefined;
   }
 
   get(id: string): KeptJob | undefined {

@@ -29,7 +29,10 @@ function serving({ kept = 3, idleMs = 60_000 } = {}) {
     const id = number.toString(16).padStart(12, "0");
     const counters = newCounters();
     const end = jobs.begin(
-      { id, peer: "10.0.0.5", module: "m", path, role: "target", verb: "copy", dryRun: false, other: undefined },
+      {
+        ...{ id, peer: "10.0.0.5", module: "m", path, role: "target", verb: "copy", dryRun: false },
+        ...{ explains: undefined, other: undefined },
+      },
       Promise.resolve("user 1"),
       { look: () => ({ counters, bytes: 0, phases: new Map() }), cancel: () => undefined },
     );
@@ -40,8 +43,8 @@ function serving({ kept = 3, idleMs = 60_000 } = {}) {
     const answers = service.watchJobs(create(WatchJobsRequestSchema, { id }), context);
     return (answers as AsyncIterable<WatchJobsResponse>)[Symbol.asyncIterator]();
   };
-  const list = async (limit: number) => {
-    const answer = await service.listJobs(create(ListJobsRequestSchema, { limit }), {} as HandlerContext);
+  const list = async (limit: number, before = "") => {
+    const answer = await service.listJobs(create(ListJobsRequestSchema, { limit, before }), {} as HandlerContext);
     return create(ListJobsResponseSchema, answer);
   };
   return { begin, watch, list };
@@ -99,4 +102,26 @@ test("a list of all jobs fits a message, and holds the latest", async () => {
   expect(answer.jobs.length).toBeGreaterThan(3000);
   expect(toBinary(ListJobsResponseSchema, answer).length).toBeLessThan(17 << 20);
   expect((await list(2)).jobs).toHaveLength(2);
+
+  // The others are asked for behind the last of these, to the end.
+  const ids = answer.jobs.map(({ id }) => id);
+  for (let { moreBefore } = answer; moreBefore !== ""; ) {
+    expect(moreBefore).toBe(ids.at(-1)!);
+    const part = await list(0, moreBefore);
+    ids.push(...part.jobs.map(({ id }) => id));
+    moreBefore = part.moreBefore;
+  }
+  expect(ids.map((id) => Number.parseInt(id, 16))).toEqual(Array.from({ length: 10_000 }, (_, at) => 10_000 - at));
+});
+
+test("a list says when the ring is full, and knows no job before one that is forgotten", async () => {
+  const { begin, list } = serving({ kept: 3 });
+  begin(1);
+  for (let number = 2; number <= 3; number++) begin(number).end();
+  expect(await list(0)).toMatchObject({ forgetsBeyond: 0, moreBefore: "" });
+  begin(4).end();
+  expect((await list(0)).forgetsBeyond).toBe(3);
+  begin(5).end();
+  expect((await list(0, (3).toString(16).padStart(12, "0"))).jobs.map(({ id }) => Number(id))).toEqual([1]);
+  await expect(list(0, (2).toString(16).padStart(12, "0"))).rejects.toThrow("no such job");
 });

@@ -61,10 +61,15 @@ export function jobsService(jobs: JobRegistry, host: JobsHost): ServiceImpl<type
     }
   }
   return {
-    async listJobs({ limit }, context) {
+    async listJobs({ limit, before }, context) {
       const rights = await host.rightsOf(context);
       const all = jobs.list().filter((job) => mayKnow(rights, job));
-      return create(ListJobsResponseSchema, { jobs: fitting(limit === 0 ? all : all.slice(0, limit)) });
+      const from = before === "" ? 0 : all.findIndex(({ id }) => id === before) + 1;
+      if (before !== "" && from === 0) throw unknown();
+      const asked = all.slice(from, limit === 0 ? undefined : from + limit);
+      const told = fitting(asked);
+      const moreBefore = told.length < asked.length ? told.at(-1)!.id : "";
+      return create(ListJobsResponseSchema, { jobs: told, moreBefore, forgetsBeyond: jobs.fullAt ?? 0 });
     },
 
     watchJobs: ({ id }, context) =>
@@ -108,14 +113,14 @@ class Watchers {
   }
 }
 
-/** As many as one answer holds: who asked takes no larger one. */
+/** As many as one answer holds, and one at least: who asked takes no larger one. */
 function fitting(jobs: readonly KeptJob[]): Job[] {
   const messages: Job[] = [];
   let bytes = 0;
   for (const job of jobs) {
     const message = encodeJob(job);
     bytes += toBinary(JobSchema, message).length;
-    if (bytes > LIMITS.jobListBytes) break;
+    if (bytes > LIMITS.jobListBytes && messages.length > 0) break;
     messages.push(message);
   }
   return messages;

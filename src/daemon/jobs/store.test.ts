@@ -17,7 +17,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { newCounters } from "../../core/events.ts";
 import type { KeptJob } from "./registry.ts";
-import { JOBS_FILE, openJobStore } from "./store.ts";
+import { JOB_STEPS, JOBS_FILE, openJobStore } from "./store.ts";
 
 let directory: string;
 beforeEach(() => {
@@ -36,6 +36,7 @@ function job(id: string, more: Partial<KeptJob> = {}): KeptJob {
     role: "target",
     verb: "mirror",
     dryRun: false,
+    explains: undefined,
     other: undefined,
     startedMs: 1_700_000_000_123,
     endedMs: 1_700_000_001_123,
@@ -56,7 +57,7 @@ async function opened() {
 test("what was saved is there after it was closed, in the order in which it came", async () => {
   const running = job("00000000000a", {
     ...{ state: "running", endedMs: undefined, end: undefined, module: undefined, owner: undefined },
-    ...{ role: "source", other: "nas:9040", dryRun: true },
+    ...{ role: "source", other: "nas:9040", dryRun: true, explains: "any" },
   });
   const ended = job("00000000000b");
   const first = await opened();
@@ -161,6 +162,31 @@ test.each([
   last.close();
 });
 
+test("the jobs of a file of the first version are there, and explain nothing", async () => {
+  const { explains: _, ...first } = job("00000000000a");
+  const database = new Database(file(), { create: true });
+  database.run(JOB_STEPS[0]!);
+  database.run(
+    `INSERT INTO jobs (id, owner, peer, module, path, role, verb, dry_run, started_ms, ended_ms, state, bytes, counters,
+       exit_code, exit_reason, message) VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    [
+      ...[first.id, first.owner!, first.peer, first.module!, first.path, first.role, first.verb, first.startedMs],
+      ...[first.endedMs!, first.state, first.bytes, JSON.stringify(first.counters)],
+      ...[first.end!.exitCode, first.end!.exitReason, first.end!.message!],
+    ],
+  );
+  database.run("PRAGMA user_version = 1");
+  database.close();
+  const store = await opened();
+  expect(store.earlier).toEqual([job("00000000000a")]);
+  const explaining = job("00000000000b", { dryRun: true, explains: "move" });
+  store.save(explaining);
+  store.close();
+  const again = await opened();
+  expect(again.earlier[1]).toEqual(explaining);
+  again.close();
+});
+
 test("a file of an earlier version is brought up to date, one of a later version is left alone", async () => {
   const first = await opened();
   first.save(job("00000000000a"));
@@ -171,14 +197,15 @@ test("a file of an earlier version is brought up to date, one of a later version
     database.close();
     return version;
   };
-  expect(versions()).toEqual({ user_version: 1 });
-  const later = await openJobStore(directory, ["never run again", "ALTER TABLE jobs ADD COLUMN more TEXT"]);
+  expect(versions()).toEqual({ user_version: 2 });
+  const done = JOB_STEPS.map(() => "never run again");
+  const later = await openJobStore(directory, [...done, "ALTER TABLE jobs ADD COLUMN more TEXT"]);
   expect(later.store!.earlier).toHaveLength(1);
   later.store!.close();
-  expect(versions()).toEqual({ user_version: 2 });
+  expect(versions()).toEqual({ user_version: 3 });
   const { store, warnings } = await openJobStore(directory);
   expect(store).toBeUndefined();
-  expect(warnings.join()).toContain("a later fastsync wrote it (version 2, and 1 is known here)");
-  expect(versions()).toEqual({ user_version: 2 });
+  expect(warnings.join()).toContain("a later fastsync wrote it (version 3, and 2 is known here)");
+  expect(versions()).toEqual({ user_version: 3 });
   expect(existsSync(`${file()}.damaged`)).toBe(false);
 });

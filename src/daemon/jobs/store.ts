@@ -13,7 +13,7 @@ import { join } from "node:path";
 import { type Counters, newCounters, PHASES } from "../../core/events.ts";
 import { isExitCode } from "../../core/exit-codes.ts";
 import { isJobId, JOB_STATES, type JobState } from "../../core/jobs.ts";
-import type { Verb } from "../../core/options.ts";
+import { EXPLAINS, type Verb } from "../../core/options.ts";
 import { makePrivateFile, makeStateDirectory } from "../../history/state-place.ts";
 import type { KeptJob } from "./registry.ts";
 
@@ -36,7 +36,7 @@ export interface OpenedStore {
 export const JOBS_FILE = "jobs.db";
 
 /** Step N makes a file of version N one of version N + 1; `user_version` says what a file is. */
-const STEPS: readonly string[] = [
+export const JOB_STEPS: readonly string[] = [
   `CREATE TABLE jobs (
      number INTEGER PRIMARY KEY AUTOINCREMENT,
      id TEXT NOT NULL UNIQUE,
@@ -57,11 +57,12 @@ const STEPS: readonly string[] = [
      exit_reason TEXT,
      message TEXT
    ) STRICT`,
+  "ALTER TABLE jobs ADD COLUMN explains TEXT",
 ];
 
 const COLUMNS = [
   ...(["id", "owner", "peer", "module", "path", "role", "verb", "dry_run", "other", "started_ms"] as const),
-  ...(["ended_ms", "state", "bytes", "counters", "exit_code", "exit_reason", "message"] as const),
+  ...(["ended_ms", "state", "bytes", "counters", "exit_code", "exit_reason", "message", "explains"] as const),
 ];
 const SAVE = `INSERT INTO jobs (${COLUMNS.join(", ")}) VALUES (${COLUMNS.map((name) => `$${name}`).join(", ")})
   ON CONFLICT (id) DO UPDATE SET ${COLUMNS.map((name) => `${name} = excluded.${name}`).join(", ")}`;
@@ -70,7 +71,7 @@ type Value = string | number | Uint8Array | null;
 type Row = Record<(typeof COLUMNS)[number], Value>;
 
 /** Never throws. `steps` is for tests of what a later version will do. */
-export async function openJobStore(directory: string, steps: readonly string[] = STEPS): Promise<OpenedStore> {
+export async function openJobStore(directory: string, steps: readonly string[] = JOB_STEPS): Promise<OpenedStore> {
   const { Database } = await import("bun:sqlite");
   const path = join(directory, JOBS_FILE);
   const open = (): JobStore => {
@@ -179,6 +180,7 @@ function rowOf(job: KeptJob): Row {
     exit_code: job.end?.exitCode ?? null,
     exit_reason: job.end?.exitReason ?? null,
     message: job.end?.message ?? null,
+    explains: job.explains ?? null,
   };
 }
 
@@ -204,6 +206,7 @@ function jobOf(row: Row): KeptJob {
     role: role as "source" | "target",
     verb: verb as Verb,
     dryRun: row.dry_run === 1,
+    explains: EXPLAINS.find((known) => known === row.explains),
     other: text(row.other),
     startedMs: row.started_ms as number,
     endedMs: row.ended_ms === null ? undefined : (row.ended_ms as number),

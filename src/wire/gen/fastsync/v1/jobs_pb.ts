@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file fastsync/v1/jobs.proto.
  */
 export const file_fastsync_v1_jobs: GenFile = /*@__PURE__*/
-  fileDesc("ChZmYXN0c3luYy92MS9qb2JzLnByb3RvEgtmYXN0c3luYy52MSIgCg9MaXN0Sm9ic1JlcXVlc3QSDQoFbGltaXQYASABKA0iMgoQTGlzdEpvYnNSZXNwb25zZRIeCgRqb2JzGAEgAygLMhAuZmFzdHN5bmMudjEuSm9iIh4KEFdhdGNoSm9ic1JlcXVlc3QSCgoCaWQYASABKAkiMwoRV2F0Y2hKb2JzUmVzcG9uc2USHgoEam9icxgBIAMoCzIQLmZhc3RzeW5jLnYxLkpvYiIeChBDYW5jZWxKb2JSZXF1ZXN0EgoKAmlkGAEgASgJIjIKEUNhbmNlbEpvYlJlc3BvbnNlEh0KA2pvYhgBIAEoCzIQLmZhc3RzeW5jLnYxLkpvYiLJAgoDSm9iEgoKAmlkGAEgASgJEgwKBHBlZXIYAiABKAkSDgoGbW9kdWxlGAMgASgJEgwKBHBhdGgYBCABKAwSHwoEcm9sZRgFIAEoDjIRLmZhc3RzeW5jLnYxLlJvbGUSDAoEdmVyYhgGIAEoCRIPCgdkcnlfcnVuGAcgASgIEg0KBW90aGVyGAggASgJEhIKCnN0YXJ0ZWRfbXMYCSABKAQSEAoIZW5kZWRfbXMYCiABKAQSJAoFc3RhdGUYCyABKA4yFS5mYXN0c3luYy52MS5Kb2JTdGF0ZRInCghwcm9ncmVzcxgMIAEoCzIVLmZhc3RzeW5jLnYxLlByb2dyZXNzEg0KBWJ5dGVzGA0gASgEEhEKCWV4aXRfY29kZRgOIAEoDRITCgtleGl0X3JlYXNvbhgPIAEoCRIPCgdtZXNzYWdlGBAgASgJKmUKCEpvYlN0YXRlEhkKFUpPQl9TVEFURV9VTlNQRUNJRklFRBAAEhUKEUpPQl9TVEFURV9SVU5OSU5HEAESEwoPSk9CX1NUQVRFX0VOREVEEAISEgoOSk9CX1NUQVRFX0xPU1QQAzLwAQoLSm9ic1NlcnZpY2USRwoITGlzdEpvYnMSHC5mYXN0c3luYy52MS5MaXN0Sm9ic1JlcXVlc3QaHS5mYXN0c3luYy52MS5MaXN0Sm9ic1Jlc3BvbnNlEkwKCVdhdGNoSm9icxIdLmZhc3RzeW5jLnYxLldhdGNoSm9ic1JlcXVlc3QaHi5mYXN0c3luYy52MS5XYXRjaEpvYnNSZXNwb25zZTABEkoKCUNhbmNlbEpvYhIdLmZhc3RzeW5jLnYxLkNhbmNlbEpvYlJlcXVlc3QaHi5mYXN0c3luYy52MS5DYW5jZWxKb2JSZXNwb25zZWIGcHJvdG8z", [file_fastsync_v1_session]);
+  fileDesc("ChZmYXN0c3luYy92MS9qb2JzLnByb3RvEgtmYXN0c3luYy52MSIwCg9MaXN0Sm9ic1JlcXVlc3QSDQoFbGltaXQYASABKA0SDgoGYmVmb3JlGAIgASgJIl8KEExpc3RKb2JzUmVzcG9uc2USHgoEam9icxgBIAMoCzIQLmZhc3RzeW5jLnYxLkpvYhITCgttb3JlX2JlZm9yZRgCIAEoCRIWCg5mb3JnZXRzX2JleW9uZBgDIAEoDSIeChBXYXRjaEpvYnNSZXF1ZXN0EgoKAmlkGAEgASgJIjMKEVdhdGNoSm9ic1Jlc3BvbnNlEh4KBGpvYnMYASADKAsyEC5mYXN0c3luYy52MS5Kb2IiHgoQQ2FuY2VsSm9iUmVxdWVzdBIKCgJpZBgBIAEoCSIyChFDYW5jZWxKb2JSZXNwb25zZRIdCgNqb2IYASABKAsyEC5mYXN0c3luYy52MS5Kb2Ii2wIKA0pvYhIKCgJpZBgBIAEoCRIMCgRwZWVyGAIgASgJEg4KBm1vZHVsZRgDIAEoCRIMCgRwYXRoGAQgASgMEh8KBHJvbGUYBSABKA4yES5mYXN0c3luYy52MS5Sb2xlEgwKBHZlcmIYBiABKAkSDwoHZHJ5X3J1bhgHIAEoCBINCgVvdGhlchgIIAEoCRISCgpzdGFydGVkX21zGAkgASgEEhAKCGVuZGVkX21zGAogASgEEiQKBXN0YXRlGAsgASgOMhUuZmFzdHN5bmMudjEuSm9iU3RhdGUSJwoIcHJvZ3Jlc3MYDCABKAsyFS5mYXN0c3luYy52MS5Qcm9ncmVzcxINCgVieXRlcxgNIAEoBBIRCglleGl0X2NvZGUYDiABKA0SEwoLZXhpdF9yZWFzb24YDyABKAkSDwoHbWVzc2FnZRgQIAEoCRIQCghleHBsYWlucxgRIAEoCSplCghKb2JTdGF0ZRIZChVKT0JfU1RBVEVfVU5TUEVDSUZJRUQQABIVChFKT0JfU1RBVEVfUlVOTklORxABEhMKD0pPQl9TVEFURV9FTkRFRBACEhIKDkpPQl9TVEFURV9MT1NUEAMy8AEKC0pvYnNTZXJ2aWNlEkcKCExpc3RKb2JzEhwuZmFzdHN5bmMudjEuTGlzdEpvYnNSZXF1ZXN0Gh0uZmFzdHN5bmMudjEuTGlzdEpvYnNSZXNwb25zZRJMCglXYXRjaEpvYnMSHS5mYXN0c3luYy52MS5XYXRjaEpvYnNSZXF1ZXN0Gh4uZmFzdHN5bmMudjEuV2F0Y2hKb2JzUmVzcG9uc2UwARJKCglDYW5jZWxKb2ISHS5mYXN0c3luYy52MS5DYW5jZWxKb2JSZXF1ZXN0Gh4uZmFzdHN5bmMudjEuQ2FuY2VsSm9iUmVzcG9uc2ViBnByb3RvMw", [file_fastsync_v1_session]);
 
 /**
  * Which jobs.
@@ -25,11 +25,18 @@ export const file_fastsync_v1_jobs: GenFile = /*@__PURE__*/
  */
 export type ListJobsRequest = Message<"fastsync.v1.ListJobsRequest"> & {
   /**
-   * At most so many, the latest; 0: all that the daemon has.
+   * At most so many, the latest; 0: all that fit the answer.
    *
    * @generated from field: uint32 limit = 1;
    */
   limit: number;
+
+  /**
+   * Only those that began before the job of this id; empty: from the latest on.
+   *
+   * @generated from field: string before = 2;
+   */
+  before: string;
 };
 
 /**
@@ -51,6 +58,20 @@ export type ListJobsResponse = Message<"fastsync.v1.ListJobsResponse"> & {
    * @generated from field: repeated fastsync.v1.Job jobs = 1;
    */
   jobs: Job[];
+
+  /**
+   * Earlier ones did not fit the answer: they are asked for with this as `before`. Empty: none were left out.
+   *
+   * @generated from field: string more_before = 2;
+   */
+  moreBefore: string;
+
+  /**
+   * The daemon remembers so many jobs that ended, and has that many: earlier ones are forgotten. 0: it has room for more.
+   *
+   * @generated from field: uint32 forgets_beyond = 3;
+   */
+  forgetsBeyond: number;
 };
 
 /**
@@ -262,6 +283,13 @@ export type Job = Message<"fastsync.v1.Job"> & {
    * @generated from field: string message = 16;
    */
   message: string;
+
+  /**
+   * It only looks, for `explain`: as `Open.explains`.
+   *
+   * @generated from field: string explains = 17;
+   */
+  explains: string;
 };
 
 /**
@@ -319,7 +347,8 @@ export const JobStateSchema: GenEnum<JobState> = /*@__PURE__*/
  */
 export const JobsService: GenService<{
   /**
-   * The jobs that the caller may know of, the latest first. No status but OK.
+   * The jobs that the caller may know of, the latest first, as many as fit 16 MiB. NOT_FOUND: `before` is none that the
+   * caller may know of.
    *
    * @generated from rpc fastsync.v1.JobsService.ListJobs
    */
