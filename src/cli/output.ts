@@ -10,6 +10,7 @@
  * because a report that is cut short must not look complete.
  */
 import { writeSync } from "node:fs";
+import { isTerminal } from "./terminal.ts";
 
 const CHUNK_CHARACTERS = 64 * 1024;
 
@@ -33,8 +34,9 @@ export class Output {
   }
 
   static ofDescriptor(fd: 1 | 2, env: Readonly<Record<string, string | undefined>>): Output {
-    const isTerminal = (fd === 1 ? process.stdout : process.stderr).isTTY === true;
-    return new Output((bytes) => writeSync(fd, bytes), { isTerminal, colour: allowsColour(env, isTerminal) });
+    const onTerminal = isTerminal(fd);
+    const options = { isTerminal: onTerminal, colour: allowsColour(env, onTerminal) };
+    return new Output((bytes) => writeSync(fd, bytes), options);
   }
 
   /** Nothing that is written goes anywhere any more. */

@@ -31,6 +31,11 @@ export function parseIp(text: string): IpAddress | undefined {
   return six >> 32n === MAPPED ? { family: 4, bits: six & 0xffffffffn } : { family: 6, bits: six };
 }
 
+/** Whether `text` is an IPv6 address as it is written, mapped IPv4 ones among them; with a zone or without. */
+export function isIpv6(text: string): boolean {
+  return text.includes(":") && parseIp(text) !== undefined;
+}
+
 /** Why `text` is no network, for people; or the network. An address alone is a network of one. */
 export function parseNetwork(text: string): IpNetwork | string {
   const slash = text.indexOf("/");

@@ -1,5 +1,5 @@
 /** A daemon without a place in it, as it stands on a command line: HOST, HOST:PORT, [IPV6]:PORT, or what fastsync URLs are. */
-import { isIPv6 } from "node:net";
+import { isIpv6 } from "../core/ip.ts";
 import { bytesOf, printable } from "../core/paths.ts";
 import { DEFAULT_PORT, EndpointError, parseEndpoint } from "./parse.ts";
 
@@ -16,7 +16,7 @@ export function parseHost(word: Uint8Array): HostAddress {
   const shown = `'${printable(word)}'`;
   const url = /^fastsync:\/\/([^/?#]*)\/?$/i.exec(text)?.[1];
   const written = url ?? text.replace(/:$/, "");
-  if (isIPv6(written)) throw new EndpointError(`${shown} has an IPv6 address without brackets`, `Write [${written}]`);
+  if (isIpv6(written)) throw new EndpointError(`${shown} has an IPv6 address without brackets`, `Write [${written}]`);
   const [, host, port] = /^(\[[^\]/]*\]|[^:/[\]]+)(?::(\d{1,6}))?$/.exec(written) ?? [];
   if (host === undefined) {
     const rest = /^([^/]*):\/.*$/.exec(text)?.[1];

@@ -11,7 +11,7 @@
  *
  * HOST is a name, an IPv4 address, or an IPv6 address in brackets, with a zone where it needs one.
  */
-import { isIPv6 } from "node:net";
+import { isIpv6 } from "../core/ip.ts";
 import { bytesOf, printable, utf8Of } from "../core/paths.ts";
 
 export const DEFAULT_PORT = 9040;
@@ -133,7 +133,7 @@ function ofShortForm(word: Uint8Array, text: string): DaemonEndpoint {
     );
   }
   const bare = beforeSlash.replace(/:$/, "");
-  if (isIPv6(bare)) {
+  if (isIpv6(bare)) {
     throw new EndpointError(
       `${quoted(word)} has an IPv6 address without brackets`,
       `Write ${shown(`[${bare}]:${text.slice(beforeSlash.length)}`)}`,
@@ -164,7 +164,7 @@ function ofUrl(word: Uint8Array, rest: string): DaemonEndpoint {
   if (authority.includes("@")) {
     throw new EndpointError(`${quoted(word)} names a user; daemons know no users`, "Leave out what is before the @");
   }
-  if (isIPv6(authority)) {
+  if (isIpv6(authority)) {
     throw new EndpointError(
       `${quoted(word)} has an IPv6 address without brackets`,
       `Write fastsync://[${authority}]${shown(path)}`,
@@ -212,7 +212,7 @@ function hostOf(written: string, word: Uint8Array): string {
   if (written === "") throw new EndpointError(`${quoted(word)} has no host before its colon`, local(word));
   if (written.startsWith("[")) {
     const inside = written.slice(1, -1);
-    if (isIPv6(inside) && /^[0-9A-Fa-f:.]+(%[A-Za-z0-9._~-]+)?$/.test(inside)) return inside;
+    if (isIpv6(inside) && /^[0-9A-Fa-f:.]+(%[A-Za-z0-9._~-]+)?$/.test(inside)) return inside;
     throw new EndpointError(
       `${quoted(word)}: '${shown(inside)}' is no IPv6 address`,
       "Brackets are for IPv6 addresses only",

@@ -1,11 +1,12 @@
 /** The link between two roles in two processes: role messages over the session's stream. */
 import { LIMITS } from "../core/limits.ts";
+import type { OwnerNumbers } from "../core/owner-numbers.ts";
 import type { RowLoops, TakenKinds } from "../core/row-loops.ts";
 import type { Accounts } from "../fs/accounts.ts";
 import type { ControlStream } from "../link/control-stream.ts";
 import type { LinkEnd } from "../link/loopback.ts";
 import type { SessionMessage } from "../wire/gen/fastsync/v1/session_pb.ts";
-import type { BatchMemory, OwnerNumbers } from "../wire/manifest.ts";
+import type { BatchMemory } from "../wire/manifest.ts";
 import { ProtocolViolation } from "../wire/protocol-violation.ts";
 import { PROTOCOL_VERSION, type SourceMessage, type TargetMessage } from "./messages.ts";
 import { type OwnerMap, OwnerTeller } from "./owner-names.ts";

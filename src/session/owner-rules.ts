@@ -1,9 +1,10 @@
 /** `--usermap` and `--groupmap`: the first rule that is about an owner decides; without one nothing changes. */
+
+import type { OwnerNumbers } from "../core/owner-numbers.ts";
 import type { OwnerRule, OwnerSubject } from "../core/owner-rule.ts";
 import { matchWildcard } from "../filter/wildcard.ts";
 import { hasWildcard, literalWildcard, parseWildcard } from "../filter/wildcard-parse.ts";
 import type { AccountKind, Accounts } from "../fs/accounts.ts";
-import type { OwnerNumbers } from "../wire/manifest.ts";
 
 /** `name` is the owner's where it comes from, one character a byte. */
 type IsAbout = (id: number, name: string | undefined) => boolean;

@@ -12,7 +12,6 @@ import { type WorkerFacts, workersFor } from "../engine/worker-policy.ts";
 import { compileFilter } from "../filter/compile.ts";
 import type { CompiledFilter } from "../filter/filter.ts";
 import { openBackend } from "../fs/open-backend.ts";
-import { EarlyDial } from "../link/dial.ts";
 import { type DaemonPlace, isLocal, type Run, type RunRequest } from "./api.ts";
 import { askedOnce, beginAgain, EarlierAttempts, mayPass, waitForNext } from "./attempts.ts";
 import { guardDirectories } from "./guard-directories.ts";
@@ -50,6 +49,8 @@ export async function startRun(request: RunRequest): Promise<Run> {
   const { sources, target } = request;
   guardDetach(request);
   if (!sources.every(isLocal) || !isLocal(target)) {
+    // Only here: a run on one machine needs no sockets.
+    const { EarlyDial } = await import("../link/dial.ts");
     const daemon = soleDaemon(request);
     const dialled = daemon === undefined ? undefined : new EarlyDial(daemon, request.signal);
     try {

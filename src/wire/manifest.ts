@@ -15,6 +15,7 @@ import {
   RowFlag,
 } from "../core/entry-batch.ts";
 import { LIMITS } from "../core/limits.ts";
+import { mapIds, type OwnerNumbers } from "../core/owner-numbers.ts";
 import type { PackedRows, RowLoops, TakenKinds } from "../core/row-loops.ts";
 import { type Manifest, ManifestSchema } from "./gen/fastsync/v1/session_pb.ts";
 import { ProtocolViolation } from "./protocol-violation.ts";
@@ -151,12 +152,6 @@ function packedTexts(
 export interface ListingPolicy extends TakenKinds {
   /** Owner and group numbers of the source's machine to those of this one; asked anew for each listing. */
   readonly owners: () => OwnerNumbers | undefined;
-}
-
-/** Undefined in place of it: all numbers mean here what they mean there. */
-export interface OwnerNumbers {
-  readonly uid: (id: number) => number;
-  readonly gid: (id: number) => number;
 }
 
 export interface BatchMemory {
@@ -305,19 +300,6 @@ function spreadPairs(low: Uint32Array, high: Uint32Array, from: Uint8Array, name
   for (let i = 0; i < low.length; i++) {
     low[i] = values[2 * i]!;
     high[i] = values[2 * i + 1]!;
-  }
-}
-
-export function mapIds(column: Uint32Array, map: (id: number) => number): void {
-  let last = -1;
-  let mapped = -1;
-  for (let i = 0; i < column.length; i++) {
-    const id = column[i]!;
-    if (id !== last) {
-      last = id;
-      mapped = map(id);
-    }
-    column[i] = mapped;
   }
 }
 

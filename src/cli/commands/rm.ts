@@ -16,6 +16,7 @@ import { pathFields } from "../json-printer.ts";
 import { type Looking, look, takeParts } from "../look/look.ts";
 import { isSameGround, type LookPlace } from "../look/place.ts";
 import { removedFields } from "../look/records.ts";
+import { isTerminal } from "../terminal.ts";
 import { UsageError } from "../usage-error.ts";
 
 type Removable = LookPlace & { kind: "local" | "module" };
@@ -82,7 +83,7 @@ function refuseRoots({ kind, path, shown }: Removable): void {
 async function ask(looking: Looking, groups: readonly Group[], places: readonly LookPlace[]): Promise<void> {
   const { err } = looking;
   const refused = (reason: string): RunError => new RunError(ExitCode.deletionRefused, "deletion_refused", reason);
-  if (looking.records !== undefined || process.stdin.isTTY !== true || !err.isTerminal)
+  if (looking.records !== undefined || !isTerminal(0) || !err.isTerminal)
     throw refused("nothing is removed: nobody can be asked, and --yes is missing");
   let entries = 0;
   let bytes = 0;

@@ -22,6 +22,7 @@ import { settingNotes } from "../settings/notes.ts";
 import { configureRun, explained } from "../settings/of-run.ts";
 import { unknownVariables } from "../settings/variables.ts";
 import { onStopSignals } from "../stop-signals.ts";
+import { isTerminal } from "../terminal.ts";
 import { TextPrinter } from "../text-printer.ts";
 import { UsageError } from "../usage-error.ts";
 
@@ -162,7 +163,7 @@ function makeHooks(resolved: Resolved, outputs: Outputs, reporter: Reporter, sig
         confirmDeletions(plan, {
           yes: face.yes,
           json: face.json,
-          stdinIsTerminal: process.stdin.isTTY === true,
+          stdinIsTerminal: isTerminal(0),
           err: outputs.err,
           signal,
         }),
@@ -232,7 +233,7 @@ function connectingText(places: readonly Endpoint[]): string | undefined {
 
 function sayHint({ options, face }: Resolved, { out, err }: Outputs, placement: Placement, summary: RunSummary): void {
   const facts = { verb: options.verb, dryRun: options.dryRun };
-  const onTerminal = out.isTerminal && err.isTerminal && process.stdin.isTTY === true;
+  const onTerminal = out.isTerminal && err.isTerminal && isTerminal(0);
   const { quiet, json } = face;
   const hint = takeHint({ facts, placement, summary }, { env: process.env, onTerminal, quiet, json });
   if (hint === undefined) return;
