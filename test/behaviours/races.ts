@@ -23,7 +23,7 @@ import { quickDir } from "./moments.ts";
 export const SECRET = "the secret of the outside";
 
 /** How long a race runs in each place, as each user. */
-export const RACE_MS = Number(process.env["FASTSYNC_RACE_MS"] ?? 900);
+export const RACE_MS = Number(process.env["FASTSYNC_RACE_MS"] ?? 500);
 
 export interface RacePlaces {
   readonly dir: TempDir;
