@@ -38,7 +38,21 @@ export function restartTuned(words: readonly string[]): void {
     process.execve(process.execPath, [process.argv0, ...words], { ...process.env, ...TUNED_SETTINGS });
   } catch {
     // As it is, then: slower by a little, and just as right.
+    silenceExecve();
   }
+}
+
+/**
+ * The engine remarks on its own call, at the next turn and on stderr, that it is an experiment: nobody who copies files can
+ * do anything about that. Every other warning is printed as ever.
+ */
+function silenceExecve(): void {
+  const printers = process.listeners("warning");
+  process.removeAllListeners("warning");
+  process.on("warning", (warning) => {
+    if (warning.name === "ExperimentalWarning" && warning.message.startsWith("process.execve ")) return;
+    for (const print of printers) print.call(process, warning);
+  });
 }
 
 /**

@@ -36,6 +36,22 @@ describe.skipIf(isSource)(`the second start${isSource ? " (FASTSYNC_BIN is no co
     expect((await fastsync(["copy", scratch.join("none"), scratch.join("x")], { env: without })).exitCode).toBe(3);
   });
 
+  const noStrace = Bun.which("strace") === null;
+  test.skipIf(noStrace)("where the kernel refuses it the run goes on, and nothing is said (needs strace)", async () => {
+    using scratch = tempDir();
+    writeFileSync(scratch.join("a"), "text");
+    const log = scratch.join("strace");
+    const injected = ["-e", "trace=execve", "-e", "inject=execve:error=ENOSYS:when=1"];
+    const prefix = ["strace", "-f", "-qq", ...injected, "-o", log];
+    const { exitCode, stderr } = await fastsync(["copy", scratch.join("a"), scratch.join("b")], {
+      env: without,
+      prefix,
+    });
+    expect([exitCode, stderr]).toEqual([0, ""]);
+    expect(readFileSync(log, "utf8")).toContain("(INJECTED)");
+    expect(readFileSync(scratch.join("b"), "utf8")).toBe("text");
+  });
+
   test("is left out where somebody handed a descriptor over", async () => {
     using scratch = tempDir();
     writeFileSync(scratch.join("a"), "text");
