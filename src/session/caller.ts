@@ -308,6 +308,8 @@ export class CallerSession {
       try {
         const { body } = message;
         if (body.case === LAST_WORD[this.direction]) stream.heardAll();
+        // A target that ended ahead of time, as one whose job was cancelled, takes no more content.
+        if (body.case === "finished" && this.direction === "send") this.carriers.isEnding = true;
         if (this.carriers.take(message) || this.streams.take(message) || others(message)) return;
         const refusal = refusalOf(message, this.peer);
         if (refusal !== undefined) {
