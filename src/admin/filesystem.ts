@@ -2,11 +2,11 @@
 import { statfs } from "node:fs/promises";
 import type { FilesystemStats } from "../core/admin-calls.ts";
 import { ExitCode } from "../core/exit-codes.ts";
-import { printable } from "../core/paths.ts";
 import { RunError } from "../core/run-error.ts";
 import type { Backend, DirHandle } from "../fs/backend.ts";
+import { whyThrown } from "../fs/denied.ts";
 import { filesystemName } from "../fs/filesystems.ts";
-import { type Ground, openPlace } from "./open-place.ts";
+import { askingOn, type Ground, openPlace, shownOn } from "./open-place.ts";
 
 export async function filesystemOf(backend: Backend, ground: Ground, path: Uint8Array): Promise<FilesystemStats> {
   const place = await openPlace(backend, ground, path);
@@ -27,7 +27,7 @@ export async function filesystemOf(backend: Backend, ground: Ground, path: Uint8
     throw new RunError(
       ExitCode.selecting,
       "place_unusable",
-      `cannot use ${printable(path)}: ${error instanceof Error ? error.message : String(error)}`,
+      `${shownOn(ground, path)} cannot be used: ${whyThrown(error, askingOn(ground))}`,
     );
   } finally {
     backend.close([handle]);

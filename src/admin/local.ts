@@ -1,15 +1,17 @@
 /** The calls on trees of this machine, by a backend of their own. */
 
-import type { RemovePart, RemoveRequest, TreeCalls } from "../core/admin-calls.ts";
+import type { PathFailure, RemovePart, RemoveRequest, TreeCalls } from "../core/admin-calls.ts";
 import { type EntryBatch, FileType } from "../core/entry-batch.ts";
+import { deniedText, errnoText, isDenied } from "../core/errno.ts";
 import { bytesOf } from "../core/paths.ts";
 import { type Backend, WORKING_DIRECTORY } from "../fs/backend.ts";
+import { doer } from "../fs/denied.ts";
 import { openBackend } from "../fs/open-backend.ts";
 import { completePath } from "./complete.ts";
 import { filesystemOf } from "./filesystem.ts";
 import { findBelow } from "./find.ts";
 import { listPlace } from "./list.ts";
-import { type EntryPlace, type Ground, LOOK, OPERATOR } from "./open-place.ts";
+import { askingOn, type EntryPlace, type Ground, LOOK, OPERATOR } from "./open-place.ts";
 import { removePaths } from "./remove.ts";
 import { usageOf } from "./usage.ts";
 
@@ -29,14 +31,28 @@ export class LocalCalls implements TreeCalls {
     signal.addEventListener("abort", () => backend.cancel(), { once: true });
   }
 
-  list: TreeCalls["list"] = (path, request) => listPlace(this.backend, this.ground, path, request);
-  find: TreeCalls["find"] = (path, request) => findBelow(this.backend, this.ground, path, request, this.signal);
-  usage: TreeCalls["usage"] = (path, request) => usageOf(this.backend, this.ground, path, request, this.signal);
+  list: TreeCalls["list"] = (path, request) => this.told(listPlace(this.backend, this.ground, path, request));
+  find: TreeCalls["find"] = (path, request) =>
+    this.told(findBelow(this.backend, this.ground, path, request, this.signal));
+  usage: TreeCalls["usage"] = (path, request) =>
+    this.told(usageOf(this.backend, this.ground, path, request, this.signal));
   filesystem: TreeCalls["filesystem"] = (path) => filesystemOf(this.backend, this.ground, path);
   complete: TreeCalls["complete"] = (path, request) => completePath(this.backend, this.ground, path, request);
   async *remove(paths: readonly Uint8Array[], request: RemoveRequest): AsyncGenerator<RemovePart> {
     const refuses = this.ground.kind === "operator" ? await holdingUs(this.backend) : () => undefined;
-    yield* removePaths(this.backend, this.ground, paths, request, refuses, this.signal);
+    yield* this.told(removePaths(this.backend, this.ground, paths, request, refuses, this.signal));
+  }
+
+  /** Who was denied is known here. */
+  private async *told<Part extends { readonly failures: readonly PathFailure[] }>(
+    parts: AsyncIterable<Part>,
+  ): AsyncGenerator<Part> {
+    const withDoer = (failure: PathFailure): PathFailure =>
+      isDenied(failure.errno) && failure.message === errnoText(failure.errno)
+        ? { ...failure, message: deniedText(failure.errno, doer(askingOn(this.ground))) }
+        : failure;
+    for await (const part of parts)
+      yield part.failures.length === 0 ? part : { ...part, failures: part.failures.map(withDoer) };
   }
 
   close(): Promise<void> {

@@ -1,10 +1,11 @@
 /** Opens what a path names, below a module's held root or as the operator wrote it. The last name is never followed. */
 import { type EntryBatch, FileType } from "../core/entry-batch.ts";
-import { E, errnoText } from "../core/errno.ts";
+import { E } from "../core/errno.ts";
 import { ExitCode } from "../core/exit-codes.ts";
-import { printable } from "../core/paths.ts";
+import { printable, printableInModule } from "../core/paths.ts";
 import { RunError } from "../core/run-error.ts";
 import { type Backend, type DirHandle, WORKING_DIRECTORY } from "../fs/backend.ts";
+import { type Asking, whyNot } from "../fs/denied.ts";
 import { cleanPath } from "../session/module-places.ts";
 import { isContents, lastComponent, parentOf, withoutTrailingSlashes } from "../session/place-rules.ts";
 
@@ -24,9 +25,18 @@ export const LOOK = {
 /** Where paths begin. */
 export type Ground =
   | { readonly kind: "operator" }
-  /** Paths stay below it: no `..`, no link. */
-  | { readonly kind: "module"; readonly root: DirHandle };
+  /** Paths stay below it: no `..`, no link. `name` undefined: it is the daemon's root. */
+  | { readonly kind: "module"; readonly root: DirHandle; readonly name: string | undefined };
 export const OPERATOR: Ground = { kind: "operator" };
+
+/** The place as its caller could write it; of a module without the host, which the caller knows. */
+export function shownOn(ground: Ground, path: Uint8Array): string {
+  return ground.kind === "operator" ? printable(path) : printableInModule(ground.name, path);
+}
+
+export function askingOn({ kind }: Ground): Asking {
+  return kind === "operator" ? "here" : "daemon";
+}
 
 export type OpenedPlace =
   | { readonly kind: "directory"; readonly handle: DirHandle }
@@ -37,7 +47,7 @@ export async function openPlace(backend: Backend, ground: Ground, path: Uint8Arr
   const clean = pathOn(ground, path);
   if (clean.length === 0 || isContents(clean)) {
     const handle = await resolveOn(backend, ground, clean.length === 0 ? HERE : withoutTrailingSlashes(clean));
-    if (handle < 0) throw unusable(path, handle);
+    if (handle < 0) throw unusable(ground, path, handle);
     return { kind: "directory", handle };
   }
   const { parent, entry } = await openEntry(backend, ground, path);
@@ -46,7 +56,7 @@ export async function openPlace(backend: Backend, ground: Ground, path: Uint8Arr
   backend.releaseBatch(entry);
   const handle = await backend.resolve(parent, name, { create: false, operator: false });
   backend.close([parent]);
-  if (handle < 0) throw unusable(path, handle);
+  if (handle < 0) throw unusable(ground, path, handle);
   return { kind: "directory", handle };
 }
 
@@ -60,7 +70,7 @@ export interface EntryPlace {
 /** The entry that the last name of the path is, whatever it is. Throws RunError, exit 3. */
 export async function openEntry(backend: Backend, ground: Ground, path: Uint8Array): Promise<EntryPlace> {
   const found = await findEntry(backend, ground, path);
-  if (typeof found === "number") throw unusable(path, found);
+  if (typeof found === "number") throw unusable(ground, path, found);
   return found;
 }
 
@@ -85,7 +95,7 @@ export function pathOn(ground: Ground, path: Uint8Array): Uint8Array {
     throw new RunError(
       ExitCode.selecting,
       "place_unusable",
-      `${printable(path.subarray(0, 300))} is not a path below the module`,
+      `${shownOn(ground, path.subarray(0, 300))} is not a path below the module`,
     );
   return clean;
 }
@@ -96,12 +106,13 @@ function resolveOn(backend: Backend, ground: Ground, path: Uint8Array): Promise<
     : backend.resolve(ground.root, path, { create: false, operator: false });
 }
 
-export function unusable(path: Uint8Array, status: number): RunError {
-  const what = path.length === 0 ? "the module" : printable(path);
-  return new RunError(ExitCode.selecting, "place_unusable", `cannot use ${what}: ${whyUnusable(status)}`);
+export function unusable(ground: Ground, path: Uint8Array, status: number): RunError {
+  const why = whyUnusable(ground, status);
+  return new RunError(ExitCode.selecting, "place_unusable", `${shownOn(ground, path)} cannot be used: ${why}`);
 }
 
-export function whyUnusable(status: number): string {
+export function whyUnusable(ground: Ground, status: number): string {
   if (status === -E.NOENT) return "it does not exist";
-  return status === -E.LOOP ? "it is, or lies behind, a symbolic link that is not followed" : errnoText(status);
+  if (status === -E.LOOP) return "it is, or lies behind, a symbolic link that is not followed";
+  return whyNot(status, askingOn(ground));
 }

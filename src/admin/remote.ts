@@ -14,7 +14,7 @@ import type {
 import { ExitCode, failureExitCode } from "../core/exit-codes.ts";
 import { RunError } from "../core/run-error.ts";
 import { callDaemon } from "../link/daemon-call.ts";
-import { type DaemonAddress, printableAddress } from "../link/dial.ts";
+import { type DaemonAddress, printableAddress, saidAt } from "../link/dial.ts";
 import { CallFailed } from "../link/grpc-call.ts";
 import {
   decodeEntriesPart,
@@ -115,16 +115,17 @@ async function* call<Name extends keyof Methods>(
       yield answer as MessageShape<Methods[Name]["output"]>;
   } catch (error) {
     if (signal.aborted) throw new RunError(ExitCode.interrupted, "interrupted", "interrupted");
-    throw asRunError(error, printableAddress(address));
+    throw asRunError(error, address);
   }
 }
 
-function asRunError(error: unknown, where: string): RunError {
+function asRunError(error: unknown, address: DaemonAddress): RunError {
   if (error instanceof RunError) return error;
+  const where = printableAddress(address);
   if (error instanceof ProtocolViolation)
     return new RunError(ExitCode.protocol, "protocol", `${where} broke the protocol: ${told(error.message)}`);
   if (error instanceof CallFailed) {
-    const message = `${where}: ${told(error.message)}`;
+    const message = saidAt(address, told(error.message), error.reason);
     if (error.reason !== undefined)
       return new RunError(failureExitCode(error.exitCode), toldWord(error.reason, "refused"), message);
     if (error.status === UNIMPLEMENTED)

@@ -12,12 +12,12 @@ import { type EntryBatch, FileType, RowFlag } from "../core/entry-batch.ts";
 import { E, errnoText } from "../core/errno.ts";
 import { ExitCode } from "../core/exit-codes.ts";
 import { LIMITS } from "../core/limits.ts";
-import { joinPath, printable } from "../core/paths.ts";
+import { joinPath } from "../core/paths.ts";
 import { RunError } from "../core/run-error.ts";
 import type { Backend, DirHandle } from "../fs/backend.ts";
 import { withoutTrailingSlashes } from "../session/place-rules.ts";
 import { diskBytes, failureOf } from "./entries.ts";
-import { type EntryPlace, findEntry, type Ground, LOOK, pathOn, unusable, whyUnusable } from "./open-place.ts";
+import { type EntryPlace, findEntry, type Ground, LOOK, pathOn, shownOn, unusable, whyUnusable } from "./open-place.ts";
 import { drop, isTooDeep, tooDeep } from "./walk-tree.ts";
 
 interface Level {
@@ -41,34 +41,33 @@ export async function* removePaths(
   refuses: (place: EntryPlace) => string | undefined,
   signal: AbortSignal,
 ): AsyncGenerator<RemovePart> {
-  for (const path of paths) if (isGround(ground, path)) throw refusal(path, "it is the module itself");
+  for (const path of paths) if (isGround(ground, path)) throw refusal(ground, path, "it is the module itself");
   const removal = new Removal(backend, request, signal);
   // All of them first, so that a wrong one among many leaves everything as it was.
-  let missing = 0;
   for (const path of paths) {
     const place = await findEntry(backend, ground, path);
     if (typeof place === "number") {
-      // Where none of them is there nothing was asked for that could be done.
-      if (++missing === paths.length) throw unusable(paths[0]!, place);
-      continue;
+      // What is not there keeps no other from going, and is told when its turn comes.
+      if (isMissing(place)) continue;
+      throw unusable(ground, path, place);
     }
     const why = refuses(place) ?? mustStay(place.entry, request, path);
     close(backend, place);
-    if (why !== undefined) throw refusal(path, why);
+    if (why !== undefined) throw refusal(ground, path, why);
   }
   for (const path of paths) {
     if (signal.aborted) return;
     const place = await findEntry(backend, ground, path);
     if (typeof place === "number") {
-      removal.fail({ ...failureOf(path, "find", place), message: whyUnusable(place) });
-      removal.leave(path, false);
+      removal.fail({ ...failureOf(path, "delete", place), message: whyUnusable(ground, place) });
+      removal.leave(path, 0);
     } else {
       try {
         // It may have become something else since it was let pass.
         const why = refuses(place) ?? mustStay(place.entry, request, path);
         if (why !== undefined) {
           removal.fail({ ...failureOf(path, "delete", E.BUSY), message: why });
-          removal.leave(path, place.entry.type(0) === FileType.directory);
+          removal.leave(path, place.entry.mode(0));
         } else yield* removal.one(path, withoutTrailingSlashes(pathOn(ground, path)), place.parent, place.entry);
       } finally {
         close(backend, place);
@@ -77,6 +76,10 @@ export async function* removePaths(
     if (removal.isDue) yield removal.take();
   }
   yield removal.take();
+}
+
+function isMissing(status: number): boolean {
+  return status === -E.NOENT || status === -E.NOTDIR;
 }
 
 function isGround(ground: Ground, path: Uint8Array): boolean {
@@ -88,8 +91,8 @@ function close(backend: Backend, { parent, entry }: EntryPlace): void {
   backend.close([parent]);
 }
 
-function refusal(path: Uint8Array, why: string): RunError {
-  return new RunError(ExitCode.selecting, "not_removed", `${printable(path)} is not removed: ${why}`);
+function refusal(ground: Ground, path: Uint8Array, why: string): RunError {
+  return new RunError(ExitCode.selecting, "not_removed", `${shownOn(ground, path)} is not removed: ${why}`);
 }
 
 function mustStay(entry: EntryBatch, { recursive }: RemoveRequest, path: Uint8Array): string | undefined {
@@ -106,6 +109,7 @@ class Removal {
   private readonly signal: AbortSignal;
   private failures: PathFailure[] = [];
   private told: Uint8Array[] = [];
+  private toldModes: number[] = [];
   private since = performance.now();
   private entries = 0;
   private bytes = 0;
@@ -122,9 +126,11 @@ class Removal {
   }
 
   take(): RemovePart {
-    const part = { paths: this.done.splice(0), failures: this.failures, entries: this.told };
+    const { failures, told: entries, toldModes: entryModes } = this;
+    const part = { paths: this.done.splice(0), failures, entries, entryModes };
     this.failures = [];
     this.told = [];
+    this.toldModes = [];
     this.since = performance.now();
     return part;
   }
@@ -133,8 +139,9 @@ class Removal {
     this.failures.push(failure);
   }
 
-  leave(path: Uint8Array, isDirectory: boolean): void {
-    this.done.push({ path, removed: false, entries: 0, diskBytes: 0, isDirectory });
+  /** `mode` 0: nothing is there. */
+  leave(path: Uint8Array, mode: number): void {
+    this.done.push({ path, removed: false, entries: 0, diskBytes: 0, mode, isDirectory: isDirectoryMode(mode) });
   }
 
   async *one(asked: Uint8Array, path: Uint8Array, parent: DirHandle, entry: EntryBatch): AsyncGenerator<RemovePart> {
@@ -145,7 +152,8 @@ class Removal {
     if (isDirectory) keeps = yield* this.tree(path, parent, entry.name(0).slice());
     // Named by what holds it, which is where `path` leads now.
     if (!keeps) keeps = (await this.rows(parent, entry, [0], undefined, path)) > 0;
-    this.done.push({ path: asked, removed: !keeps, entries: this.entries, diskBytes: this.bytes, isDirectory });
+    const { entries, bytes: diskBytes } = this;
+    this.done.push({ path: asked, removed: !keeps, entries, diskBytes, mode: entry.mode(0), isDirectory });
   }
 
   /** All that is in the directory; true: something stays. */
@@ -232,11 +240,17 @@ class Removal {
       this.entries++;
       // Another name keeps it, or nobody knows.
       if (batch.type(row) === FileType.directory || batch.nlink(row) <= 1) this.bytes += diskBytes(batch, row);
-      if (this.request.tellEntries) this.told.push(pathOf(row));
+      if (!this.request.tellEntries) return;
+      this.told.push(pathOf(row));
+      this.toldModes.push(batch.mode(row));
     });
     results?.release();
     return kept;
   }
+}
+
+function isDirectoryMode(mode: number): boolean {
+  return (mode & FileType.mask) === FileType.directory;
 }
 
 function textOf(status: number): string {

@@ -4,6 +4,7 @@ import type { CopyMethod } from "../core/options.ts";
 import type { BackendCapabilities, ProbeResult } from "../fs/backend.ts";
 import { filesystemName } from "../fs/filesystems.ts";
 import { plural } from "./format.ts";
+import { hanging } from "./screen.ts";
 import { plain } from "./text-printer.ts";
 
 export interface CapabilitiesReport {
@@ -20,20 +21,25 @@ export interface CapabilitiesReport {
 
 const COLUMN = 18;
 
-export function capabilitiesText(report: CapabilitiesReport): string {
+/** `width`: see `screen.ts`. */
+export function capabilitiesText(report: CapabilitiesReport, width: number): string {
   const { capabilities, pair } = report;
-  const lines = [row("Backend", `${report.backend}: ${plain(report.reason)}`)];
-  for (const { place, outcome } of report.candidates) lines.push(row("", `${plain(place)}: ${plain(outcome)}`));
-  lines.push(
-    row("Workers", `${plural(report.workers, "thread")}`),
-    row("Methods", capabilities.methods.join(", ")),
-    row("Zero-copy", zeroCopyText(report)),
-    row("Can keep", keptText(capabilities)),
-    row("Open files", report.openFiles === 0 ? "limit unknown" : `at most ${report.openFiles}`),
-  );
-  if (pair !== undefined) lines.push("", ...pairLines(pair));
+  const rows: Row[] = [
+    ["Backend", `${report.backend}: ${plain(report.reason)}`],
+    ...report.candidates.map(({ place, outcome }): Row => ["", `${plain(place)}: ${plain(outcome)}`]),
+    ["Workers", `${plural(report.workers, "thread")}`],
+    ["Methods", capabilities.methods.join(", ")],
+    ["Zero-copy", zeroCopyText(report)],
+    ["Can keep", keptText(capabilities)],
+    ["Open files", report.openFiles === 0 ? "limit unknown" : `at most ${report.openFiles}`],
+    ...(pair === undefined ? [] : [undefined, ...pairRows(pair)]),
+  ];
+  const lines = rows.flatMap((row) => (row === undefined ? "" : hanging(row[0].padEnd(COLUMN), row[1], width)));
   return `${lines.join("\n")}\n`;
 }
+
+/** undefined: an empty line. */
+type Row = readonly [label: string, text: string] | undefined;
 
 function hasZeroCopy({ capabilities }: CapabilitiesReport): boolean {
   return capabilities.methods.some((method) => method !== "read_write");
@@ -57,28 +63,24 @@ function keptText(capabilities: BackendCapabilities): string {
   return `${names(true).join(", ") || "data only"}${missing.length > 0 ? ` (not: ${missing.join(", ")})` : ""}`;
 }
 
-function pairLines({ source, target, probe }: NonNullable<CapabilitiesReport["pair"]>): string[] {
+function pairRows({ source, target, probe }: NonNullable<CapabilitiesReport["pair"]>): Row[] {
   const place = (path: string, type: number, dev: number) =>
     `${path} (${filesystemName(type)}, device ${dev >>> 20}:${dev & 0xfffff})`;
   return [
-    row("Source", place(source, probe.sourceFilesystemType, probe.sourceDev)),
-    row("Target", place(target, probe.targetFilesystemType, probe.targetDev)),
-    row("Same filesystem", probe.sameFilesystem ? "yes" : "no"),
-    ...Object.entries(probe.methods).map(([name, status]) => row(name, statusText(status))),
-    row("O_TMPFILE", statusText(probe.tmpfile)),
-    row("xattrs", statusText(probe.xattrs)),
-    row("ACLs", statusText(probe.acls)),
-    row("hard links", statusText(probe.hardLinks)),
-    row("symbolic links", statusText(probe.symlinks)),
-    row("special files", statusText(probe.specials)),
-    row("holes", statusText(probe.sparse)),
-    row("Letter case", probe.caseInsensitive ? "ignored by the target" : "kept apart"),
-    row("Time steps", `${probe.timeGranularityNs} ns`),
+    ["Source", place(source, probe.sourceFilesystemType, probe.sourceDev)],
+    ["Target", place(target, probe.targetFilesystemType, probe.targetDev)],
+    ["Same filesystem", probe.sameFilesystem ? "yes" : "no"],
+    ...Object.entries(probe.methods).map(([name, status]): Row => [name, statusText(status)]),
+    ["O_TMPFILE", statusText(probe.tmpfile)],
+    ["xattrs", statusText(probe.xattrs)],
+    ["ACLs", statusText(probe.acls)],
+    ["hard links", statusText(probe.hardLinks)],
+    ["symbolic links", statusText(probe.symlinks)],
+    ["special files", statusText(probe.specials)],
+    ["holes", statusText(probe.sparse)],
+    ["Letter case", probe.caseInsensitive ? "ignored by the target" : "kept apart"],
+    ["Time steps", `${probe.timeGranularityNs} ns`],
   ];
-}
-
-function row(label: string, text: string): string {
-  return `${label.padEnd(COLUMN)}${text}`;
 }
 
 /** 0: works; negative errno: why not; anything else: not tried. */

@@ -9,12 +9,14 @@ import { bareSummary } from "../core/events.ts";
 import { ExitCode } from "../core/exit-codes.ts";
 import { RunError } from "../core/run-error.ts";
 import type { CommandContext, Parts } from "./context.ts";
+import { tellEnding } from "./ending-text.ts";
 import { JsonPrinter } from "./json-printer.ts";
 import { Records } from "./look/records.ts";
 import { type Outputs, standardOutputs } from "./output.ts";
 import { asksForJson, type CommandLine, explainedLine, parseCommandLine } from "./parse-args.ts";
 import type { Argument } from "./raw-args.ts";
 import type { Reporter } from "./reporter.ts";
+import { hanging, proseWidthOf } from "./screen.ts";
 import { plain } from "./text-printer.ts";
 import { UsageError } from "./usage-error.ts";
 import { VERBS, type VerbName, verbNamed } from "./verbs.ts";
@@ -122,8 +124,10 @@ class Frame {
   usageError(error: UsageError): ExitCode {
     const { err } = this.outputs;
     const verbs = [this.#verb, this.#explained].filter((verb) => verb !== undefined);
-    err.line(`${["fastsync", ...verbs].join(" ")}: ${error.message}`);
-    if (error.way !== undefined) err.line(`  ${error.way}`);
+    const width = proseWidthOf(err, "stderr");
+    const ways = error.way === undefined ? [] : error.way.split("\n").map((way) => way.replace(/^ {2}/, ""));
+    for (const line of hanging("", `${["fastsync", ...verbs].join(" ")}: ${error.message}`, width)) err.line(line);
+    for (const way of ways) for (const line of hanging("  ", way, width)) err.line(line);
     err.line(`  See: ${["fastsync", ...verbs.slice(-1)].join(" ")} --help`);
     if (this.#json) this.#bareJson(ExitCode.usage, "usage", error.message);
     return ExitCode.usage;
@@ -131,7 +135,7 @@ class Frame {
 
   /** Something outside of a run cannot go on, such as `capabilities` for a place that does not exist. */
   refused(error: RunError): ExitCode {
-    this.outputs.err.line(`fastsync: ${plain(error.message)}`);
+    tellEnding(this.outputs.err, this.#verb, plain(error.message), error.exitCode);
     if (this.#json) this.#bareJson(error.exitCode, error.reason, error.message);
     return error.exitCode;
   }
@@ -163,7 +167,7 @@ class Frame {
     if (reporter !== undefined && reporter.ended === undefined) {
       reporter.endAbruptly({ exitCode: ExitCode.stream, exitReason: "internal_error", message });
     } else {
-      err.line(`fastsync: ${message}`);
+      tellEnding(err, this.#verb, message, ExitCode.stream);
       if (this.#json && reporter === undefined) this.#bareJson(ExitCode.stream, "internal_error", message);
     }
     const stack = error instanceof Error && process.env["FASTSYNC_DEBUG"] === "1" ? error.stack : undefined;

@@ -1,27 +1,35 @@
 /** What `doctor` found: text in three columns, and one JSON object a line. */
 import type { Check, Finding, Level } from "../doctor/finding.ts";
 import { plural } from "./format.ts";
-import { wrap } from "./help.ts";
 import { jsonText } from "./json-printer.ts";
+import { beside, longestWord } from "./screen.ts";
 import { plain } from "./text-printer.ts";
 
 const LEVEL_WIDTH = 9;
 const CHECK_WIDTH = 20;
-const MESSAGE_COLUMN = LEVEL_WIDTH + CHECK_WIDTH;
+/** For what helps, beside a message: below that it begins farther left. */
+const LEAST_ROOM = 30;
 
 const COLOURS: Readonly<Record<Level, string>> = { ok: "32", warning: "33", problem: "31" };
 
+/** `width`: see `screen.ts`; where that is no bound what helps stands on the same line. */
 export function findingLines({ level, check, message, fix }: Finding, width: number, colour: boolean): string[] {
-  const room = Math.max(30, width - MESSAGE_COLUMN);
-  const [first = "", ...rest] = wrap(plain(message), room);
+  const head = `${level.padEnd(LEVEL_WIDTH)}${checkText(check).padEnd(CHECK_WIDTH)}`;
+  const way = fix === undefined ? [] : [`> ${plain(fix)}`];
+  const lines = Number.isFinite(width)
+    ? bounded(head, plain(message), way, width)
+    : [`${head}${[plain(message), ...way].join("  ")}`];
   const shown = colour ? `\u001b[${COLOURS[level]}m${level}\u001b[39m` : level;
-  const indent = " ".repeat(MESSAGE_COLUMN);
-  return [
-    `${shown}${" ".repeat(LEVEL_WIDTH - level.length)}${checkText(check).padEnd(CHECK_WIDTH)}${first}`,
-    ...rest.map((line) => indent + line),
-    // Whole, so that a command in it can be copied from one line.
-    ...(fix === undefined ? [] : [`${indent}> ${plain(fix)}`]),
-  ];
+  return lines.map((line, at) => (at === 0 ? shown + line.slice(level.length) : line));
+}
+
+/** In three columns, or where that is too narrow with the texts below the others. */
+function bounded(head: string, message: string, way: readonly string[], width: number): string[] {
+  const room = width - head.length;
+  const isNarrow = room < LEAST_ROOM || [message, ...way].some((text) => longestWord(text) > room - 2);
+  const indent = " ".repeat(isNarrow ? LEVEL_WIDTH : head.length);
+  const ways = way.flatMap((text) => beside(`${indent}> `, text.slice(2), width));
+  return [...(isNarrow ? [head.trimEnd(), ...beside(indent, message, width)] : beside(head, message, width)), ...ways];
 }
 
 function checkText(check: Check): string {

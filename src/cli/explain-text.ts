@@ -3,21 +3,26 @@ import { printable } from "../core/paths.ts";
 import type { Explained, Preview, Side } from "./explain-plan.ts";
 import { sideText } from "./explain-plan.ts";
 import { formatBytes, formatCount, formatDuration, plural } from "./format.ts";
-import { wrap } from "./help.ts";
 import { pathFields } from "./json-printer.ts";
+import { hanging, wrap } from "./screen.ts";
 import { plain } from "./text-printer.ts";
 
 const LABEL = 16;
-const WIDTH = 80;
 
 export function explainText(
   { verb, preview, source, target, methods, decisions }: Explained,
   notes: readonly string[],
+  width: number,
 ): string {
+  const row = (label: string, text: string, column = LABEL): string[] => hanging(label.padEnd(column), text, width);
   const { placement } = preview;
   const state = placement.targetExists ? "" : " (new)";
+  const sources = placement.sources.map(({ path }) => printable(path)).join(", ");
   const lines = [
-    `explain${verb === undefined ? "" : ` ${verb}:`} ${placement.sources.map(({ path }) => printable(path)).join(", ")} -> ${printable(placement.target)}${state}`,
+    ...wrap(
+      `explain${verb === undefined ? "" : ` ${verb}:`} ${sources} -> ${printable(placement.target)}${state}`,
+      width,
+    ),
     "",
     ...row("source", sideText(source)),
     ...row("target", sideText(target)),
@@ -28,22 +33,17 @@ export function explainText(
     ...decisions.flatMap(({ topic, value, reason }) => row(topic.replaceAll("_", " "), `${value}: ${plain(reason)}`)),
   ];
   if (methods !== undefined) {
-    lines.push("", "Methods, in this order; what a filesystem refuses falls to the next:");
+    lines.push("", ...wrap("Methods, in this order; what a filesystem refuses falls to the next:", width));
     for (const { method, outlook, reason } of methods)
       lines.push(...row(`  ${method}`, outlook === "off" ? `not tried: ${reason}` : reason, LABEL + 4));
   }
-  if (notes.length > 0) lines.push("", ...notes.flatMap((note) => wrap(plain(note), WIDTH)));
+  if (notes.length > 0) lines.push("", ...notes.flatMap((note) => wrap(plain(note), width)));
   lines.push("", "Nothing was changed.");
   return `${lines.join("\n")}\n`;
 }
 
 /** Remarks that a decision tells already. */
 const SAID: ReadonlySet<string> = new Set(["in_stream", "relayed", "socket_buffers", "deletion_limit", "empty_source"]);
-
-function row(label: string, text: string, column = LABEL): string[] {
-  const [first = "", ...rest] = wrap(text, WIDTH - column);
-  return [label.padEnd(column) + first, ...rest.map((line) => " ".repeat(column) + line)];
-}
 
 function workText({ counters, durationMs }: Preview): string {
   const { filesToTransfer, bytesToTransfer, directoriesCreated, repaired, linked, unchanged, failed } = counters;

@@ -40,9 +40,8 @@ export interface Flag {
   readonly needs?: readonly string[];
 }
 
-/** Verbs that look at places, and all that look. */
-const PLACED = ["ls", "find", "du", "df", "rm"] as const;
-const LOOK = [...PLACED, "list-modules"] as const;
+/** Verbs that look at places and daemons. */
+const LOOK = ["ls", "find", "du", "df", "rm", "list-modules"] as const;
 /** Verbs that run over trees, and those of them that write. */
 const RUN = ["copy", "mirror", "move", "check", "cp", "sync"] as const;
 const WRITING_RUN = ["copy", "mirror", "move", "cp", "sync"] as const;
@@ -55,7 +54,7 @@ const DAEMON = ["daemon"] as const;
 /** Verbs that a configuration of runs concerns. */
 const CONFIGURED = [...TREE, "config", "doctor", "diagnostics"] as const;
 /** Verbs that read the same files. */
-const READS_FILES = [...CONFIGURED, ...PLACED, "presets"] as const;
+const READS_FILES = [...CONFIGURED, ...LOOK, "jobs", "presets"] as const;
 
 export const COPY_METHODS = ["clone", "copy_file_range", "sendfile", "mmap", "read_write"] as const;
 export const FSYNC_CHOICES = ["none", "file", "end"] as const;
@@ -144,9 +143,10 @@ const TABLE = [
   {
     name: "quiet",
     short: "q",
-    verbs: RUN,
+    verbs: [...RUN, "rm", "jobs"],
     group: "Output",
     help: "print nothing but errors",
+    helpIn: { jobs: "of watch ID and cancel: print nothing but errors; the exit code tells" },
     conflicts: ["verbose", "progress", "itemize", "stats"],
   },
   {

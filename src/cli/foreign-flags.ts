@@ -26,7 +26,7 @@ const BY_LONG: Readonly<Record<string, string>> = {
   "human-readable": DEFAULT,
   "whole-file": `${DEFAULT} on one machine`,
   "no-whole-file": "is not here; --resume uses what the target already has",
-  compress: "is not here: content travels as it is",
+  compress: "is not here: content travels as it is; leave it out",
   rsh: "is not here: other machines are reached through their daemon, HOST:/MODULE/PATH",
   relative: "is not here; --files-from takes paths relative to SOURCE",
   parallel: "is called --streams N between machines, and --workers N on one",

@@ -1,5 +1,6 @@
 /** Help texts, made from the table of verbs and the table of flags. */
 import { type Flag, flagsOf, GROUPS, helpOf, lettersOf } from "./flags.ts";
+import { wrap } from "./screen.ts";
 import { isUtility, letterSetOf, VERB_GROUPS, VERB_NAMES, VERBS, type VerbInfo, type VerbName } from "./verbs.ts";
 
 const WIDTH = 80;
@@ -114,18 +115,4 @@ function entry(name: string, text: string, column: number): string[] {
   const indent = " ".repeat(column);
   const head = name.length + 2 > column ? [name, indent + first] : [name.padEnd(column) + first];
   return [...head, ...rest.map((line) => indent + line)];
-}
-
-export function wrap(text: string, width: number): string[] {
-  const lines: string[] = [];
-  let line = "";
-  for (const word of text.split(" ")) {
-    if (line !== "" && line.length + 1 + word.length > width) {
-      lines.push(line);
-      line = word;
-    } else {
-      line = line === "" ? word : `${line} ${word}`;
-    }
-  }
-  return [...lines, line];
 }

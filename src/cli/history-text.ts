@@ -2,6 +2,7 @@
 import { bytesOf, printable } from "../core/paths.ts";
 import type { RunRecord } from "../history/run-record.ts";
 import { formatBytes, formatCount, formatDuration, formatRate, plural } from "./format.ts";
+import { hanging, tableLines } from "./screen.ts";
 import { plain } from "./text-printer.ts";
 
 export interface HistoryReport {
@@ -14,14 +15,21 @@ export interface HistoryReport {
   readonly problem: string | undefined;
 }
 
-export function historyText({ enabled, path, count, runs, problem }: HistoryReport, shown: number): string {
+export function historyText(
+  { enabled, path, count, runs, problem }: HistoryReport,
+  shown: number,
+  width: number,
+): string {
   const state = enabled ? "" : "  Runs are not noted: fastsync profile enable";
-  const lines = [`History: ${plural(count, "run")} in ${printable(bytesOf(path))}`, ...(state === "" ? [] : [state])];
-  if (problem !== undefined) lines.push(`  It cannot be read: ${plain(problem)}`);
+  const lines = [
+    ...hanging("History: ", `${plural(count, "run")} in ${printable(bytesOf(path))}`, width),
+    ...(state === "" ? [] : [state]),
+  ];
+  if (problem !== undefined) lines.push(...hanging("  ", `It cannot be read: ${plain(problem)}`, width));
   if (runs.length === 0) return `${lines.join("\n")}\n`;
-  lines.push("", ...table([HEAD, ...runs.slice(0, shown).map(cellsOf)]));
+  lines.push("", ...tableLines([HEAD, ...runs.slice(0, shown).map(cellsOf)], width));
   if (count > shown) lines.push(`and ${formatCount(count - shown)} more; --json gives each`);
-  lines.push("", "Usual (the middle one of each kind)", ...table(kindsOf(runs).map(kindCells)));
+  lines.push("", "Usual (the middle one of each kind)", ...tableLines(kindsOf(runs).map(kindCells), width));
   return `${lines.join("\n")}\n`;
 }
 
@@ -31,7 +39,7 @@ function cellsOf(run: RunRecord): string[] {
   const [method] = Object.entries(run.methods).sort(([, a], [, b]) => b - a)[0] ?? ["-"];
   return [
     new Date(run.endedMs).toISOString().slice(0, 16).replace("T", " "),
-    plain(run.verb),
+    plain(run.command),
     wayOf(run),
     formatCount(run.files),
     formatBytes(run.bytes),
@@ -50,7 +58,7 @@ function wayOf({ source, target }: RunRecord): string {
 function kindsOf(runs: readonly RunRecord[]): [kind: string, runs: RunRecord[]][] {
   const kinds = new Map<string, RunRecord[]>();
   for (const run of runs) {
-    const kind = `${plain(run.verb)} ${wayOf(run)}`;
+    const kind = `${plain(run.command)} ${wayOf(run)}`;
     kinds.set(kind, [...(kinds.get(kind) ?? []), run]);
   }
   return [...kinds].sort(([, a], [, b]) => b.length - a.length);
@@ -67,16 +75,6 @@ function middle(values: number[]): number {
   return values.sort((a, b) => a - b)[values.length >> 1] ?? 0;
 }
 
-function table(rows: readonly (readonly string[])[]): string[] {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
-  return rows.map((row) =>
-    row
-      .map((cell, column) => cell.padEnd(widths[column]!))
-      .join("  ")
-      .trimEnd(),
-  );
-}
-
 export function historyJson({ enabled, path, count, runs, problem }: HistoryReport): string {
   const lines: object[] = [...runs].reverse().map((run) => ({
     schema: 1,
@@ -84,6 +82,7 @@ export function historyJson({ enabled, path, count, runs, problem }: HistoryRepo
     ended: new Date(run.endedMs).toISOString(),
     version: run.version,
     verb: run.verb,
+    command: run.command,
     source: run.source,
     target: run.target,
     ...(run.peer === undefined ? {} : { peer: run.peer }),

@@ -1,9 +1,10 @@
 /** Jobs of a daemon for people, and as JSON. */
 import type { Counters } from "../core/events.ts";
 import { type Job, workOf } from "../core/jobs.ts";
-import { bytesOf, printable } from "../core/paths.ts";
+import { bytesOf, printable, printableInModule } from "../core/paths.ts";
 import { formatBytes, formatCount, formatDuration, plural } from "./format.ts";
 import { counterFields, pathFields, SCHEMA } from "./json-printer.ts";
+import { tableLines } from "./screen.ts";
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -34,12 +35,12 @@ export function jobFields(job: Job, daemon: string): Json {
 }
 
 const HEAD = ["ID", "STARTED", "STATE", "FILES", "BYTES", "WHAT"];
-/** Of what stands in front of the last column; the numbers stand at their right. */
+/** Of what stands in front of the last column, at least; the numbers stand at their right. */
 const WIDTHS = [12, 16, 12, 9, 8];
 const NUMBERS = new Set([3, 4]);
 
 /** A table, the latest first. */
-export function jobTable(jobs: readonly Job[]): string[] {
+export function jobTable(jobs: readonly Job[], width: number, isFirst: boolean): string[] {
   const rows = jobs.map((job) => [
     job.id,
     timeText(job.startedMs),
@@ -48,14 +49,7 @@ export function jobTable(jobs: readonly Job[]): string[] {
     formatBytes(job.bytes),
     whatText(job),
   ]);
-  return [HEAD, ...rows].map((row) =>
-    row
-      .map((cell, at) => {
-        const width = WIDTHS[at];
-        return width === undefined ? cell : NUMBERS.has(at) ? cell.padStart(width) : cell.padEnd(width);
-      })
-      .join("  "),
-  );
+  return tableLines(isFirst ? [HEAD, ...rows] : rows, width, NUMBERS, WIDTHS);
 }
 
 /** Of the machine that prints it. */
@@ -73,12 +67,10 @@ export function stateText({ state, counters, end }: Job): string {
   return end.exitCode === 0 ? end.exitReason : `${end.exitReason} (${end.exitCode})`;
 }
 
-/** `copy to photos:/2024 by 10.0.0.5`, as seen from the daemon. */
+/** `copy to /photos/2024 by 10.0.0.5`, as seen from the daemon. */
 export function whatText(job: Job): string {
   const direction = job.role === "target" ? "to" : "from";
-  const place = printable(
-    Buffer.concat([bytesOf(job.module ?? ""), bytesOf(job.module === undefined ? "//" : ":/"), job.path]),
-  );
+  const place = printableInModule(job.module, job.path);
   const other =
     job.other === undefined
       ? `by ${job.peer}`
@@ -111,5 +103,7 @@ function filesText(
 export function endText(job: Job): string {
   const took = job.endedMs === undefined ? "" : ` after ${formatDuration(job.endedMs - job.startedMs)}`;
   const reason = job.end?.message === undefined ? "" : `: ${printable(bytesOf(job.end.message))}`;
-  return `Job ${job.id}: ${stateText(job)}${took}, ${progressOf(job)}${reason}`;
+  const code = job.end?.exitCode ?? 0;
+  const state = job.end === undefined || code === 0 ? stateText(job) : `${job.end.exitReason} (exit ${code})`;
+  return `Job ${job.id}: ${state}${took}, ${progressOf(job)}${reason}`;
 }

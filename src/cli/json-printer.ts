@@ -37,6 +37,7 @@ export class JsonPrinter implements Printer {
       version: VERSION,
       time: this.#now().toISOString(),
       verb: this.#facts?.verb,
+      command: this.#facts?.command ?? this.#facts?.verb,
       dry_run: this.#facts?.dryRun,
       sources: placement.sources.map((source) => ({ ...pathFields(source.path), kind: source.kind })),
       target: { ...pathFields(placement.target), exists: placement.targetExists },
@@ -110,6 +111,7 @@ export class JsonPrinter implements Printer {
     this.#line("summary", {
       ...summaryFields(summary),
       verb: this.#facts?.verb,
+      command: this.#facts?.command ?? this.#facts?.verb,
       // A run that ended without a word of its own was still asked for as what it was.
       dry_run: this.#facts?.dryRun ?? summary.dryRun,
       ...zeroCopyFields(this.#facts),

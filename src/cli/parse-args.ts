@@ -166,12 +166,9 @@ class Parser {
   /** `copy -p 8` and `copy -c 16M`: a switch followed by a number that is no file, seen while reading. */
   #mistakenValue: UsageError | undefined;
   /** Flags of other tools, and what to write instead; they are told all at once. */
-  readonly #foreign: {
-    readonly shown: string;
-    readonly where: string;
-    readonly text: string;
-    readonly word?: Argument;
-  }[] = [];
+  readonly #foreign: Foreign[] = [];
+  /** What is left of a bundle of letters when those that say nothing here are taken out. */
+  readonly #rewrites: string[] = [];
 
   constructor(verb: VerbName) {
     this.#verb = verb;
@@ -187,12 +184,19 @@ class Parser {
   #refuseForeign(): void {
     const [first, ...others] = this.#foreign;
     if (first === undefined) return;
-    if (others.length === 0) throw new UsageError(`${first.shown}${first.where} ${first.text}`);
+    if (others.length === 0) {
+      const ways = [...(first.way === undefined ? [] : [first.way]), ...this.#rewrites];
+      throw new UsageError(
+        `${first.shown}${first.where} ${first.text}`,
+        ways.length === 0 ? undefined : ways.join(" "),
+      );
+    }
     const shown = [...new Set(this.#foreign.map((one) => one.shown))];
-    throw new UsageError(
-      `${listed(shown, "and")} are not written here`,
-      shown.map((one) => `${one} ${this.#foreign.find((foreign) => foreign.shown === one)!.text}`).join("\n  "),
-    );
+    const ways = shown.map((one) => {
+      const { text, also } = this.#foreign.find((foreign) => foreign.shown === one)!;
+      return `${one} ${text}${also ?? ""}`;
+    });
+    throw new UsageError(`${listed(shown, "and")} are not written here`, [...ways, ...this.#rewrites].join("\n  "));
   }
 
   #read(words: readonly Argument[]): "help" | "version" | undefined {
@@ -209,7 +213,10 @@ class Parser {
       }
       const last = text.startsWith("--") ? this.#long(word) : this.#oneDash(word);
       if (last === "done") continue;
-      if (last.flag.name === "help" && last.written === "-h" && (words.length > 1 || text !== "-h")) throw stray(word);
+      if (last.flag.name === "help" && last.written === "-h" && words.length > 1) {
+        this.#foreign.push(strayHelp(word));
+        continue;
+      }
       if (last.flag.name === "help" || last.flag.name === "version") return last.flag.name;
       if (last.flag.value === undefined || last.flag.value.optional) {
         this.#add(last.flag, undefined);
@@ -258,6 +265,7 @@ class Parser {
   /** `-nv`, `-p16`: a letter that takes a value ends the bundle, with what follows it in the word or with the next word. */
   #bundle(word: Argument): "done" | { flag: Named; written: string } {
     const letters = [...word.text.slice(1)];
+    const kept: string[] = [];
     for (const [index, letter] of letters.entries()) {
       const written = `-${letter}`;
       const rest = letters.slice(index + 1).join("");
@@ -267,6 +275,11 @@ class Parser {
         // What follows a letter of another tool may be its value.
         if (index > 0 && this.#foreign.some(({ word: before }) => before === word)) return "done";
         throw this.#unknownLetter(letter, word);
+      }
+      if (flag.name === "help" && letters.length > 1) {
+        if (this.#meantBy(word) !== undefined) throw this.#unknownLetter(letter, word);
+        this.#foreign.push(strayHelp(word));
+        continue;
       }
       if (flag.value !== undefined) {
         this.#belongs(flag, written);
@@ -281,10 +294,27 @@ class Parser {
       if (rest.startsWith("="))
         throw new UsageError(`${written} (--${flag.name}) takes no value`, `Leave ${quoted(text(rest))} out.`);
       this.#belongs(flag, written);
-      if (rest === "" || flag.name === "help") return { flag, written };
+      kept.push(letter);
+      if (rest === "") {
+        this.#noteRewrite(word, kept);
+        return { flag, written };
+      }
       this.#add(flag, undefined);
     }
+    this.#noteRewrite(word, kept);
     return "done";
+  }
+
+  /** Only where nothing is to be written for what is taken out. */
+  #noteRewrite(word: Argument, kept: readonly string[]): void {
+    const out = this.#foreign.filter((one) => one.word === word);
+    if (
+      out.length === 0 ||
+      kept.length === 0 ||
+      !out.every(({ text, also }) => `${text}${also ?? ""}`.includes(LEAVE_OUT))
+    )
+      return;
+    this.#rewrites.push(`Write -${kept.join("")} in the place of ${word.text}.`);
   }
 
   #letterValue({ flag, written }: { flag: Named; written: string }, value: Argument): Argument {
@@ -328,7 +358,9 @@ class Parser {
       `${shown} belongs to ${listed(verbs, "and")}; ${this.#verb} has no use for it`,
       this.#verb === "explain" && verbs.includes("mirror")
         ? "Before the line of a run it is taken: fastsync explain mirror ..., with all its flags"
-        : undefined,
+        : flag.name === "quiet" && this.#verb !== "daemon"
+          ? `What ${this.#verb} prints is its answer: >/dev/null leaves the exit code, 2>/dev/null what could be read`
+          : undefined,
     );
   }
 
@@ -440,13 +472,30 @@ class Parser {
 
 type Named = (typeof FLAGS)[number];
 
+/** A flag that is written elsewhere, as the beginning and the end of a sentence. */
+interface Foreign {
+  readonly shown: string;
+  readonly where: string;
+  readonly text: string;
+  /** Among others, behind the text. */
+  readonly also?: string;
+  /** Alone: the way out, below it. */
+  readonly way?: string;
+  readonly word?: Argument;
+}
+
+const LEAVE_OUT = "leave it out";
+
 /** `rsync -avh`, `du -sh`: whoever writes so wants work done, and would take a help text for its end. */
-function stray(word: Argument): UsageError {
-  const where = word.text === "-h" ? "" : ` (in ${quoted(word)})`;
-  return new UsageError(
-    `-h${where} is the help, and stands alone`,
-    "Sizes are shown in units anyway: leave -h out. The help beside other words is --help.",
-  );
+function strayHelp(word: Argument): Foreign {
+  return {
+    shown: "-h",
+    where: word.text === "-h" ? "" : ` (in ${quoted(word)})`,
+    text: "is the help, and stands alone",
+    also: `; sizes are shown in units anyway: ${LEAVE_OUT}`,
+    way: "Sizes are shown in units anyway: leave -h out. The help beside other words is --help.",
+    word,
+  };
 }
 
 /** What follows a letter in its word, without a `=` between them. */

@@ -23,7 +23,10 @@ export type PhaseTimes = Readonly<Partial<Record<Phase, number>>>;
 
 /** What printers know of the run beside its events. */
 export interface RunFacts {
+  /** What is done. */
   readonly verb: Verb;
+  /** The verb as it was written, where that is another word: `cp`, `sync`. */
+  readonly command?: string;
   readonly dryRun: boolean;
   /** Absent for verbs that copy nothing. */
   readonly zeroCopy?: ZeroCopy | undefined;

@@ -18,6 +18,7 @@ import type {
 } from "../core/options.ts";
 import type { OwnerRule } from "../core/owner-rule.ts";
 import { bytesOf, printable } from "../core/paths.ts";
+import { whyThrown } from "../fs/denied.ts";
 import type { NetworkOptions } from "../session/api.ts";
 import { COPY_METHODS, type FlagName } from "./flags.ts";
 import { readOperatorFile } from "./operator-file.ts";
@@ -34,6 +35,7 @@ import {
   parseWindow,
 } from "./sizes.ts";
 import { UsageError } from "./usage-error.ts";
+import type { VerbName } from "./verbs.ts";
 
 /** What the options depend on beside the command line; tests give their own. */
 export interface Surroundings {
@@ -56,6 +58,8 @@ export function systemSurroundings(): Surroundings {
 
 /** How the run is shown; the session never sees it. */
 export interface FaceOptions {
+  /** The verb as it was written. */
+  readonly command: VerbName;
   readonly json: boolean;
   readonly verbose: boolean;
   readonly quiet: boolean;
@@ -103,6 +107,7 @@ export async function resolveOptions(args: ParsedArgs, around: Surroundings = sy
     },
   };
   const face: FaceOptions = {
+    command: args.verb,
     json: args.has("json"),
     verbose: args.has("verbose"),
     quiet: args.has("quiet"),
@@ -397,15 +402,14 @@ function readOrExplain(read: () => Uint8Array, origin: string, path: Uint8Array)
 }
 
 function problemOf(error: unknown): string {
-  const { code, message } = error as NodeJS.ErrnoException;
+  const { code } = error as NodeJS.ErrnoException;
   const known: Readonly<Record<string, string>> = {
     ENOENT: "no such file",
-    EACCES: "permission denied",
     EISDIR: "it is a directory",
     ENOTDIR: "a part of the path is not a directory",
     ELOOP: "a symbolic link is in the way",
   };
-  return (code === undefined ? undefined : known[code]) ?? message;
+  return (code === undefined ? undefined : known[code]) ?? whyThrown(error);
 }
 
 function parsed<T>(args: ParsedArgs, flag: FlagName, parse: (text: string) => T): T | undefined {

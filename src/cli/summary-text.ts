@@ -1,7 +1,8 @@
 /** The end of a run in words: what was done, what was not, and what failed, by name. */
-import { errnoText } from "../core/errno.ts";
+import { E, errnoText, isDenied } from "../core/errno.ts";
 import { type Failure, type NetworkSummary, type RunSummary, type SkipReason, skipEntries } from "../core/events.ts";
 import { printable } from "../core/paths.ts";
+import { DENIED_WAY } from "./ending-text.ts";
 import { formatBytes, formatCount, formatDuration, formatRate, plural } from "./format.ts";
 import { rootOr } from "./json-printer.ts";
 import type { RunFacts } from "./printer.ts";
@@ -190,6 +191,7 @@ export function failureLines(summary: RunSummary): string[] {
   const lines = [`Failed (${formatCount(total)}):`, ...shown.map((failure) => `  ${failureLine(failure)}`)];
   const more = total - shown.length;
   if (more > 0) lines.push(`  and ${formatCount(more)} more; --json and --log-file list each`);
+  if (failures.some(({ errno }) => isDenied(errno))) lines.push(`  ${DENIED_WAY}`);
   return lines;
 }
 
@@ -198,12 +200,20 @@ export function failureLine({ path, side, operation, message }: Failure): string
   return `${printable(rootOr(path))}: ${doing}${printable(Buffer.from(message))} (${side})`;
 }
 
+const OWNERS: Readonly<Record<string, string>> = { owner: "--no-owner", group: "--no-group" };
+
+/** Files are given away by root, or by who has CAP_CHOWN. */
+function attributeWay(attribute: string, errno: number): string {
+  const flag = OWNERS[attribute];
+  return flag === undefined || errno !== E.PERM ? "" : `; only root may, and ${flag} does not try`;
+}
+
 /** Attributes that could not be applied, one block a kind: how many entries, and the first of them by name. */
 export function attributeLines(summary: RunSummary): string[] {
   return summary.attributeWarnings.flatMap(({ attribute, errno, entries, examples }) => {
     const more = entries - examples.length;
     return [
-      `warning: could not set ${attribute} on ${plural(entries, "entry", "entries")}: ${errnoText(errno)}`,
+      `warning: could not set ${attribute} on ${plural(entries, "entry", "entries")}: ${errnoText(errno)}${attributeWay(attribute, errno)}`,
       ...examples.map((path) => `  ${printable(rootOr(path))}`),
       ...(examples.length > 0 && more > 0 ? [`  and ${formatCount(more)} more`] : []),
     ];

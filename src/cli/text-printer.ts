@@ -4,6 +4,7 @@ import { FileType } from "../core/entry-batch.ts";
 import type { Action, ItemsEvent, NoticeEvent, RunEvent, RunSummary } from "../core/events.ts";
 import { bytesOf, joinPath, printable } from "../core/paths.ts";
 import type { Placement } from "../session/api.ts";
+import { endingLine } from "./ending-text.ts";
 import { red } from "./format.ts";
 import { rootOr } from "./json-printer.ts";
 import type { Output } from "./output.ts";
@@ -150,7 +151,7 @@ export class TextPrinter implements Printer {
     const answered = this.#facts.verb === "check" && summary.exitCode === 1;
     const told = summary.message === this.#lastWarning;
     if (summary.message !== undefined && summary.exitCode !== 0 && !answered && !told) {
-      this.#err.line(`fastsync: ${red(plain(summary.message), this.#err.colour)} (exit ${summary.exitCode})`);
+      this.#err.line(endingLine(undefined, red(plain(summary.message), this.#err.colour), summary.exitCode));
     }
     this.#err.flush();
   }
@@ -165,14 +166,14 @@ export class TextPrinter implements Printer {
 }
 
 /** `mirror photos/ -> /mnt/backup/photos/ (new)` */
-export function bannerText({ verb, dryRun }: RunFacts, placement: Placement): string {
+export function bannerText({ verb, command, dryRun }: RunFacts, placement: Placement): string {
   const names = placement.sources.map(({ path, kind }) => {
     const name = printable(path);
     return kind === "contents" && !name.endsWith("/") ? `${name}/` : name;
   });
   const shown = names.length <= 3 ? names.join(", ") : `${names.slice(0, 2).join(", ")} and ${names.length - 2} more`;
   const state = placement.targetExists ? "" : " (new)";
-  return `${dryRun ? "dry run: " : ""}${verb} ${shown} ${verb === "check" ? "against" : "->"} ${printable(placement.target)}${state}`;
+  return `${dryRun ? "dry run: " : ""}${command ?? verb} ${shown} ${verb === "check" ? "against" : "->"} ${printable(placement.target)}${state}`;
 }
 
 /** Sentences may quote names; their control characters must not reach the terminal. */

@@ -247,7 +247,7 @@ export const VERBS = {
     maxPlaces: 3,
     operands: { first: ["list", "watch", "cancel"], next: "hosts" },
     notes: [
-      "HOST is where the daemon is: HOST, HOST:PORT or [IPV6]:PORT; without it the daemon of this machine (127.0.0.1). ID is what --detach, the daemon's log and the list name.",
+      "HOST is where the daemon is: HOST, HOST:PORT or [IPV6]:PORT, or NAME of a configured remote; without it the daemon of this machine (127.0.0.1). ID is what --detach, the daemon's log and the list name.",
       "list shows the jobs that run and those that ended last, watch tells what they do (watch ID follows one to its end and exits with its exit code), cancel asks one to stop in order; what is there stays whole.",
       "A daemon tells of your own jobs: those that were started from the same address or, on its own machine, by the same user. With admin = true in its configuration root sees and cancels all of them, on that machine.",
     ],

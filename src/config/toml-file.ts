@@ -1,6 +1,7 @@
 /** Reads configuration files: TOML, of a size and with permissions that a configuration may have. */
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { errnoText } from "../core/errno.ts";
 import { LIMITS } from "../core/limits.ts";
 import { utf8Of } from "../core/paths.ts";
 import type { Problems } from "./table.ts";
@@ -78,10 +79,10 @@ function contentOf(path: string, problems: Problems, rules: FileRules): Uint8Arr
     } else return readFileSync(path);
     return undefined;
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
+    const { code, errno } = error as NodeJS.ErrnoException;
     if (code === "ENOENT" || code === "ENOTDIR") return "missing";
     if (code === "EACCES" && rules.mayBePrivate) return "missing";
-    problems.add(path, "", `cannot be read: ${code ?? String(error)}`);
+    problems.add(path, "", `cannot be read: ${errno === undefined ? String(error) : `${errnoText(errno)} (${code})`}`);
     return undefined;
   }
 }

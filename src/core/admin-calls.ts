@@ -117,6 +117,8 @@ export interface RemovedPath {
   readonly removed: boolean;
   readonly entries: number;
   readonly diskBytes: number;
+  /** With type bits; 0: nothing is there, or the daemon does not tell. */
+  readonly mode: number;
   readonly isDirectory: boolean;
 }
 
@@ -124,6 +126,8 @@ export interface RemovePart {
   readonly paths: readonly RemovedPath[];
   readonly failures: readonly PathFailure[];
   readonly entries: readonly Uint8Array[];
+  /** Of the entries, with type bits; none: the daemon does not tell. */
+  readonly entryModes: readonly number[];
 }
 
 export interface Completions {

@@ -8,7 +8,7 @@ interface Errno {
 }
 
 const ERRNOS: Readonly<Record<number, Errno>> = {
-  1: { name: "EPERM", code: "permission", text: "operation not permitted" },
+  1: { name: "EPERM", code: "permission", text: "permission denied" },
   2: { name: "ENOENT", code: "not_found", text: "no such file or directory" },
   4: { name: "EINTR", code: "other", text: "interrupted system call" },
   5: { name: "EIO", code: "io", text: "input/output error" },
@@ -42,7 +42,7 @@ const ERRNOS: Readonly<Record<number, Errno>> = {
   95: { name: "EOPNOTSUPP", code: "unsupported", text: "not supported by the filesystem" },
   110: { name: "ETIMEDOUT", code: "io", text: "timed out" },
   116: { name: "ESTALE", code: "vanished", text: "it is no longer the entry that was seen" },
-  122: { name: "EDQUOT", code: "no_space", text: "disk quota exceeded" },
+  122: { name: "EDQUOT", code: "no_space", text: "disk quota exceeded, of bytes or of files" },
   125: { name: "ECANCELED", code: "canceled", text: "stopped before it was done" },
 };
 
@@ -82,6 +82,22 @@ export function errnoText(errno: number): string {
   const known = ERRNOS[Math.abs(errno)];
   return known === undefined ? `error ${Math.abs(errno)}` : known.text;
 }
+
+/** Somebody's rights are what is missing. */
+export function isDenied(errno: number): boolean {
+  return Math.abs(errno) === E.ACCES || Math.abs(errno) === E.PERM;
+}
+
+/** `who`: as the sentence names them, such as `root` or `user ann`. */
+export function deniedText(errno: number, who: string): string {
+  const denied = `permission denied to ${who}`;
+  if (Math.abs(errno) !== E.PERM) return denied;
+  // What no mode forbids (chattr(1), sticky directories): the reader would look at the mode in vain.
+  return `${denied}: it is ${who.startsWith("root") ? "" : "another user's, or "}immutable or append-only`;
+}
+
+/** Of a filesystem that has room for bytes: what errno says of it would send the reader to df(1) without -i. */
+export const NO_INODES = "no inode is left on the target: it has room for data, but not for one more file";
 
 /** Of a new name that the target takes for another one, which stays. */
 export const NAME_IS_TAKEN =

@@ -70,6 +70,12 @@ export function printable(path: Uint8Array): string {
   return out;
 }
 
+/** A place in a module as it stands behind `HOST:`, which is `/MODULE/PATH`, or `//PATH` below the root; printable. */
+export function printableInModule(module: string | undefined, path: Uint8Array): string {
+  const head = module === undefined ? "//" : path.length === 0 ? `/${module}` : `/${module}/`;
+  return printable(new Uint8Array([...bytesOf(head), ...path]));
+}
+
 function utf8SequenceLength(bytes: Uint8Array, at: number): number {
   const lead = bytes[at]!;
   const length =

@@ -26,7 +26,11 @@ export function moduleFor(
   const module = moduleNamed(config, name);
   // To whom it is closed it looks as if it were not there.
   if (module === undefined || decideAccess(module, peer).kind === "denied")
-    throw new RunError(ExitCode.selecting, "no_such_module", `there is no ${shown} here, or it is not open to you`);
+    throw new RunError(
+      ExitCode.selecting,
+      "no_such_module",
+      `${name === undefined ? "this daemon has no root" : `there is no ${shown} here`}, or it is not open to you`,
+    );
   if (use.writes && module.access === "read_only")
     throw new RunError(ExitCode.selecting, "read_only_module", `${shown} is read-only`);
   if (use.reads && module.access === "write_only")

@@ -19,7 +19,10 @@ export const checkDaemon: CheckDaemon = (file) => {
   };
   const problems = new Problems();
   const files = readConfigFiles(flags, problems);
-  if (file === undefined && problems.list.some((text) => text.startsWith(SYSTEM_DIRECTORY) && text.endsWith("EACCES")))
+  if (
+    file === undefined &&
+    problems.list.some((text) => text.startsWith(SYSTEM_DIRECTORY) && text.endsWith("(EACCES)"))
+  )
     return { kind: "private" };
   if (!files.some(({ tables }) => DAEMON_TABLES.some((name) => Object.hasOwn(tables, name)))) return { kind: "none" };
   const loaded = loadConfig(flags);

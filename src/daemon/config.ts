@@ -73,6 +73,11 @@ export interface DelegationConfig {
   readonly networks: readonly IpNetwork[];
 }
 
+/** undefined: it is the root. */
+export function nameOf({ name }: ModuleConfig): string | undefined {
+  return name === "" ? undefined : name;
+}
+
 /** The module of this name, compared exactly; undefined asks for the root. */
 export function moduleNamed({ modules, root }: DaemonConfig, name: string | undefined): ModuleConfig | undefined {
   return name === undefined ? root : modules.find((module) => module.name === name);

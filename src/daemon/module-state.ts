@@ -1,6 +1,7 @@
 /** Whether a module's directory is there. Disks come and go while a daemon runs, so this is asked at each use. */
 import { statSync } from "node:fs";
 import { safe, shownValue } from "../config/table.ts";
+import { whyThrown } from "../fs/denied.ts";
 import type { DaemonConfig, ModuleConfig } from "./config.ts";
 
 /** Why the module cannot be used now, for people; undefined when it can. Not told to peers: it may name the disk. */
@@ -9,7 +10,7 @@ export function moduleTrouble({ path }: ModuleConfig): string | undefined {
     return statSync(Buffer.from(path)).isDirectory() ? undefined : "its path is not a directory";
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
-    return code === "ENOENT" ? "its path does not exist" : `its path cannot be used: ${code ?? String(error)}`;
+    return code === "ENOENT" ? "its path does not exist" : `its path cannot be used: ${whyThrown(error)}`;
   }
 }
 

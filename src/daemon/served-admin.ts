@@ -26,7 +26,7 @@ import type {
 } from "../wire/gen/fastsync/v1/admin_pb.ts";
 import { ProtocolViolation } from "../wire/protocol-violation.ts";
 import { decideAccess } from "./access.ts";
-import { moduleFor, type Use } from "./admission.ts";
+import { moduleFor, shownModule, type Use } from "./admission.ts";
 import { attended } from "./attended.ts";
 import type { ModuleConfig } from "./config.ts";
 import type { Refused } from "./log.ts";
@@ -245,11 +245,11 @@ class ServedAdmin {
     const backend = openBackend({ workers: WORKERS });
     this.running++;
     const root = await backend.resolve(WORKING_DIRECTORY, module.path, { create: false, operator: true });
-    const calls = new LocalCalls(signal, backend, { kind: "module", root });
+    const calls = new LocalCalls(signal, backend, { kind: "module", root, name });
     if (root >= 0) return { path, calls, module, signal };
     this.running--;
     await calls.close();
-    throw new RunError(ExitCode.selecting, "module_unavailable", "the module is not available at the moment");
+    throw new RunError(ExitCode.selecting, "module_unavailable", `${shownModule(name)} is not available at the moment`);
   }
 }
 

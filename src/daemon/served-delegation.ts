@@ -71,7 +71,7 @@ async function serveAsTarget(
   if (open.target === undefined) throw new ProtocolViolation("a session without a target");
   // Whether it may write here comes first: nobody is dialled for a run that will not be.
   const module = admitTarget(session, open.target, options);
-  const moduleRoot = await session.openModule(module);
+  const held = await session.openModule(module);
   const address = await session.dialable(delegation);
   const other = await openSession(
     address,
@@ -80,7 +80,7 @@ async function serveAsTarget(
       sources: delegation.sources,
       options: encodeOptions(options),
       explains: open.explains,
-      targetFacts: encodeTargetFacts(targetFacts(moduleRoot)),
+      targetFacts: encodeTargetFacts(targetFacts(held.root)),
     },
     session.stopping.signal,
   );
@@ -97,7 +97,7 @@ async function serveAsTarget(
       other.accept.sourceFacts,
     );
     const { oneMachine } = other;
-    const target = await openServedTarget(session, module, moduleRoot, open.target, peer, oneMachine, options);
+    const target = await openServedTarget(session, module, held, open.target, peer, oneMachine, options);
     const link = servedTargetEnd(session, other.stream, target, options);
     session.stream.send(
       say({

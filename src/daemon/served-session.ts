@@ -15,13 +15,15 @@ import { Carriers, carrierBuffers } from "../session/carriers.ts";
 import { bootId } from "../session/facts.ts";
 import { greeting, isCompatible, versionsOf } from "../session/greeting.ts";
 import { PROTOCOL_VERSION } from "../session/messages.ts";
+import type { HeldModule } from "../session/module-places.ts";
 import type { NetworkLink } from "../session/network-link.ts";
 import { SessionLost } from "../session/session-end.ts";
 import { say } from "../session/wire-messages.ts";
 import { type Hello, type Open, Role, type SessionMessage } from "../wire/gen/fastsync/v1/session_pb.ts";
 import { decodeExplains } from "../wire/options.ts";
 import { ProtocolViolation } from "../wire/protocol-violation.ts";
-import type { ModuleConfig } from "./config.ts";
+import { shownModule } from "./admission.ts";
+import { type ModuleConfig, nameOf } from "./config.ts";
 import type { JobControls } from "./jobs/registry.ts";
 
 /** What a session needs of the daemon. */
@@ -214,16 +216,16 @@ export class ServedSession {
     this.stopping.abort();
   }
 
-  async openModule(module: ModuleConfig): Promise<DirHandle> {
+  async openModule(module: ModuleConfig): Promise<HeldModule> {
     const root = await this.backend!.resolve(WORKING_DIRECTORY, module.path, { create: false, operator: true });
     if (root < 0)
       throw new RunError(
         ExitCode.selecting,
         "module_unavailable",
-        `module ${module.name} is not available at the moment`,
+        `${shownModule(nameOf(module))} is not available at the moment`,
       );
     this.handles.push(root);
-    return root;
+    return { root, name: nameOf(module) };
   }
 
   offerStreams(
@@ -366,7 +368,7 @@ export class ServedSession {
   ): void {
     this.host.onStart(
       {
-        module: module.name === "" ? undefined : module.name,
+        module: nameOf(module),
         role,
         verb: options.verb,
         dryRun: options.dryRun,

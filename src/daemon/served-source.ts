@@ -7,6 +7,7 @@ import { compileFilter } from "../filter/compile.ts";
 import type { CompiledFilter } from "../filter/filter.ts";
 import { Accounts } from "../fs/accounts.ts";
 import type { DirHandle } from "../fs/backend.ts";
+import { doer } from "../fs/denied.ts";
 import { isNearLine } from "../link/line.ts";
 import {
   type DirectoryFacts,
@@ -16,7 +17,7 @@ import {
   type TargetFacts,
 } from "../session/facts.ts";
 import { guardDirectories } from "../session/guard-directories.ts";
-import { type ModuleSource, openModuleSource } from "../session/module-places.ts";
+import { type ModuleSource, openModuleSource, shownIn } from "../session/module-places.ts";
 import { sourceEnd } from "../session/network-link.ts";
 import { type SourceRoot, SourceRunner } from "../session/source-runner.ts";
 import { writeSettings } from "../session/target-side.ts";
@@ -50,7 +51,7 @@ export async function openServedSource(
   if (places.some(({ module }) => module !== first.module))
     throw new RunError(ExitCode.usage, "several_modules", "the sources of one run have to be in one module");
   const module = session.admit(first.module, { reads: true, writes: options.verb === "move" });
-  const moduleRoot = await session.openModule(module);
+  const held = await session.openModule(module);
   if (options.copyLinks && !backend.capabilities.confinesLinks) {
     throw new RunError(
       ExitCode.usage,
@@ -58,16 +59,17 @@ export async function openServedSource(
       "--copy-links needs the native library where a daemon is the source: without it links may lead out of the module",
     );
   }
-  const confine = options.copyLinks ? moduleRoot : undefined;
+  const confine = options.copyLinks ? held.root : undefined;
   const sources: ModuleSource[] = [];
   for (const { path } of places) {
-    const source = await openModuleSource(backend, moduleRoot, path, confine);
+    const source = await openModuleSource(backend, held, path, confine);
     session.handles.push(source.root.handle);
     sources.push(source);
   }
   guardDirectories(
     options,
     sources.map(({ argument }) => argument),
+    (path) => shownIn(held, path),
   );
   const roots = sources.map(({ root }) => root);
   const directory = await lookAtSource(backend, roots[0]!);
@@ -75,6 +77,7 @@ export async function openServedSource(
     roots,
     directory,
     sources.map(({ argument }) => argument),
+    doer("daemon"),
   );
   const filter = compileFilter(options.filter, { deleteExcluded: options.delete.excluded });
   return { module, roots, directory, facts, filter, confine };

@@ -5,11 +5,12 @@ import type { JobEnd } from "../core/jobs.ts";
 import type { RunOptions } from "../core/options.ts";
 import { compileFilter } from "../filter/compile.ts";
 import type { DirHandle } from "../fs/backend.ts";
+import { doer } from "../fs/denied.ts";
 import type { ControlStream } from "../link/control-stream.ts";
 import { lookAt, type SourceFacts, type TargetFacts, targetFacts } from "../session/facts.ts";
 import { guardOwners } from "../session/guard-owners.ts";
 import type { SourceMessage, TargetMessage } from "../session/messages.ts";
-import { type ModuleTarget, openModuleAuxiliary, openModuleTarget } from "../session/module-places.ts";
+import { type HeldModule, type ModuleTarget, openModuleAuxiliary, openModuleTarget } from "../session/module-places.ts";
 import { type NetworkLink, targetEnd } from "../session/network-link.ts";
 import { guardOverlapByInodes } from "../session/overlap.ts";
 import { ownerMapOf } from "../session/owner-names.ts";
@@ -43,7 +44,7 @@ export function admitTarget(session: ServedSession, place: Place, options: RunOp
 export async function openServedTarget(
   session: ServedSession,
   module: ModuleConfig,
-  moduleRoot: DirHandle,
+  held: HeldModule,
   place: Place,
   peer: SourceFacts,
   oneMachine: boolean,
@@ -52,16 +53,18 @@ export async function openServedTarget(
   const backend = session.backend!;
   const writes = !options.dryRun && options.verb !== "check";
   const filter = compileFilter(options.filter, { deleteExcluded: options.delete.excluded }).root();
-  const target = await openModuleTarget(backend, moduleRoot, peer.arguments, place.path, writes, (ground, decision) => {
+  const target = await openModuleTarget(backend, held, peer.arguments, place.path, writes, (ground, decision) => {
     if (oneMachine) guardOverlapByInodes(peer, ground, decision, options, filter, false);
   });
   const { handle } = target.opened;
   if (handle >= 0) session.handles.push(handle);
-  const own = targetFacts(handle >= 0 ? handle : moduleRoot);
+  const own = targetFacts(handle >= 0 ? handle : held.root);
   const { write } = options;
-  const backupRoot = await openModuleAuxiliary(backend, moduleRoot, handle, write.backup?.directory);
-  const temp = await openModuleAuxiliary(backend, moduleRoot, handle, write.tempDir);
-  for (const auxiliary of [backupRoot, temp]) if (auxiliary >= 0) session.handles.push(auxiliary);
+  const auxiliary = (flag: string, path: Uint8Array | undefined): Promise<DirHandle> =>
+    openModuleAuxiliary(backend, held, handle, target.decision.target, { flag, path });
+  const backupRoot = await auxiliary("--backup-dir", write.backup?.directory);
+  const temp = await auxiliary("--temp-dir", write.tempDir);
+  for (const opened of [backupRoot, temp]) if (opened >= 0) session.handles.push(opened);
   return {
     ...target,
     module,
@@ -109,6 +112,7 @@ export async function prepareServedTarget(
     targetFacts: opened.handle >= 0 ? await lookAt(backend, opened.handle) : undefined,
     source: peer,
     sourceDevice: { rotational: false, remote: false },
+    doers: { source: peer.doer, target: doer("daemon") },
     payload: "streams",
     sharesInodes: oneMachine,
     waitsForClosed,
@@ -132,9 +136,9 @@ export async function serveTarget(
   if (open.target === undefined || peer === undefined || peer.arguments.length === 0)
     throw new ProtocolViolation("a session without a target, or without the facts of its source");
   const module = admitTarget(session, open.target, options);
-  const moduleRoot = await session.openModule(module);
+  const held = await session.openModule(module);
   const oneMachine = session.isOneMachine(hello);
-  const target = await openServedTarget(session, module, moduleRoot, open.target, peer, oneMachine, options);
+  const target = await openServedTarget(session, module, held, open.target, peer, oneMachine, options);
   const link = servedTargetEnd(session, session.stream, target, options);
   session.isReceiver = true;
   const grant = session.offerStreams("receive", open, options);

@@ -2,9 +2,10 @@
 import { accessSync, constants, statfsSync } from "node:fs";
 import { constants as system } from "node:os";
 import { dirname } from "node:path";
-import { errnoText } from "../core/errno.ts";
+import { deniedText, errnoText, isDenied } from "../core/errno.ts";
 import { printable } from "../core/paths.ts";
 import { type Backend, WORKING_DIRECTORY } from "../fs/backend.ts";
+import { doer } from "../fs/denied.ts";
 import { filesystemName, isRemoteFilesystem } from "../fs/filesystems.ts";
 import { type Finding, finding } from "./finding.ts";
 
@@ -18,7 +19,12 @@ export async function examineLocalPlace(backend: Backend, path: Uint8Array): Pro
   const found = await nearestDirectory(backend, path);
   if (found.handle < 0)
     return [
-      finding("place", "problem", `cannot be opened: ${errnoText(found.handle)}`, "check the path and its permissions"),
+      finding(
+        "place",
+        "problem",
+        `cannot be opened: ${isDenied(found.handle) ? deniedText(found.handle, doer()) : errnoText(found.handle)}`,
+        isDenied(found.handle) ? "run fastsync as a user who may (sudo)" : "check the path",
+      ),
     ];
   const directory = Buffer.from(found.path);
   try {

@@ -1,7 +1,8 @@
 /** A daemon without a place in it, as it stands on a command line: HOST, HOST:PORT, [IPV6]:PORT, or what fastsync URLs are. */
+import { DEFAULT_PORT } from "../core/default-port.ts";
 import { isIpv6 } from "../core/ip.ts";
 import { bytesOf, printable } from "../core/paths.ts";
-import { DEFAULT_PORT, EndpointError, parseEndpoint } from "./parse.ts";
+import { EndpointError, parseEndpoint } from "./parse.ts";
 
 export interface HostAddress {
   /** Without brackets, with the zone. */

@@ -11,10 +11,9 @@
  *
  * HOST is a name, an IPv4 address, or an IPv6 address in brackets, with a zone where it needs one.
  */
+import { DEFAULT_PORT } from "../core/default-port.ts";
 import { isIpv6 } from "../core/ip.ts";
 import { bytesOf, printable, utf8Of } from "../core/paths.ts";
-
-export const DEFAULT_PORT = 9040;
 
 export interface LocalEndpoint {
   readonly kind: "local";

@@ -32,4 +32,6 @@ export const MIGRATIONS: readonly string[] = [
    INSERT INTO secret VALUES (randomblob(16))`,
   `ALTER TABLE runs ADD COLUMN found_streams INTEGER;
    CREATE INDEX runs_found ON runs (peer, id) WHERE found_streams IS NOT NULL`,
+  // The verb as it was written; null: as the other says.
+  "ALTER TABLE runs ADD COLUMN command TEXT",
 ];

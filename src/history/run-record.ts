@@ -12,6 +12,8 @@ export interface RunRecord {
   readonly endedMs: number;
   readonly version: string;
   readonly verb: Verb;
+  /** The verb as it was written. */
+  readonly command: string;
   readonly source: SideKind;
   readonly target: SideKind;
   /** Of the daemon; undefined: none took part. */
@@ -53,6 +55,7 @@ export interface RecordFacts {
   readonly endedMs: number;
   readonly version: string;
   readonly verb: Verb;
+  readonly command: string;
   readonly source: SideKind;
   readonly target: SideKind;
   readonly peer: string | undefined;

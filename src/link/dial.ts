@@ -3,6 +3,7 @@
  * that a session needs.
  */
 import { connect, type Socket } from "node:net";
+import { DEFAULT_PORT } from "../core/default-port.ts";
 import { ExitCode } from "../core/exit-codes.ts";
 import { LIMITS } from "../core/limits.ts";
 import { RunError } from "../core/run-error.ts";
@@ -15,6 +16,19 @@ export interface DaemonAddress {
 
 export function printableAddress({ host, port }: DaemonAddress): string {
   return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/**
+ * What a daemon says, with where that is. Its sentences about a place begin with that place as it stands behind `HOST:`,
+ * or with the side and the place: `/photos/x is ...` becomes `nas:/photos/x is ...`.
+ */
+export function saidAt(address: DaemonAddress, message: string, reason = ""): string {
+  const [, side, sentence] = /^(source |target )?(\/.*)$/s.exec(message) ?? [];
+  const where = printableAddress(address);
+  const host = address.port === DEFAULT_PORT ? where.slice(0, where.lastIndexOf(":")) : where;
+  if (sentence !== undefined) return `${side ?? ""}${host}:${sentence}`;
+  const way = reason === "no_such_module" ? `; fastsync list-modules ${host} shows what there is` : "";
+  return `${where}: ${message}${way}`;
 }
 
 /** Throws RunError: exit 10 when nobody answers there, 35 when nobody answers in time. */

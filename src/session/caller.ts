@@ -13,7 +13,7 @@ import type { Backend } from "../fs/backend.ts";
 import { openControl } from "../link/control-client.ts";
 import type { ControlStream } from "../link/control-stream.ts";
 import { SESSION_ID_BYTES, TOKEN_BYTES } from "../link/data-handshake.ts";
-import { type DaemonAddress, printableAddress } from "../link/dial.ts";
+import { type DaemonAddress, printableAddress, saidAt } from "../link/dial.ts";
 import type { GrantedBuffer, GrantedBuffers, SocketBuffers } from "../link/socket-buffers.ts";
 import type { Accept, Hello, Open, SessionMessage } from "../wire/gen/fastsync/v1/session_pb.ts";
 import { OpenSchema } from "../wire/gen/fastsync/v1/session_pb.ts";
@@ -102,7 +102,7 @@ function answerOf(
           return;
         case "refusal": {
           const { exitCode, reason, message } = body.value;
-          return refuse(failureExitCode(exitCode), reason, `${where}: ${message}`);
+          return refuse(failureExitCode(exitCode), reason, saidAt(address, message, reason));
         }
         default:
           refuse(ExitCode.protocol, "protocol", `${where} answered with ${body.case ?? "nothing"}`);
@@ -146,7 +146,7 @@ export function steerSession(session: OpenedSession, take: (message: SessionMess
   const refusals: RunError[] = [];
   stream.keepAlive(idleOf(accept.idleTimeoutMs), () => false);
   stream.onMessage((message) => {
-    const refusal = refusalOf(message, peer);
+    const refusal = refusalOf(message, address);
     if (refusal !== undefined) {
       refusals.push(refusal);
       stream.fail("broken", refusal.message);
@@ -163,10 +163,10 @@ export function steerSession(session: OpenedSession, take: (message: SessionMess
   };
 }
 
-function refusalOf({ body }: SessionMessage, peer: string): RunError | undefined {
+function refusalOf({ body }: SessionMessage, address: DaemonAddress): RunError | undefined {
   if (body.case !== "refusal") return undefined;
   const { exitCode, reason, message } = body.value;
-  return new RunError(failureExitCode(exitCode), toldWord(reason, "protocol"), `${peer}: ${told(message)}`);
+  return new RunError(failureExitCode(exitCode), toldWord(reason, "protocol"), saidAt(address, told(message), reason));
 }
 
 /** Waits for the run's end; throws RunError when the session ends before. `stop` is called when the run is interrupted. */
@@ -311,7 +311,7 @@ export class CallerSession {
         // A target that ended ahead of time, as one whose job was cancelled, takes no more content.
         if (body.case === "finished" && this.direction === "send") this.carriers.isEnding = true;
         if (this.carriers.take(message) || this.streams.take(message) || others(message)) return;
-        const refusal = refusalOf(message, this.peer);
+        const refusal = refusalOf(message, this.session.address);
         if (refusal !== undefined) {
           this.refusals.push(refusal);
           stream.fail("broken", refusal.message);

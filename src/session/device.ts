@@ -1,5 +1,6 @@
-/** What kind of device a filesystem lies on. */
-import { readFileSync } from "node:fs";
+/** What kind of device a filesystem lies on, and what it has run out of. */
+import { readFileSync, statfsSync } from "node:fs";
+import type { DirHandle } from "../fs/backend.ts";
 
 /** `dev` is major << 20 | minor. False when nothing is known: network and virtual filesystems have no queue. */
 export function isRotational(dev: number): boolean {
@@ -17,4 +18,16 @@ export function isRotational(dev: number): boolean {
 /** A loop device says "rotational" whatever its backing file lies on. */
 function isLoop(dev: number): boolean {
   return dev >>> 20 === 7;
+}
+
+/** True when the filesystem below a directory has room for bytes and for no further inode. False when nothing is known. */
+export function isOutOfInodes(handle: DirHandle): boolean {
+  if (handle < 0) return false;
+  try {
+    const { bavail, files, ffree } = statfsSync(`/proc/self/fd/${handle}/.`);
+    // Filesystems that make inodes as they need them tell of none, or of as many as would fit.
+    return files > 0 && ffree === 0 && bavail > 0;
+  } catch {
+    return false;
+  }
 }

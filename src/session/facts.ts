@@ -26,6 +26,8 @@ export interface SourceFacts {
   readonly timeGranularityNs: number;
   /** It reads trusted.* and security.* attributes. */
   readonly privileged: boolean;
+  /** Who it reads as, for people; empty: not told. */
+  readonly doer: string;
 }
 
 export interface TargetFacts {
@@ -85,11 +87,13 @@ export function sourceFacts(
   roots: readonly SourceRoot[],
   facts: DirectoryFacts,
   sources: readonly SourceArgument[],
+  doer: string,
 ): SourceFacts {
   return {
     arguments: sources.map((source, i) => ({ ...source, chain: chainOf(roots[i]!.handle, roots[i]!.entry) })),
     timeGranularityNs: coarseStepNs(facts),
     privileged: process.geteuid?.() === 0,
+    doer,
   };
 }
 

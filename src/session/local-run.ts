@@ -4,6 +4,7 @@ import type { RunOptions } from "../core/options.ts";
 import type { CompiledFilter } from "../filter/filter.ts";
 import { Accounts } from "../fs/accounts.ts";
 import type { Backend } from "../fs/backend.ts";
+import { doer } from "../fs/denied.ts";
 import { isRemoteFilesystem } from "../fs/filesystems.ts";
 import { Capability, hasCapability } from "../fs/privileges.ts";
 import { loopback } from "../link/loopback.ts";
@@ -55,6 +56,7 @@ export async function runLocally(request: LocalRunRequest): Promise<TargetState>
         rotational: isRotational(source.dev),
         remote: isRemoteFilesystem(source.filesystemType),
       },
+      doers: { source: doer(), target: doer() },
       payload: "handles",
       sharesInodes: true,
       privileged: undefined,

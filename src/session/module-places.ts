@@ -3,12 +3,14 @@
  * never through a symbolic link: a path is only ever text until it has been opened.
  */
 import { FileType } from "../core/entry-batch.ts";
-import { E, errnoText, LINK_LEADS_OUT } from "../core/errno.ts";
+import { E, LINK_LEADS_OUT, NO_INODES } from "../core/errno.ts";
 import { ExitCode } from "../core/exit-codes.ts";
 import { LIMITS } from "../core/limits.ts";
-import { printable } from "../core/paths.ts";
+import { joinPath, printableInModule } from "../core/paths.ts";
 import { RunError } from "../core/run-error.ts";
 import { type Backend, type DirHandle, NO_HANDLE } from "../fs/backend.ts";
+import { whyNot } from "../fs/denied.ts";
+import { isOutOfInodes } from "./device.ts";
 import type { OpenTarget } from "./open-places.ts";
 import { type Ground, onGround } from "./overlap.ts";
 import {
@@ -46,13 +48,24 @@ export function cleanPath(path: Uint8Array): Uint8Array | undefined {
   return Uint8Array.from(isContents(path) ? [...joined, SLASH] : joined);
 }
 
-function pathOrThrow(path: Uint8Array, side: string): Uint8Array {
+/** A module's directory, held, and its name; undefined: it is the daemon's root. */
+export interface HeldModule {
+  readonly root: DirHandle;
+  readonly name: string | undefined;
+}
+
+/** The place as it stands behind the host, which the caller puts before it. */
+export function shownIn({ name }: HeldModule, path: Uint8Array): string {
+  return printableInModule(name, withoutDot(path));
+}
+
+function pathOrThrow(module: HeldModule, path: Uint8Array, side: string): Uint8Array {
   const clean = cleanPath(path);
   if (clean === undefined)
     throw new RunError(
       ExitCode.selecting,
       `${side}_unusable`,
-      `${side} ${printable(path)} is not a path below the module`,
+      `${side} ${shownIn(module, path.subarray(0, 300))} is not a path below the module`,
     );
   return clean;
 }
@@ -64,7 +77,7 @@ export interface ModuleSource {
 
 function reasonOf(status: number): string {
   if (status === -E.NOENT) return "it does not exist";
-  return status === -E.XDEV ? LINK_LEADS_OUT : errnoText(status);
+  return status === -E.XDEV ? LINK_LEADS_OUT : whyNot(status, "daemon");
 }
 
 /**
@@ -73,16 +86,20 @@ function reasonOf(status: number): string {
  */
 export async function openModuleSource(
   backend: Backend,
-  moduleRoot: DirHandle,
+  module: HeldModule,
   path: Uint8Array,
   confine?: DirHandle,
 ): Promise<ModuleSource> {
-  const clean = pathOrThrow(path, "source");
+  const clean = pathOrThrow(module, path, "source");
   const missing = (status: number): RunError =>
-    new RunError(ExitCode.selecting, "source_missing", `source ${printable(path)} cannot be used: ${reasonOf(status)}`);
+    new RunError(
+      ExitCode.selecting,
+      "source_missing",
+      `source ${shownIn(module, path)} cannot be used: ${reasonOf(status)}`,
+    );
   const contents = clean.length === 0 || isContents(clean);
   const directory = contents ? withoutTrailingSlashes(clean) : parentOf(clean);
-  const handle = await backend.resolve(moduleRoot, directory.length === 0 ? HERE : directory, {
+  const handle = await backend.resolve(module.root, directory.length === 0 ? HERE : directory, {
     create: false,
     operator: false,
   });
@@ -118,59 +135,72 @@ export interface ModuleTarget {
  */
 export async function openModuleTarget(
   backend: Backend,
-  moduleRoot: DirHandle,
+  module: HeldModule,
   sources: readonly SourceArgument[],
   path: Uint8Array,
   writes: boolean,
   guard: (ground: Ground, decision: TargetDecision) => void,
 ): Promise<ModuleTarget> {
-  const clean = pathOrThrow(path, "target");
-  const kind = await kindOf(backend, moduleRoot, withoutTrailingSlashes(clean));
-  const decision = decideTarget(sources, clean.length === 0 ? HERE : clean, {
-    target: kind,
-    parent: await kindOf(backend, moduleRoot, clean.length === 0 ? HERE : parentOf(clean)),
-  });
+  const clean = pathOrThrow(module, path, "target");
+  const show = (shown: Uint8Array): string => shownIn(module, shown);
+  const kind = await kindOf(backend, module, withoutTrailingSlashes(clean));
+  const parent = await kindOf(backend, module, clean.length === 0 ? HERE : parentOf(clean));
+  const decision = decideTarget(sources, clean.length === 0 ? HERE : clean, { target: kind, parent }, show);
   const exists = kind !== "missing";
-  const resolve = (below: Uint8Array) => backend.resolve(moduleRoot, below, { create: false, operator: false });
+  const resolve = (below: Uint8Array) => backend.resolve(module.root, below, { create: false, operator: false });
   await onGround(backend, resolve, decision.target, (ground) => guard(ground, decision));
   if (!decision.targetExists && !writes) return { decision, exists, opened: { handle: NO_HANDLE, created: true } };
   const handle = decision.targetExists
-    ? await backend.resolve(moduleRoot, decision.target, { create: false, operator: false })
-    : await makeBelow(backend, moduleRoot, decision.target);
+    ? await backend.resolve(module.root, decision.target, { create: false, operator: false })
+    : await makeBelow(backend, module.root, decision.target);
   if (handle < 0) {
     throw new RunError(
       decision.targetExists || handle === -E.LOOP ? ExitCode.selecting : ExitCode.fileIo,
       "target_unusable",
-      `target ${printable(path)} cannot be ${decision.targetExists ? "opened" : "made"}: ${errnoText(handle)}`,
+      `target ${show(path)} cannot be ${decision.targetExists ? "opened" : "made"}: ${whyNotMade(module, handle)}`,
     );
   }
   return { decision, exists, opened: { handle, created: !decision.targetExists } };
 }
 
-/** --temp-dir and --backup-dir of a caller: below the target, or below the module where they begin with a slash. */
+function whyNotMade({ root }: HeldModule, errno: number): string {
+  return errno === -E.NOSPC && isOutOfInodes(root) ? NO_INODES : whyNot(errno, "daemon");
+}
+
+/**
+ * --temp-dir and --backup-dir of a caller: below the target, or below the module where they begin with a slash. `below`:
+ * the target's path.
+ */
 export async function openModuleAuxiliary(
   backend: Backend,
-  moduleRoot: DirHandle,
+  module: HeldModule,
   target: DirHandle,
-  path: Uint8Array | undefined,
+  below: Uint8Array,
+  { flag, path }: { readonly flag: string; readonly path: Uint8Array | undefined },
 ): Promise<DirHandle> {
   if (path === undefined || target < 0) return NO_HANDLE;
   const isAbsolute = path[0] === SLASH;
   const clean = cleanPath(isAbsolute ? path.subarray(path.findIndex((byte) => byte !== SLASH)) : path);
-  const handle = clean === undefined ? -E.INVAL : await makeBelow(backend, isAbsolute ? moduleRoot : target, clean);
+  const handle = clean === undefined ? -E.INVAL : await makeBelow(backend, isAbsolute ? module.root : target, clean);
   if (handle < 0) {
+    const why = clean === undefined ? "it is not a path below the module" : whyNotMade(module, handle);
+    const whole = clean === undefined || isAbsolute ? (clean ?? path) : joinPath(withoutDot(below), clean);
     throw new RunError(
       ExitCode.selecting,
       "target_unusable",
-      `directory ${printable(path)} cannot be used: ${errnoText(handle)}`,
+      `${shownIn(module, whole)} cannot be used for ${flag}: ${why}`,
     );
   }
   return handle;
 }
 
-async function kindOf(backend: Backend, moduleRoot: DirHandle, path: Uint8Array): Promise<PathKind> {
+function withoutDot(path: Uint8Array): Uint8Array {
+  return path.length === 1 && path[0] === DOT ? path.subarray(1) : path;
+}
+
+async function kindOf(backend: Backend, module: HeldModule, path: Uint8Array): Promise<PathKind> {
   if (path.length === 0 || (path.length === 1 && path[0] === DOT)) return "directory";
-  const handle = await backend.resolve(moduleRoot, path, { create: false, operator: false });
+  const handle = await backend.resolve(module.root, path, { create: false, operator: false });
   if (handle >= 0) {
     backend.close([handle]);
     return "directory";
@@ -180,10 +210,10 @@ async function kindOf(backend: Backend, moduleRoot: DirHandle, path: Uint8Array)
     throw new RunError(
       ExitCode.selecting,
       "target_unusable",
-      `target ${printable(path)} is, or lies behind, a symbolic link, and those are not followed in a module; name what it leads to`,
+      `target ${shownIn(module, path)} is, or lies behind, a symbolic link, and those are not followed in a module; name what it leads to`,
     );
   }
-  return handle === -E.NOENT ? "missing" : await fileKind(backend, moduleRoot, path);
+  return handle === -E.NOENT ? "missing" : await fileKind(backend, module.root, path);
 }
 
 /** Of what is there and no directory. */

@@ -1,11 +1,13 @@
 /** Opens the local places of a run and closes them at its end. */
 import { closeSync } from "node:fs";
-import { E, errnoText } from "../core/errno.ts";
+import { E, NO_INODES } from "../core/errno.ts";
 import { ExitCode } from "../core/exit-codes.ts";
-import { printable } from "../core/paths.ts";
+import { equalBytes, printable } from "../core/paths.ts";
 import { RunError } from "../core/run-error.ts";
 import { type Backend, type DirHandle, NO_HANDLE, WORKING_DIRECTORY } from "../fs/backend.ts";
-import type { TargetDecision } from "./place-rules.ts";
+import { whyNot } from "../fs/denied.ts";
+import { isOutOfInodes } from "./device.ts";
+import { parentOf, type TargetDecision } from "./place-rules.ts";
 import { openMaking, type SourcePlace } from "./places.ts";
 import type { SourceRoot } from "./source-runner.ts";
 
@@ -30,7 +32,7 @@ export class OpenPlaces {
         throw new RunError(
           ExitCode.selecting,
           "source_unreadable",
-          `source ${printable(place.directory)} cannot be opened: ${errnoText(handle)}`,
+          `source ${printable(place.directory)} cannot be opened: ${whyNot(handle)}`,
         );
       }
       this.handles.push(handle);
@@ -48,7 +50,7 @@ export class OpenPlaces {
       throw new RunError(
         places.targetExists || handle === -E.LOOP ? ExitCode.selecting : ExitCode.fileIo,
         "target_unusable",
-        `target ${printable(places.target)} cannot be ${places.targetExists ? "opened" : "made"}: ${errnoText(handle)}`,
+        `target ${printable(places.target)} cannot be ${places.targetExists ? "opened" : "made"}: ${await this.whyNotMade(places.target, handle)}`,
       );
     }
     this.handles.push(handle);
@@ -64,11 +66,23 @@ export class OpenPlaces {
       throw new RunError(
         ExitCode.selecting,
         "target_unusable",
-        `directory ${printable(whole)} cannot be used: ${errnoText(handle)}`,
+        `directory ${printable(whole)} cannot be used: ${await this.whyNotMade(whole, handle)}`,
       );
     }
     this.handles.push(handle);
     return handle;
+  }
+
+  /** Where a directory cannot be made for lack of space, the one above that is there tells of what. */
+  private async whyNotMade(path: Uint8Array, errno: number): Promise<string> {
+    if (errno !== -E.NOSPC) return whyNot(errno);
+    for (let above = parentOf(path); ; above = parentOf(above)) {
+      const handle = await this.backend.resolve(WORKING_DIRECTORY, above, { create: false, operator: true });
+      if (handle < 0 && !equalBytes(above, parentOf(above))) continue;
+      const isOut = isOutOfInodes(handle);
+      if (handle >= 0) this.backend.close([handle]);
+      return isOut ? NO_INODES : whyNot(errno);
+    }
   }
 
   close(): void {

@@ -60,11 +60,12 @@ export function parentOf(path: Uint8Array): Uint8Array {
   return slash === 0 ? trimmed.subarray(0, 1) : withoutTrailingSlashes(trimmed.subarray(0, slash));
 }
 
-/** Throws RunError (exit 3) when the target argument cannot take these sources. */
+/** Throws RunError (exit 3) when the target argument cannot take these sources. `show`: a path as messages have it. */
 export function decideTarget(
   sources: readonly SourceArgument[],
   target: Uint8Array,
   kinds: { readonly target: PathKind; readonly parent: PathKind },
+  show: (path: Uint8Array) => string = printable,
 ): TargetDecision {
   const only = sources.length === 1 ? sources[0] : undefined;
   if (
@@ -76,13 +77,13 @@ export function decideTarget(
   ) {
     const parent = parentOf(target);
     if (kinds.parent === "file" || kinds.parent === "special") {
-      throw new RunError(ExitCode.selecting, "target_unusable", `target ${printable(parent)} is not a directory`);
+      throw new RunError(ExitCode.selecting, "target_unusable", `target ${show(parent)} is not a directory`);
     }
     if (kinds.target === "special") {
       throw new RunError(
         ExitCode.selecting,
         "target_unusable",
-        `target ${printable(target)} is a device, FIFO or socket: nothing is written into it, and it is not replaced; ` +
+        `target ${show(target)} is a device, FIFO or socket: nothing is written into it, and it is not replaced; ` +
           "remove it first, or name the directory it is in",
       );
     }
@@ -93,11 +94,7 @@ export function decideTarget(
     };
   }
   if (kinds.target === "file" || kinds.target === "special") {
-    throw new RunError(
-      ExitCode.selecting,
-      "target_unusable",
-      `target ${printable(target)} exists and is not a directory`,
-    );
+    throw new RunError(ExitCode.selecting, "target_unusable", `target ${show(target)} exists and is not a directory`);
   }
   return {
     target: withoutTrailingSlashes(target),

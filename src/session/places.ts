@@ -8,6 +8,7 @@ import { equalBytes, joinPath, printable } from "../core/paths.ts";
 import { RunError } from "../core/run-error.ts";
 import { Decision, type DirectoryFilter } from "../filter/filter.ts";
 import { type Backend, type DirHandle, WORKING_DIRECTORY } from "../fs/backend.ts";
+import { whyThrown } from "../fs/denied.ts";
 import type { LocalPlace, Placement } from "./api.ts";
 import {
   decideTarget,
@@ -45,14 +46,12 @@ function describe(error: unknown): string {
   switch (errnoCode(error)) {
     case "ENOENT":
       return "it does not exist";
-    case "EACCES":
-      return "permission denied";
     case "ENOTDIR":
       return "a part of its path is not a directory";
     case "ELOOP":
       return "its symbolic links go in circles";
     default:
-      return errnoCode(error) || String(error);
+      return whyThrown(error);
   }
 }
 

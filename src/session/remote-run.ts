@@ -16,6 +16,7 @@ import { RunError } from "../core/run-error.ts";
 import { compileFilter } from "../filter/compile.ts";
 import { Accounts } from "../fs/accounts.ts";
 import { type Backend, WORKING_DIRECTORY } from "../fs/backend.ts";
+import { doer } from "../fs/denied.ts";
 import { openBackend } from "../fs/open-backend.ts";
 import { Capability, hasCapability } from "../fs/privileges.ts";
 import type { EarlyDial } from "../link/dial.ts";
@@ -215,7 +216,7 @@ async function openPush(attempt: Attempt, places: readonly SourcePlace[], target
   try {
     const roots = await opened.sources(places);
     const facts = await lookAtSource(backend, roots[0]!);
-    const own = sourceFacts(roots, facts, places);
+    const own = sourceFacts(roots, facts, places, doer());
     const session = await openSession(
       target,
       {
@@ -373,6 +374,7 @@ async function openPull(attempt: Attempt, sources: readonly DaemonPlace[], targe
         targetFacts: sink.handle >= 0 ? await lookAt(backend, sink.handle) : undefined,
         source: peer,
         sourceDevice: { rotational: false, remote: false },
+        doers: { source: peer.doer, target: doer() },
         payload: "streams",
         sharesInodes: session.oneMachine,
         privileged: own.privileged && peer.privileged,

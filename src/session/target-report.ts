@@ -1,5 +1,5 @@
 /** What the target role tells of rows and failures, and how it counts them. */
-import { errnoText, failureCode } from "../core/errno.ts";
+import { deniedText, E, errnoText, failureCode, isDenied, NO_INODES } from "../core/errno.ts";
 import type { Action, Failure, SkipReason } from "../core/events.ts";
 import { ExitCode } from "../core/exit-codes.ts";
 import { LIMITS } from "../core/limits.ts";
@@ -28,7 +28,8 @@ export function recordTargetFailure(
 }
 
 /** Counts, keeps and reports a failure. A full or read-only target ends the run: nothing further can succeed. */
-export function recordFailure(state: TargetState, failure: Failure, effects: TargetEffect[]): void {
+export function recordFailure(state: TargetState, told: Failure, effects: TargetEffect[]): void {
+  const failure = withDoer(state, told);
   if (failure.code === "canceled" && state.stopped) return;
   // The run ends because of this: each further item of it that was under way says nothing new.
   if (state.fatal !== undefined && failure.code === state.fatal.reason) return;
@@ -40,13 +41,33 @@ export function recordFailure(state: TargetState, failure: Failure, effects: Tar
   effects.push({ kind: "report", event: { kind: "failure", failure } });
   const wholeTarget = failure.side === "target" && (failure.code === "no_space" || failure.code === "read_only");
   if (wholeTarget && state.fatal === undefined) {
-    state.fatal = {
-      exitCode: ExitCode.fileIo,
-      reason: failure.code,
-      message: `${failure.message}: the run stopped; what is there is whole`,
-    };
+    state.fatal = { exitCode: ExitCode.fileIo, reason: failure.code, message: fatalText(failure.message) };
     state.stopped = true;
   }
+}
+
+function fatalText(message: string): string {
+  return `${message}: the run stopped; what is there is whole`;
+}
+
+/** Who was denied, where errno alone says what happened. */
+function withDoer({ doers }: TargetState, failure: Failure): Failure {
+  const { errno, side, message } = failure;
+  const doer = doers?.[side] ?? "";
+  if (doer === "" || !isDenied(errno) || message !== errnoText(errno)) return failure;
+  return { ...failure, message: deniedText(errno, doer) };
+}
+
+/** The target ran out of inodes and not of bytes: what ended the run says so, wherever it is told. */
+export function blameInodes(state: TargetState, effects: readonly TargetEffect[]): TargetEffect[] {
+  const isFull = ({ side, errno }: Failure): boolean => side === "target" && errno === E.NOSPC;
+  const at = state.failures.findLastIndex(isFull);
+  if (at >= 0) state.failures[at] = { ...state.failures[at]!, message: NO_INODES };
+  return effects.map((effect) => {
+    if (effect.kind !== "report" || effect.event.kind !== "failure" || !isFull(effect.event.failure)) return effect;
+    if (state.fatal !== undefined) state.fatal = { ...state.fatal, message: fatalText(NO_INODES) };
+    return { kind: "report", event: { kind: "failure", failure: { ...effect.event.failure, message: NO_INODES } } };
+  });
 }
 
 export function reportRows(

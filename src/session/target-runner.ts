@@ -33,10 +33,12 @@ import {
 import { coarse } from "../fs/filesystems.ts";
 import type { LinkEnd } from "../link/loopback.ts";
 import { ProtocolViolation } from "../wire/protocol-violation.ts";
+import { isOutOfInodes } from "./device.ts";
 import type { NeedId, SourceMessage, TargetMessage } from "./messages.ts";
 import { respelled, type SpellingGuess } from "./spellings.ts";
 import { isKept } from "./target-directory.ts";
 import { hasForeignNames } from "./target-links.ts";
+import { blameInodes } from "./target-report.ts";
 import { stepTarget } from "./target-role.ts";
 import {
   BARE,
@@ -181,7 +183,16 @@ export class TargetRunner {
       if (event.kind === "opened") this.closeListing(event.batch);
       return;
     }
-    for (const effect of stepTarget(this.state, event)) this.perform(effect);
+    const wasFull = this.state.fatal !== undefined;
+    const effects = stepTarget(this.state, event);
+    for (const effect of wasFull ? effects : this.withReason(effects)) this.perform(effect);
+  }
+
+  /** Which of its two stores is empty, when the target has just turned out to be full. */
+  private withReason(effects: TargetEffect[]): TargetEffect[] {
+    if (this.state.fatal?.reason !== "no_space") return effects;
+    const { root, temp, backupRoot } = this.context;
+    return [root, temp, backupRoot].some(isOutOfInodes) ? blameInodes(this.state, effects) : effects;
   }
 
   private perform(effect: TargetEffect): void {

@@ -31,6 +31,7 @@ export interface TargetSideRequest {
   readonly source: Pick<SourceFacts, "timeGranularityNs" | "arguments">;
   /** What the source's device means for the number of workers, when it is on this machine. */
   readonly sourceDevice: Pick<WorkerFacts, "rotational" | "remote">;
+  readonly doers: NonNullable<TargetState["doers"]>;
   readonly payload: TargetState["payload"];
   readonly sharesInodes: boolean;
   /** See `TargetState`; default true. */
@@ -110,6 +111,7 @@ export async function prepareTarget(request: TargetSideRequest): Promise<TargetS
     wantsItems: hooks.wantsItems,
     wantsReasons: hooks.wantsReasons ?? false,
     counters,
+    doers: request.doers,
     payload: request.payload,
     asked: request.payload === "streams" ? askedOf(request.source.arguments) : undefined,
     sharesInodes: request.sharesInodes,

@@ -104,6 +104,8 @@ export interface TargetState {
   readonly wantsReasons: boolean;
   readonly counters: Counters;
   readonly planner: Planner;
+  /** Who reads and who writes, for people; an empty one, or none: not known. */
+  readonly doers: Readonly<Record<"source" | "target", string>> | undefined;
   /** How content comes: through the source's open directories, or in frames that answer a need. */
   readonly payload: "handles" | "streams";
   /** What may stand in the root's listing when it comes from another process: names (latin1), and whether directories. */
@@ -226,6 +228,7 @@ export function targetState(options: {
   wantsItems: boolean;
   wantsReasons?: boolean;
   counters: Counters;
+  doers?: TargetState["doers"];
   payload?: TargetState["payload"];
   asked?: TargetState["asked"];
   sharesInodes?: boolean;
@@ -248,6 +251,7 @@ export function targetState(options: {
         options.options.transfer,
       ),
     ),
+    doers: options.doers,
     payload: options.payload ?? "handles",
     asked: options.asked,
     sharesInodes: options.sharesInodes ?? true,

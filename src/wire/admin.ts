@@ -125,11 +125,12 @@ export function encodeUsage({ directories, failures }: UsagePart): DiskUsageResp
   });
 }
 
-export function encodeRemoved({ paths, failures, entries }: RemovePart): RemoveResponse {
+export function encodeRemoved({ paths, failures, entries, entryModes }: RemovePart): RemoveResponse {
   return create(RemoveResponseSchema, {
     paths: paths.map((path) => ({ ...path })),
     failures: encodeFailures(failures),
     entries: [...entries],
+    entryModes: [...entryModes],
   });
 }
 
@@ -208,12 +209,15 @@ export function decodeModules({ modules }: ListModulesResponse): ModuleInfo[] {
   }));
 }
 
-export function decodeRemoved({ paths, failures, entries }: RemoveResponse): RemovePart {
+export function decodeRemoved({ paths, failures, entries, entryModes }: RemoveResponse): RemovePart {
+  if (entryModes.length !== 0 && entryModes.length !== entries.length)
+    throw new ProtocolViolation("entries whose columns differ in length");
   return {
-    paths: paths.map(({ path, removed, entries: count, diskBytes, isDirectory }) => ({
-      ...{ path, removed, entries: toldCount(count), diskBytes: toldCount(diskBytes), isDirectory },
+    paths: paths.map(({ path, removed, entries: count, diskBytes, mode, isDirectory }) => ({
+      ...{ path, removed, entries: toldCount(count), diskBytes: toldCount(diskBytes), mode, isDirectory },
     })),
     failures: failures.map(decodePathFailure),
     entries,
+    entryModes,
   };
 }

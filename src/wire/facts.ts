@@ -10,6 +10,7 @@ import {
   type TargetFacts as TargetMessage,
 } from "./gen/fastsync/v1/session_pb.ts";
 import { ProtocolViolation } from "./protocol-violation.ts";
+import { told } from "./told.ts";
 
 interface Identity {
   readonly dev: number;
@@ -26,6 +27,7 @@ interface SourceFields {
   readonly arguments: readonly Argument[];
   readonly timeGranularityNs: number;
   readonly privileged: boolean;
+  readonly doer: string;
 }
 interface TargetFields {
   readonly makesDevices: boolean;
@@ -33,6 +35,8 @@ interface TargetFields {
   readonly chain: readonly Identity[];
 }
 
+/** Characters that are shown of whoever reads there. */
+const DOER_MOST = 300;
 const COARSEST_NS = 10_000_000_000;
 
 export function encodeSourceFacts(facts: SourceFields): SourceMessage {
@@ -45,6 +49,7 @@ export function encodeSourceFacts(facts: SourceFields): SourceMessage {
     })),
     timeGranularityNs: BigInt(facts.timeGranularityNs),
     privileged: facts.privileged,
+    doer: facts.doer,
   });
 }
 
@@ -61,6 +66,7 @@ export function decodeSourceFacts(
     }),
     timeGranularityNs: Math.min(COARSEST_NS, Number(message.timeGranularityNs)),
     privileged: message.privileged,
+    doer: told(message.doer.slice(0, DOER_MOST)),
   };
 }
 

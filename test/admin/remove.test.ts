@@ -126,7 +126,7 @@ describe.each(SIDES)("%s", (side) => {
       await place(side, "alone"),
     ]);
     expect(exitCode).toBe(23);
-    expect(stderr).toContain("nothing: find: it does not exist");
+    expect(stderr).toContain("nothing: cannot delete: it does not exist");
     expect(has("m/alone")).toBe(false);
   });
 
@@ -153,7 +153,7 @@ describe.each(SIDES)("%s", (side) => {
       if (side === "in a module") daemon = await startDaemon({ path: dir.join("m"), ...asUser });
       const { exitCode, stderr, stdout } = await fastsync(["rm", "-r", "--yes", await place(side, "tree")], asUser);
       expect(exitCode).toBe(23);
-      expect(stderr).toContain("tree/sub/inner: delete: permission denied");
+      expect(stderr).toContain("tree/sub/inner: cannot delete: permission denied");
       expect(stdout).toContain("removed part of");
       expect([has("m/tree/sub/inner"), has("m/tree/file")]).toEqual([true, false]);
     },
@@ -190,7 +190,7 @@ describe("what must not go", () => {
       const above = await fastsync(["rm", "-r", "--yes", dir.join("m/tree")]);
       expect([above.exitCode, above.stderr]).toEqual([
         23,
-        expect.stringContaining("mounted: delete: something is mounted"),
+        expect.stringContaining("mounted: cannot delete: something is mounted"),
       ]);
       expect([has("outside/kept"), has("m/tree/mounted/kept"), has("m/tree/file")]).toEqual([true, true, false]);
     } finally {

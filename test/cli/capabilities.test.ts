@@ -47,7 +47,7 @@ const REPORT: CapabilitiesReport = {
 };
 
 test("the table", () => {
-  expect(capabilitiesText(REPORT)).toBe(
+  expect(capabilitiesText(REPORT, Number.POSITIVE_INFINITY)).toBe(
     `Backend           native: native library /lib/libfsy.so
                   /bin/libfsy.so: no such file
                   /lib/libfsy.so: loaded
@@ -70,7 +70,7 @@ xattrs            works
 ACLs              no: not supported by the filesystem (EOPNOTSUPP)
 hard links        works
 symbolic links    works
-special files     no: operation not permitted (EPERM)
+special files     no: permission denied (EPERM)
 holes             works
 Letter case       kept apart
 Time steps        1 ns
@@ -79,7 +79,7 @@ Time steps        1 ns
 });
 
 test("zero-copy", () => {
-  const line = (report: CapabilitiesReport) => /^Zero-copy +(.*)$/m.exec(capabilitiesText(report))![1];
+  const line = (report: CapabilitiesReport) => /^Zero-copy +(.*)$/m.exec(capabilitiesText(report, 80))![1];
   expect(line({ ...REPORT, zeroCopyDisabledBy: "ORBIT_NO_ZERO_COPY" })).toBe("off: ORBIT_NO_ZERO_COPY is set");
   const capabilities = { ...REPORT.capabilities, methods: ["read_write"] as const };
   const portable = { ...REPORT, backend: "portable" as const, capabilities };
@@ -134,7 +134,7 @@ describe("the commands", () => {
   test("a source that is not there", async () => {
     const { code, err, out } = await run(["capabilities", "--json", "/no/such/place", "/tmp"]);
     expect(code).toBe(3);
-    expect(err).toBe("fastsync: cannot open '/no/such/place': no such file or directory\n");
+    expect(err).toBe("fastsync capabilities: '/no/such/place' cannot be opened: no such file or directory (exit 3)\n");
     expect(jsonLines(out).at(-1)).toMatchObject({ type: "summary", exit_code: 3 });
   });
   test("version", async () => {

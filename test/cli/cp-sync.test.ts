@@ -59,7 +59,7 @@ describe("cp", () => {
   ])("%s", async (line) => {
     const result = await run(line);
     expect(shown(result)).toStartWith("exit 0");
-    expect(result.stdout).toMatch(/^(copy|mirror) .* -> /);
+    expect(result.stdout).toMatch(/^(cp|sync) .* -> /);
   });
   test.each([
     ["cp -R documents sftp://user@host:/backup/", "this build does not speak SFTP"],

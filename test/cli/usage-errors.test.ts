@@ -57,7 +57,7 @@ const CASES: readonly (readonly [line: string, message: string])[] = [
   ["explain --delete A B", "--delete is told anyway: what a mirror would delete"],
   [
     "copy -avzP A B",
-    "-a, -z and -P are not written here\n  -a is the default here, with hard links, ACLs and extended attributes; leave it out\n  -z is not here: content travels as it is\n  -P is not here; progress is -p",
+    "-a, -z and -P are not written here\n  -a is the default here, with hard links, ACLs and extended attributes; leave it out\n  -z is not here: content travels as it is; leave it out\n  -P is not here; progress is -p",
   ],
   ["copy -a --compress -n A B", "-a and --compress are not written here\n  -a is the default"],
   ["copy -a --archive=x A", "-a and --archive are not written here"],
@@ -123,12 +123,26 @@ const CASES: readonly (readonly [line: string, message: string])[] = [
   ["mirror -y A B -h", "fastsync mirror: -h is the help, and stands alone"],
   ["du -sh A", "fastsync du: -h (in '-sh') is the help, and stands alone"],
   ["df -h A", "fastsync df: -h is the help, and stands alone"],
+  [
+    "copy -avh A B",
+    "-a and -h are not written here\n  -a is the default here, with hard links, ACLs and extended attributes; leave it out\n  -h is the help, and stands alone; sizes are shown in units anyway: leave it out\n  Write -v in the place of -avh.\n",
+  ],
+  ["mirror -avzhP --delete A B", "-a, -z, -h, -P and --delete are not written here\n  -a is the default here"],
+  ["copy -h --archive A B", "-h and --archive are not written here\n  -h is the help, and stands alone; sizes"],
+  ["copy -hv A B", "-h (in '-hv') is the help, and stands alone\n  Sizes are shown in units anyway: leave -h out."],
+  ["copy -av A B", "Write -v in the place of -av."],
+  ["copy -help", "unknown flag '-help'; did you mean --help?"],
+  // where the answer is what is printed
+  [
+    "ls -q A",
+    "-q (--quiet) belongs to copy, mirror, move, check, cp, sync, rm and jobs; ls has no use for it\n  What ls prints is its answer",
+  ],
   // verbs that look
   ["lst", "fastsync: unknown verb 'lst'; did you mean ls?"],
   ["remove A", "fastsync: unknown verb 'remove'; did you mean rm?"],
   ["rm", "fastsync rm: PLACE is missing\n  Usage: fastsync rm [flags] PLACE..."],
   ["list-modules", "fastsync list-modules: HOST is missing"],
-  ["list-modules a/b", "fastsync list-modules: 'a/b' is no host\n  Write HOST or HOST:PORT"],
+  ["list-modules a/b", "fastsync list-modules: 'a/b' is no daemon\n  A daemon is written HOST, HOST:PORT"],
   ["ls -t A", "fastsync ls: unknown flag '-t'"],
   ["ls -r A", "fastsync ls: -r (--recursive) belongs to cp, sync and rm; ls has no use for it"],
   ["copy -l A B", "fastsync copy: -l is the default here"],

@@ -35,6 +35,7 @@ describe.skipIf(missing !== undefined)(`a far line${missing === undefined ? "" :
   const FOUND: Omit<RunRecord, "endedMs" | "peer" | "foundStreams"> = {
     version: "0",
     verb: "copy",
+    command: "copy",
     source: "local",
     target: "daemon",
     durationMs: 60_000,

@@ -109,7 +109,7 @@ describe("list", () => {
     expect(head).toBe("ID            STARTED           STATE             FILES     BYTES  WHAT");
     expect(row).toMatch(
       new RegExp(
-        `^${session}  \\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d  ok +27 +\\d+ B  copy \\(dry run\\) to m:/x/ by 127.0.0.1$`,
+        `^${session}  \\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d  ok +27 +\\d+ B  copy \\(dry run\\) to /m/x/ by 127.0.0.1$`,
       ),
     );
   });
@@ -140,7 +140,7 @@ describe("list", () => {
     ]);
     const text = (await fastsync(["jobs", `${daemon.host}:${daemon.port}`])).stdout.split("\n").slice(1, -1).reverse();
     for (const [at, line] of text.entries())
-      expect(line).toMatch(new RegExp(`  ${told[at]!.replace(/[()]/g, "\\$&")} (to|from) m:`));
+      expect(line).toMatch(new RegExp(`  ${told[at]!.replace(/[()]/g, "\\$&")} (to|from) /m(/|\\b)`));
     expect(readdirSync(served)).toEqual([]);
   });
 
@@ -220,7 +220,7 @@ describe("watch", () => {
     const again = await fastsync(["jobs", "watch", `${daemon.host}:${daemon.port}`, session as string]);
     expect(again.exitCode).toBe(23);
     expect(again.stdout).toMatch(
-      /^Job [0-9a-f]{12}: copy to m:\/to\/ by 127.0.0.1\nJob .*: partial \(23\) after .*: 1 failed\n$/,
+      /^Job [0-9a-f]{12}: copy to \/m\/to\/ by 127.0.0.1\nJob .*: partial \(exit 23\) after .*: 1 failed\n$/,
     );
   });
 
@@ -293,10 +293,13 @@ describe("cancel", () => {
     await fastsync(["copy", "--dry-run", `${tree}/`, daemon.place("x/")]);
     const { session } = await daemon.logged("session_end");
     const over = await fastsync(["jobs", "cancel", at, session as string]);
-    expect([over.exitCode, over.stderr]).toEqual([3, `fastsync: ${at}: the job ended before\n`]);
+    expect([over.exitCode, over.stderr]).toEqual([3, `fastsync jobs: ${at}: the job ended before (exit 3)\n`]);
     for (const action of ["cancel", "watch"]) {
       const none = await fastsync(["jobs", action, at, "0123456789ab"]);
-      expect([none.exitCode, none.stderr]).toEqual([3, `fastsync: ${at}: there is no such job, or it is not yours\n`]);
+      expect([none.exitCode, none.stderr]).toEqual([
+        3,
+        `fastsync jobs: ${at}: there is no such job, or it is not yours (exit 3)\n`,
+      ]);
     }
   });
 });

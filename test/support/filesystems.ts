@@ -90,7 +90,7 @@ function isMemory(kind: FilesystemKind): kind is MemoryKind {
   return kind === "tmpfs" || kind === "ramfs";
 }
 
-/** `size` as truncate(1) writes it: 512M, 2G. XFS wants at least 300M. */
+/** `size` as truncate(1) writes it: 512M, 2G. XFS wants at least 300M. `options`: of mount(8). */
 export async function mountFilesystem(
   kind: FilesystemKind,
   size: string,
@@ -103,7 +103,7 @@ export async function mountFilesystem(
   const mounted: Mounted = { path, image };
   try {
     /* ramfs takes a size and ignores it. */
-    if (isMemory(kind)) run("mount", "-t", kind, "-o", `size=${size},mode=755`, kind, path);
+    if (isMemory(kind)) run("mount", "-t", kind, "-o", [`size=${size},mode=755`, ...options].join(), kind, path);
     else makeAndMount(kind, size, options, mounted);
   } catch (error) {
     release(mounted);

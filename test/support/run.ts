@@ -78,7 +78,7 @@ function inPlacement(args: readonly Argument[], options: ProcessOptions): readon
 export async function fastsyncOnTerminal(
   args: readonly string[],
   answers: readonly { readonly prompt: string; readonly reply: string }[] = [],
-  options: Omit<ProcessOptions, "stdin"> = {},
+  options: Omit<ProcessOptions, "stdin"> & { readonly columns?: number } = {},
 ): Promise<{ exitCode: number; output: string }> {
   let output = "";
   const waiting = [...answers];
@@ -89,7 +89,7 @@ export async function fastsyncOnTerminal(
     timeout: options.timeoutMs ?? 60_000,
     killSignal: "SIGKILL",
     terminal: {
-      cols: 100,
+      cols: options.columns ?? 100,
       rows: 30,
       data(terminal, data) {
         output += Buffer.from(data).toString();

@@ -2,13 +2,13 @@
 import { availableParallelism, constants } from "node:os";
 import { dirname } from "node:path";
 import { defineCommand } from "citty";
-import { errnoText } from "../../core/errno.ts";
 import { ExitCode } from "../../core/exit-codes.ts";
 import type { CopyMethod } from "../../core/options.ts";
 import { printable } from "../../core/paths.ts";
 import { RunError } from "../../core/run-error.ts";
 import { workersFor } from "../../engine/worker-policy.ts";
 import { type Backend, type ProbeResult, WORKING_DIRECTORY } from "../../fs/backend.ts";
+import { whyNot } from "../../fs/denied.ts";
 import { type OpenedBackend, openBackendExplained } from "../../fs/open-backend.ts";
 import { type CapabilitiesReport, capabilitiesJson, capabilitiesText } from "../capabilities-text.ts";
 import type { CommandContext } from "../context.ts";
@@ -17,6 +17,7 @@ import { quoted } from "../parse-args.ts";
 import { localPlace } from "../places.ts";
 import type { Argument } from "../raw-args.ts";
 import { zeroCopyDisabledBy } from "../resolve-options.ts";
+import { proseWidthOf } from "../screen.ts";
 
 export const capabilitiesCommand = defineCommand({
   async run({ data }: { data?: CommandContext }) {
@@ -35,7 +36,8 @@ export const capabilitiesCommand = defineCommand({
       const pair =
         source === undefined || target === undefined ? undefined : await probePair(opened.backend, source, target);
       const report = reportOf(opened, pair);
-      outputs.out.write(args.has("json") ? `${JSON.stringify(capabilitiesJson(report))}\n` : capabilitiesText(report));
+      if (args.has("json")) outputs.out.line(JSON.stringify(capabilitiesJson(report)));
+      else outputs.out.write(capabilitiesText(report, proseWidthOf(outputs.out)));
     } finally {
       await opened.backend.shutdown();
     }
@@ -78,7 +80,7 @@ async function probePair(
         throw new RunError(
           ExitCode.selecting,
           "place_unusable",
-          `cannot open ${quoted(place.word)}: ${errnoText(found.handle)}`,
+          `${quoted(place.word)} cannot be opened: ${whyNot(found.handle)}`,
         );
     }
     const probe: ProbeResult = await backend.probe(from.handle, into.handle);

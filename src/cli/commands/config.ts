@@ -5,6 +5,7 @@ import { ExitCode } from "../../core/exit-codes.ts";
 import { bytesOf, printable } from "../../core/paths.ts";
 import type { CommandContext } from "../context.ts";
 import { quoted } from "../parse-args.ts";
+import { hanging, indented, widthOf } from "../screen.ts";
 import { type Effective, effectiveSettings } from "../settings/apply.ts";
 import { checkValues } from "../settings/check.ts";
 import type { SettingValue } from "../settings/layer.ts";
@@ -22,7 +23,7 @@ export const configCommand = defineCommand({
     const json = args.has("json");
     switch (what?.text ?? "show") {
       case "show":
-        outputs.out.write(json ? jsonOf(usable(settings)) : textOf(usable(settings)));
+        outputs.out.write(json ? jsonOf(usable(settings)) : textOf(usable(settings), widthOf(outputs.out)));
         for (const problem of unknownVariables(process.env)) outputs.err.line(`warning: ${problem}`);
         return;
       case "check": {
@@ -57,19 +58,23 @@ async function daemonCheck({ args, parts }: CommandContext): Promise<DaemonCheck
   return checkDaemon(args.value("config")?.bytes ?? (variable ? bytesOf(variable) : undefined));
 }
 
-function textOf(settings: Settings): string {
+function textOf(settings: Settings, width: number): string {
   const effective = effectiveSettings(layersInOrder(settings));
   const column = Math.max(...effective.map((setting) => shown(setting).length)) + 2;
   const wide = Math.min(column, 44);
-  const lines = effective.map((setting) => {
+  const lines = effective.flatMap((setting) => {
     const text = shown(setting);
-    return text.length + 2 > wide ? `${text}  ${safe(setting.origin)}` : `${text.padEnd(wide)}${safe(setting.origin)}`;
+    const origin = safe(setting.origin);
+    if (text.length + 2 <= wide) return hanging(text.padEnd(wide), origin, width);
+    return text.length + 2 + origin.length <= width
+      ? [`${text}  ${origin}`]
+      : [...hanging("", text, width), ...indented(origin, width)];
   });
   const remotes = [...settings.remotes.values()].map(({ name, endpoint }) => `  ${name}:  ${safe(endpoint)}`);
   return [
-    filesText(settings),
+    ...hanging("", filesText(settings), width),
     ...(settings.profileName === undefined ? [] : [`Profile: ${settings.profileName}`]),
-    ...(settings.profiles.length === 0 ? [] : [`Profiles: ${settings.profiles.join(", ")}`]),
+    ...(settings.profiles.length === 0 ? [] : hanging("Profiles: ", settings.profiles.join(", "), width)),
     ...(remotes.length === 0 ? [] : ["Remotes:", ...remotes]),
     "",
     ...lines,
@@ -88,7 +93,8 @@ function shown({ key, value }: Effective): string {
 function valueText(value: SettingValue | undefined): string {
   if (value === undefined) return "-";
   if (typeof value === "boolean") return String(value);
-  return value.length === 1 ? JSON.stringify(value[0]) : JSON.stringify(value);
+  const shown = value.map((one) => JSON.stringify(one));
+  return shown.length === 1 ? shown[0]! : `[${shown.join(", ")}]`;
 }
 
 /** One line a setting, then one that ends the list. */

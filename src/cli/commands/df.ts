@@ -5,12 +5,13 @@ import { printable } from "../../core/paths.ts";
 import type { CommandContext } from "../context.ts";
 import { look } from "../look/look.ts";
 import { filesystemFields } from "../look/records.ts";
-import { Columns, percent, sizeText } from "../look/text.ts";
+import { percent, sizeText } from "../look/text.ts";
+import { tableLines, widthOf } from "../screen.ts";
 import { plain } from "../text-printer.ts";
 import { UsageError } from "../usage-error.ts";
 
 const HEAD = ["type", "size", "used", "available", "use", "inodes", "place"];
-const LEFT = new Set([0]);
+const NUMBERS = new Set([1, 2, 3, 4, 5]);
 
 export const dfCommand = defineCommand({
   async run({ data }: { data?: CommandContext }) {
@@ -29,7 +30,7 @@ export const dfCommand = defineCommand({
         if (records === undefined) rows.push(rowOf(stats, shown, size));
         else records.line("filesystem", filesystemFields(shown, stats));
       });
-      if (rows.length > 0) for (const line of new Columns().lines([HEAD, ...rows], LEFT)) out.line(line);
+      if (rows.length > 0) for (const line of tableLines([HEAD, ...rows], widthOf(out), NUMBERS)) out.line(line);
     });
   },
 });

@@ -51,10 +51,10 @@ function failureLines(failures: readonly NotedFailure[]): string[] {
   if (failures.length === 0) return ["Recent failures: none noted"];
   return [
     "Recent failures:",
-    ...failures.map(({ ended, version, verb, exit_code, exit_reason, codes }) => {
+    ...failures.map(({ ended, version, verb, command = verb, exit_code, exit_reason, codes }) => {
       const kinds = Object.entries(codes).map(([code, count]) => `${code} ${formatCount(count)}`);
       const why = kinds.length === 0 ? "" : `: ${kinds.join(", ")}`;
-      return `  ${ended.slice(0, 16).replace("T", " ")}  ${verb}  exit ${exit_code} ${exit_reason}${why}  (${version})`;
+      return `  ${ended.slice(0, 16).replace("T", " ")}  ${command}  exit ${exit_code} ${exit_reason}${why}  (${version})`;
     }),
   ];
 }

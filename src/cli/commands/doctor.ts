@@ -6,15 +6,14 @@ import type { Finding } from "../../doctor/finding.ts";
 import type { CommandContext } from "../context.ts";
 import { examineMachine, examinePlaces } from "../doctor-examination.ts";
 import { findingJson, findingLines, totalsJson, totalsOf, totalsText } from "../doctor-text.ts";
-
-const WIDTH = 80;
+import { proseWidthOf } from "../screen.ts";
 
 export const doctorCommand = defineCommand({
   async run({ data }: { data?: CommandContext }) {
     const context = data!;
     const { out } = context.outputs;
     const json = context.args.has("json");
-    const width = out.isTerminal ? Math.min(process.stdout.columns || WIDTH, 120) : WIDTH;
+    const width = proseWidthOf(out);
     const findings: Finding[] = [];
     const tell = (finding: Finding): void => {
       findings.push(finding);

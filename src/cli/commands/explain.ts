@@ -16,6 +16,7 @@ import { explainedOf, type Preview, type Side } from "../explain-plan.ts";
 import { explainJson, explainText } from "../explain-text.ts";
 import { flagNamed } from "../flags.ts";
 import { type Resolved, resolveOptions } from "../resolve-options.ts";
+import { proseWidthOf } from "../screen.ts";
 import { settingNotes } from "../settings/notes.ts";
 import { configureRun, explained } from "../settings/of-run.ts";
 import { unknownVariables } from "../settings/variables.ts";
@@ -50,7 +51,7 @@ export const explainCommand = defineCommand({
     const telling = [...origins].filter(([flag]) => flagNamed(flag)!.verbs.includes("explain"));
     const notes = [...settingNotes(new Map(telling)), ...resolved.face.notes];
     if (args.has("json")) context.outputs.out.line(JSON.stringify(explainJson(plan)));
-    else context.outputs.out.write(explainText(plan, notes));
+    else context.outputs.out.write(explainText(plan, notes, proseWidthOf(context.outputs.out)));
     context.exitCode = looked.exitCode;
   },
 });

@@ -1,9 +1,9 @@
 /** `jobs list|watch|cancel [HOST] [ID]`: what a daemon does and did, until its end, or to its end. */
 import { defineCommand } from "citty";
+import { DEFAULT_PORT } from "../../core/default-port.ts";
 import { ExitCode } from "../../core/exit-codes.ts";
 import { isJobId, type Job } from "../../core/jobs.ts";
-import { type HostAddress, parseHost } from "../../endpoints/host.ts";
-import { EndpointError } from "../../endpoints/parse.ts";
+import type { HostAddress } from "../../endpoints/host.ts";
 import type { CommandContext } from "../context.ts";
 import { plural } from "../format.ts";
 import { endText, jobFields, jobTable, progressOf, stateText, whatText } from "../job-text.ts";
@@ -11,6 +11,8 @@ import { jsonText } from "../json-printer.ts";
 import type { Outputs } from "../output.ts";
 import { quoted } from "../parse-args.ts";
 import type { Argument } from "../raw-args.ts";
+import { widthOf } from "../screen.ts";
+import { type DaemonWords, daemonWords } from "../settings/of-run.ts";
 import { StatusLine } from "../status-line.ts";
 import { onStopSignals } from "../stop-signals.ts";
 import { UsageError } from "../usage-error.ts";
@@ -29,21 +31,27 @@ export const jobsCommand = defineCommand({
   async run({ data }: { data?: CommandContext }) {
     const context = data!;
     const { args, outputs } = context;
-    const request = jobsRequest(args.places);
+    const request = jobsRequest(args.places, daemonWords(args, process.env));
+    const quiet = args.has("quiet");
+    if (quiet && request.action !== "cancel" && request.id === undefined)
+      throw new UsageError(
+        "--quiet is for watch ID and for cancel: what list and watch print is their answer",
+        "For the exit code alone write >/dev/null",
+      );
     const stop = new AbortController();
     using _signals = onStopSignals({
       onFirst: () => stop.abort(),
       onSecond: () => process.exit(ExitCode.interrupted),
     });
-    context.exitCode = await ACT[request.action](request, args.has("json"), outputs, stop.signal);
+    context.exitCode = await ACT[request.action](request, { json: args.has("json"), quiet }, outputs, stop.signal);
   },
 });
 
 /** `[ACTION] [HOST] [ID]`; the daemon of this machine where no HOST is named. */
-export function jobsRequest(places: readonly Argument[]): JobsRequest {
+export function jobsRequest(places: readonly Argument[], { isRemote, daemonOf }: DaemonWords): JobsRequest {
   const [first, ...others] = places;
   const action = ACTIONS.find((name) => name === first?.text);
-  if (first !== undefined && action === undefined && !looksLikeHost(first))
+  if (first !== undefined && action === undefined && !isRemote(first) && !looksLikeHost(first))
     throw new UsageError(
       `jobs knows list, watch and cancel, not ${quoted(first)}`,
       `For a daemon elsewhere write: fastsync jobs list ${quoted(first).slice(1, -1)}`,
@@ -61,36 +69,32 @@ export function jobsRequest(places: readonly Argument[]): JobsRequest {
       `fastsync jobs watch ${id} shows that one`,
     );
   const [host] = hosts;
-  return { action: action ?? "list", address: host === undefined ? parseHostWord(LOCAL) : parseHostWord(host), id };
+  return { action: action ?? "list", address: host === undefined ? LOCAL : daemonOf(host), id };
 }
 
-const LOCAL: Argument = { text: "127.0.0.1", bytes: Buffer.from("127.0.0.1") };
+const LOCAL: HostAddress = { host: "127.0.0.1", port: DEFAULT_PORT };
 
 /** `fastsync jobs nas` lists; a word that is nearly an action is a mistake. */
 function looksLikeHost({ text }: Argument): boolean {
   return /[.:[\]]/.test(text) || text === "localhost";
 }
 
-function parseHostWord(word: Argument): HostAddress {
-  try {
-    return parseHost(word.bytes);
-  } catch (error) {
-    if (error instanceof EndpointError) throw new UsageError(error.message, error.way);
-    throw error;
-  }
+interface Face {
+  readonly json: boolean;
+  /** Nothing but errors. */
+  readonly quiet: boolean;
 }
-
-type Act = (request: JobsRequest, json: boolean, outputs: Outputs, signal: AbortSignal) => Promise<number>;
+type Act = (request: JobsRequest, face: Face, outputs: Outputs, signal: AbortSignal) => Promise<number>;
 
 const ACT: Readonly<Record<Action, Act>> = {
-  list: async ({ address }, json, { out, err }, signal) => {
+  list: async ({ address }, { json }, { out, err }, signal) => {
     const { listJobs } = await import("../../session/daemon-jobs.ts");
     let listed = 0;
     const { forgetsBeyond, wasCut } = await listJobs(
       address,
       (jobs) => {
         if (json) for (const job of jobs) out.line(jsonText(jobFields(job, written(address))));
-        else for (const line of jobTable(jobs).slice(listed === 0 && jobs.length > 0 ? 0 : 1)) out.line(line);
+        else if (jobs.length > 0) for (const line of jobTable(jobs, widthOf(out), listed === 0)) out.line(line);
         listed += jobs.length;
         out.flush();
       },
@@ -103,9 +107,9 @@ const ACT: Readonly<Record<Action, Act>> = {
     return ExitCode.ok;
   },
 
-  watch: async ({ address, id }, json, outputs, signal) => {
+  watch: async ({ address, id }, { json, quiet }, outputs, signal) => {
     const { watchJobs } = await import("../../session/daemon-jobs.ts");
-    const watcher = json ? jsonWatcher(outputs, address) : textWatcher(outputs, id);
+    const watcher = json ? jsonWatcher(outputs, address) : quiet ? NOBODY : textWatcher(outputs, id);
     let last: Job | undefined;
     try {
       await watchJobs(
@@ -128,11 +132,11 @@ const ACT: Readonly<Record<Action, Act>> = {
     return last.end?.exitCode ?? ExitCode.stream;
   },
 
-  cancel: async ({ address, id }, json, { out }, signal) => {
+  cancel: async ({ address, id }, { json, quiet }, { out }, signal) => {
     const { cancelJob } = await import("../../session/daemon-jobs.ts");
     const job = await cancelJob(address, id!, signal);
     if (json) out.line(jsonText(jobFields(job, written(address))));
-    else out.line(`Job ${job.id} was asked to stop: ${whatText(job)}`);
+    else if (!quiet) out.line(`Job ${job.id} was asked to stop: ${whatText(job)}`);
     return ExitCode.ok;
   },
 };
@@ -145,6 +149,8 @@ interface Watcher {
   take(jobs: readonly Job[]): void;
   end(): void;
 }
+
+const NOBODY: Watcher = { take: () => undefined, end: () => undefined };
 
 function jsonWatcher({ out }: Outputs, address: HostAddress): Watcher {
   return {

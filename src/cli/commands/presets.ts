@@ -3,9 +3,9 @@ import { defineCommand } from "citty";
 import { bytesOf, printable } from "../../core/paths.ts";
 import type { CommandContext } from "../context.ts";
 import { formatBytes } from "../format.ts";
-import { wrap } from "../help.ts";
 import { ParsedArgs } from "../parse-args.ts";
 import { type Resolved, resolveOptions, systemSurroundings } from "../resolve-options.ts";
+import { hanging, proseWidthOf, tableLines } from "../screen.ts";
 import { applySettings } from "../settings/apply.ts";
 import type { Layer, SettingValue } from "../settings/layer.ts";
 import { layersInOrder, loadSettings, type Settings } from "../settings/load.ts";
@@ -28,7 +28,7 @@ export const presetsCommand = defineCommand({
     const { args, outputs } = data!;
     const listed = await listAll(usable(loadSettings(requestOf(args, process.env))));
     if (args.has("json")) for (const one of listed) outputs.out.line(JSON.stringify(jsonOf(one)));
-    else outputs.out.write(textOf(listed));
+    else outputs.out.write(textOf(listed, proseWidthOf(outputs.out)));
   },
 });
 
@@ -81,23 +81,15 @@ function cellsOf({ name, resolved: { options, network, face } }: Listed): string
   ];
 }
 
-function textOf(listed: readonly Listed[]): string {
-  const rows = [[...HEAD], ...listed.map(cellsOf)];
-  const widths = HEAD.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
-  const lines = rows.map((row) =>
-    row
-      .map((cell, column) => cell.padEnd(widths[column]!))
-      .join("  ")
-      .trimEnd(),
-  );
-  const notes = listed.flatMap((one) => wrap(`${safe(one.name)}: ${noteOf(one)}`, 80));
-  return `${[...lines, "", ...notes, "", ...ENDING].join("\n")}\n`;
+function textOf(listed: readonly Listed[], width: number): string {
+  const lines = tableLines([[...HEAD], ...listed.map(cellsOf)], width);
+  const notes = listed.flatMap((one) => hanging("", `${safe(one.name)}: ${noteOf(one)}`, width));
+  return `${[...lines, "", ...notes, "", ...hanging("", ENDING, width), EXAMPLE].join("\n")}\n`;
 }
 
-const ENDING = [
-  "auto: as it follows from the work. Streams are a ceiling. What a run says itself",
-  "outranks a preset:  fastsync copy --preset wan --streams 2 SOURCE TARGET",
-];
+const ENDING =
+  "auto: as it follows from the work. Streams are a ceiling. What a run says itself outranks a preset, as in";
+const EXAMPLE = "  fastsync copy --preset wan --streams 2 SOURCE TARGET";
 
 /** What the columns have no room for. */
 function noteOf({ purpose, origin, aliases, resolved: { options } }: Listed): string {

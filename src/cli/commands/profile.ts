@@ -3,6 +3,7 @@ import { existsSync, rmSync } from "node:fs";
 import { defineCommand } from "citty";
 import { ExitCode } from "../../core/exit-codes.ts";
 import { RunError } from "../../core/run-error.ts";
+import { whyThrown } from "../../fs/denied.ts";
 import { History, isBroken } from "../../history/history.ts";
 import type { RunRecord } from "../../history/run-record.ts";
 import { makePrivateFile, makeStateDirectory, type StatePlace, statePlace } from "../../history/state-place.ts";
@@ -10,6 +11,7 @@ import type { CommandContext } from "../context.ts";
 import { failuresFile } from "../diagnostics/failures.ts";
 import { type HistoryReport, historyJson, historyText } from "../history-text.ts";
 import { quoted } from "../parse-args.ts";
+import { proseWidthOf } from "../screen.ts";
 import { plain } from "../text-printer.ts";
 import { UsageError } from "../usage-error.ts";
 
@@ -35,7 +37,7 @@ export const profileCommand = defineCommand({
     switch (what?.text ?? "show") {
       case "show": {
         const report = reportOf(place, json);
-        outputs.out.write(json ? historyJson(report) : historyText(report, SHOWN));
+        outputs.out.write(json ? historyJson(report) : historyText(report, SHOWN, proseWidthOf(outputs.out)));
         return;
       }
       case "enable":
@@ -73,8 +75,9 @@ function attempt(change: () => void): void {
   try {
     change();
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    throw new RunError(ExitCode.fileIo, "place_unusable", plain(message));
+    const { path } = error as NodeJS.ErrnoException;
+    const where = path === undefined ? "the history cannot be changed" : `${path} cannot be changed`;
+    throw new RunError(ExitCode.fileIo, "place_unusable", plain(`${where}: ${whyThrown(error)}`));
   }
 }
 

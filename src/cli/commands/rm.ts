@@ -15,7 +15,7 @@ import { formatBytes, plural } from "../format.ts";
 import { pathFields } from "../json-printer.ts";
 import { type Looking, look, takeParts } from "../look/look.ts";
 import { isSameGround, type LookPlace } from "../look/place.ts";
-import { removedFields } from "../look/records.ts";
+import { kindFields, removedFields } from "../look/records.ts";
 import { isTerminal } from "../terminal.ts";
 import { UsageError } from "../usage-error.ts";
 
@@ -33,7 +33,7 @@ export const rmCommand = defineCommand({
       looking.counts["dry_run"] = dryRun;
       looking.counts["entries"] = 0;
       looking.counts["disk_bytes"] = 0;
-      if (!dryRun && !looking.args.has("yes")) await ask(looking, groups, places);
+      if (!dryRun && !looking.args.has("yes") && !(await ask(looking, groups, places))) return;
       for (const group of groups) {
         if (looking.signal.aborted) return;
         await looking.each([group[0]], async () => {
@@ -79,25 +79,29 @@ function refuseRoots({ kind, path, shown }: Removable): void {
     throw new RunError(ExitCode.selecting, "not_removed", `${printable(shown)} is not removed: ${why}`);
 }
 
-/** Throws RunError (exit 25) unless the answer is yes. */
-async function ask(looking: Looking, groups: readonly Group[], places: readonly LookPlace[]): Promise<void> {
+/** Throws RunError (exit 25) unless the answer is yes. False: there is nothing to ask about, which was told. */
+async function ask(looking: Looking, groups: readonly Group[], places: readonly LookPlace[]): Promise<boolean> {
   const { err } = looking;
   const refused = (reason: string): RunError => new RunError(ExitCode.deletionRefused, "deletion_refused", reason);
   if (looking.records !== undefined || !isTerminal(0) || !err.isTerminal)
     throw refused("nothing is removed: nobody can be asked, and --yes is missing");
   let entries = 0;
   let bytes = 0;
+  // What fails when it is counted fails again afterwards.
+  looking.saidBefore = new Set();
   for (const group of groups)
     await remove(looking, group, true, (removed) => {
       entries += removed.entries;
       bytes += removed.diskBytes;
     });
+  if (entries === 0) return false;
   if (looking.failures > 0) err.line("");
   for (const { shown } of places.slice(0, NAMED_MOST)) err.line(`  ${printable(shown)}`);
   if (places.length > NAMED_MOST) err.line(`  and ${places.length - NAMED_MOST} more`);
   const question = `${plural(entries, "entry", "entries")} (${formatBytes(bytes)}) will be removed. Remove? [y/N] `;
   if (!(await saysYes(question, err, looking.signal))) throw refused("nothing is removed: the answer was no");
   looking.failures = 0;
+  return true;
 }
 
 async function remove(
@@ -117,8 +121,8 @@ async function remove(
     group.map(({ path }) => path),
     request,
   );
-  await takeParts(looking, { ...first, shown: ground }, parts, ({ paths, entries }) => {
-    for (const path of entries) tellEntry(looking, joinPath(ground, path), dryRun);
+  await takeParts(looking, { ...first, shown: ground }, parts, ({ paths, entries, entryModes }) => {
+    for (const [at, path] of entries.entries()) tellEntry(looking, joinPath(ground, path), entryModes[at], dryRun);
     for (const removed of paths) tellPath(removed, shownOf(removed.path));
   });
 }
@@ -128,8 +132,8 @@ function groundOf({ kind, path, shown }: Removable): Uint8Array {
   return kind === "local" ? new Uint8Array(0) : shown.subarray(0, shown.length - path.length);
 }
 
-function tellEntry({ records, out }: Looking, shown: Uint8Array, dryRun: boolean): void {
-  if (records !== undefined) records.line("delete", { ...pathFields(shown), dry_run: dryRun });
+function tellEntry({ records, out }: Looking, shown: Uint8Array, mode: number | undefined, dryRun: boolean): void {
+  if (records !== undefined) records.line("delete", { ...pathFields(shown), ...kindFields(mode), dry_run: dryRun });
   else out.line(`${dryRun ? "would remove" : "removed"} ${printable(shown)}`);
 }
 
@@ -141,7 +145,7 @@ function tell(looking: Looking, removed: RemovedPath, shown: Uint8Array, dryRun:
     records.line("removed", removedFields(shown, removed, dryRun));
     return;
   }
-  if (!removed.removed && removed.entries === 0) return;
+  if (looking.args.has("quiet") || (!removed.removed && removed.entries === 0)) return;
   const what = dryRun ? "would remove" : removed.removed ? "removed" : "removed part of";
   const count = `${plural(removed.entries, "entry", "entries")}, ${formatBytes(removed.diskBytes)}`;
   out.line(`${what} ${printable(shown)} (${count})`);

@@ -9,6 +9,7 @@ import type { CommandContext } from "../context.ts";
 import { plural } from "../format.ts";
 import { jsonText, SCHEMA } from "../json-printer.ts";
 import { quoted } from "../parse-args.ts";
+import { hanging, proseWidthOf } from "../screen.ts";
 import { onStopSignals } from "../stop-signals.ts";
 import { UsageError } from "../usage-error.ts";
 
@@ -42,8 +43,9 @@ export const scanCommand = defineCommand({
     if (args.has("json")) {
       for (const daemon of browsed.daemons) out.line(jsonText(fieldsOf(daemon)));
       out.line(jsonText(summaryOf(browsed, performance.now() - startedMs)));
-    } else for (const line of daemonLines(browsed.daemons)) out.line(line);
-    if (browsed.daemons.length === 0) err.line(nothingText(browsed, timeoutS));
+    } else for (const line of daemonLines(browsed.daemons, proseWidthOf(out))) out.line(line);
+    if (browsed.daemons.length === 0)
+      for (const line of hanging("", nothingText(browsed, timeoutS), proseWidthOf(err, "stderr"))) err.line(line);
   },
 });
 
@@ -62,14 +64,14 @@ function nothingText({ interfaces }: Browsed, timeoutS: number): string {
 }
 
 /** Addresses with their port: what `fastsync ls` takes, and what a place begins with. */
-export function daemonLines(daemons: readonly FoundDaemon[]): string[] {
+export function daemonLines(daemons: readonly FoundDaemon[], width: number): string[] {
   return daemons.flatMap(({ name, port, addresses, facts }) => {
     const modules = /^\d{1,9}$/.test(facts.modules ?? "") ? plural(Number(facts.modules), "module") : undefined;
     const about = [facts.version === undefined ? undefined : `fastsync ${safe(facts.version)}`, modules]
       .concat(facts.auth === "none" ? "no authentication" : [])
       .filter((text) => text !== undefined);
     return [
-      `${safe(name)}${about.length === 0 ? "" : `  (${about.join(", ")})`}`,
+      ...(about.length === 0 ? [safe(name)] : hanging(`${safe(name)}  `, `(${about.join(", ")})`, width)),
       ...addresses.map((at) => `  ${placeOf(at, port)}`),
     ];
   });

@@ -6,11 +6,12 @@ import { ExitCode } from "../../core/exit-codes.ts";
 import { printable } from "../../core/paths.ts";
 import { RunError } from "../../core/run-error.ts";
 import type { Endpoint } from "../../endpoints/parse.ts";
+import { whyThrown } from "../../fs/denied.ts";
 import { teaches } from "../../history/run-record.ts";
 import type { NetworkOptions, Place, Placement } from "../../session/api.ts";
 import { confirmDeletions } from "../confirm.ts";
 import type { CommandContext } from "../context.ts";
-import { wrap } from "../help.ts";
+import { endingLine } from "../ending-text.ts";
 import { takeHint } from "../hints.ts";
 import { JsonPrinter } from "../json-printer.ts";
 import { hasLiveLine, Output, type Outputs } from "../output.ts";
@@ -18,6 +19,7 @@ import { heldOpen } from "../places.ts";
 import { LiveLine } from "../progress-line.ts";
 import { type PacedPrinter, Reporter } from "../reporter.ts";
 import { type FaceOptions, type Resolved, resolveOptions } from "../resolve-options.ts";
+import { wrap } from "../screen.ts";
 import { settingNotes } from "../settings/notes.ts";
 import { configureRun, explained } from "../settings/of-run.ts";
 import { unknownVariables } from "../settings/variables.ts";
@@ -82,7 +84,7 @@ export const treeCommand = defineCommand({
     context.exitCode = exitCodeOf(reporter.ended!, context.outputs, log);
     if (resolved.face.history && isFailure(reporter.ended!)) {
       const { noteFailure } = await import("../diagnostics/failures.ts");
-      noteFailure(process.env, resolved.options.verb, reporter.ended!);
+      noteFailure(process.env, { verb: resolved.options.verb, command: resolved.face.command }, reporter.ended!);
     }
   },
 });
@@ -127,7 +129,7 @@ function learning({ face }: Resolved, places: readonly Place[]): Pick<NetworkOpt
 /** After everything was printed: nobody waits for it but the end of the process. */
 async function noteInHistory(
   summary: RunSummary,
-  { options }: Resolved,
+  { options, face }: Resolved,
   places: readonly Place[],
   phases: Readonly<Record<string, number>>,
 ): Promise<void> {
@@ -141,6 +143,7 @@ async function noteInHistory(
     endedMs: Date.now(),
     version: VERSION,
     verb: options.verb,
+    command: face.command,
     source: kindOf(places[0]!),
     target: kindOf(places.at(-1)!),
     peer: undefined,
@@ -177,7 +180,8 @@ function makeReporter(
   log: Output | undefined,
 ): { reporter: Reporter; live: LiveLine | undefined } {
   const { options, face } = resolved;
-  const facts = { verb: options.verb, dryRun: options.dryRun, zeroCopy: face.zeroCopy };
+  const { command, zeroCopy } = face;
+  const facts = { verb: options.verb, command, dryRun: options.dryRun, zeroCopy };
   const printers: PacedPrinter[] = [];
   if (log !== undefined) printers.push({ printer: new JsonPrinter(log, facts), pace: "never" });
   if (face.json)
@@ -212,7 +216,7 @@ function openLog(path: Uint8Array): Output {
     const fd = openSync(Buffer.from(path), constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND, 0o600);
     return new Output((bytes) => writeSync(fd, bytes), { isTerminal: false, colour: false });
   } catch (error) {
-    throw new UsageError(`--log-file: cannot write to '${printable(path)}': ${(error as Error).message}`);
+    throw new UsageError(`--log-file: cannot write to '${printable(path)}': ${whyThrown(error)}`);
   }
 }
 
@@ -232,7 +236,7 @@ function connectingText(places: readonly Endpoint[]): string | undefined {
 }
 
 function sayHint({ options, face }: Resolved, { out, err }: Outputs, placement: Placement, summary: RunSummary): void {
-  const facts = { verb: options.verb, dryRun: options.dryRun };
+  const facts = { verb: options.verb, command: face.command, dryRun: options.dryRun };
   const onTerminal = out.isTerminal && err.isTerminal && isTerminal(0);
   const { quiet, json } = face;
   const hint = takeHint({ facts, placement, summary }, { env: process.env, onTerminal, quiet, json });
@@ -251,7 +255,8 @@ function sayStopping({ err }: Outputs, face: FaceOptions): void {
 export function exitCodeOf(summary: Pick<RunSummary, "exitCode">, { out, err }: Outputs, log?: Output): number {
   const failure = out.failure ?? log?.failure;
   if (failure === undefined || summary.exitCode !== ExitCode.ok) return summary.exitCode;
-  err.line(`fastsync: the ${out.failure === undefined ? "log" : "report"} could not be written: ${failure.message}`);
+  const what = out.failure === undefined ? "log" : "report";
+  err.line(endingLine(undefined, `the ${what} could not be written: ${failure.message}`, ExitCode.fileIo));
   err.flush();
   return ExitCode.fileIo;
 }

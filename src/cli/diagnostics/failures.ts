@@ -15,6 +15,8 @@ export interface NotedFailure {
   readonly ended: string;
   readonly version: string;
   readonly verb: string;
+  /** The verb as it was written; absent in notes of earlier versions. */
+  readonly command?: string;
   readonly exit_code: number;
   readonly exit_reason: string;
   /** Items that failed, and how many of the first of them had which code. */
@@ -25,7 +27,12 @@ export interface NotedFailure {
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Nothing that stands in the way is more than a failure that is not noted. */
-export function noteFailure(env: Environment, verb: string, summary: RunSummary, now = new Date()): void {
+export function noteFailure(
+  env: Environment,
+  run: { readonly verb: string; readonly command: string },
+  summary: RunSummary,
+  now = new Date(),
+): void {
   const place = statePlace(env);
   if (place === undefined || existsSync(place.off)) return;
   const codes: Record<string, number> = {};
@@ -33,7 +40,7 @@ export function noteFailure(env: Environment, verb: string, summary: RunSummary,
   const noted: NotedFailure = {
     ended: now.toISOString(),
     version: VERSION,
-    verb,
+    ...run,
     exit_code: summary.exitCode,
     exit_reason: summary.exitReason,
     failed: summary.counters.failed,
@@ -75,14 +82,15 @@ export function failuresFile({ directory }: StatePlace): string {
 /** Somebody may have edited it: only what has the form of a note is shown. */
 function read(line: string): NotedFailure | undefined {
   try {
-    const { ended, version, verb, exit_code, exit_reason, failed, codes } = JSON.parse(line) as NotedFailure;
-    const words = [version, verb, exit_reason, ...Object.keys(codes)];
+    const { ended, version, verb, command, exit_code, exit_reason, failed, codes } = JSON.parse(line) as NotedFailure;
+    const words = [version, verb, command ?? verb, exit_reason, ...Object.keys(codes)];
     const numbers = [exit_code, failed, ...Object.values(codes)];
     const isNote =
       /^[\dT:.Z-]{10,30}$/.test(ended) &&
       words.every((word) => typeof word === "string" && /^[a-z0-9_.-]{1,40}$/.test(word)) &&
       numbers.every((value) => Number.isSafeInteger(value) && value >= 0);
-    return isNote ? { ended, version, verb, exit_code, exit_reason, failed, codes } : undefined;
+    const written = command === undefined ? {} : { command };
+    return isNote ? { ended, version, verb, ...written, exit_code, exit_reason, failed, codes } : undefined;
   } catch {
     return undefined;
   }

@@ -5,19 +5,22 @@
  *     exit 0 all was told, 23 something could not be read, the place's own code where there was only one
  */
 import type { PathFailure, TreeCalls } from "../../core/admin-calls.ts";
+import { isDenied } from "../../core/errno.ts";
 import { ExitCode } from "../../core/exit-codes.ts";
 import { bytesOf, printable } from "../../core/paths.ts";
 import { RunError } from "../../core/run-error.ts";
 import { printableAddress } from "../../link/dial.ts";
 import type { CommandContext } from "../context.ts";
+import { DENIED_WAY, tellEnding } from "../ending-text.ts";
 import type { FlagName } from "../flags.ts";
+import { formatCount } from "../format.ts";
 import type { Output } from "../output.ts";
 import type { ParsedArgs } from "../parse-args.ts";
-import { placesOf, remoteHosts } from "../settings/of-run.ts";
+import { daemonWords, placesOf } from "../settings/of-run.ts";
 import { parseCount } from "../sizes.ts";
 import { onStopSignals } from "../stop-signals.ts";
 import { plain } from "../text-printer.ts";
-import { hostOfWord, type LookPlace, shownPath } from "./place.ts";
+import { type LookPlace, shownPath } from "./place.ts";
 import { failureFields, Records } from "./records.ts";
 
 export class Looking {
@@ -30,12 +33,17 @@ export class Looking {
   /** Numbers for the summary, by name. */
   readonly counts: Record<string, number | boolean> = {};
   failures = 0;
+  /** Lines on failures that were printed, where a verb looks twice; undefined: it looks once. */
+  saidBefore: Set<string> | undefined;
   private readonly verb: string;
   private readonly startedMs = performance.now();
   private readonly opened: (() => Promise<void>)[] = [];
   private local: Promise<TreeCalls> | undefined;
   private refused: RunError[] = [];
   private done = 0;
+  private denied = false;
+  /** Refused, and not told yet: when nothing more comes, it is what the command ends with. */
+  private untold: RunError | undefined;
 
   constructor({ args, outputs }: CommandContext) {
     this.args = args;
@@ -79,8 +87,10 @@ export class Looking {
       // What was stopped was not refused by anybody.
       if (failure.code === "canceled" && this.signal.aborted) continue;
       this.failures++;
+      this.denied ||= isDenied(failure.errno);
       const shown = printable(shownPath(place, failure.path));
-      this.err.line(`fastsync ${this.verb}: ${shown}: ${failure.operation}: ${failure.message}`);
+      const doing = failure.operation === "" ? "" : `cannot ${failure.operation}: `;
+      this.say(`${shown}: ${doing}${failure.message}`);
       this.records?.line("error", failureFields(printable(place.shown), failure));
     }
     if (failures.length > 0) this.err.flush();
@@ -90,6 +100,7 @@ export class Looking {
   async each(places: readonly LookPlace[], look: (place: LookPlace) => Promise<void>): Promise<void> {
     for (const place of places) {
       if (this.signal.aborted || this.isUnread) return;
+      this.tellRefusal();
       try {
         await look(place);
         this.done++;
@@ -102,9 +113,23 @@ export class Looking {
 
   refuse(error: RunError): void {
     if (this.signal.aborted) return;
+    this.tellRefusal();
     this.refused.push(error);
-    this.err.line(`fastsync ${this.verb}: ${plain(error.message)}`);
+    this.untold = error;
     this.records?.line("error", { code: error.reason, message: plain(error.message) });
+  }
+
+  private tellRefusal(): void {
+    const { untold } = this;
+    this.untold = undefined;
+    if (untold !== undefined) this.say(plain(untold.message));
+  }
+
+  private say(text: string): void {
+    this.tellRefusal();
+    if (this.saidBefore?.has(text) === true) return;
+    this.saidBefore?.add(text);
+    this.err.line(`fastsync ${this.verb}: ${text}`);
   }
 
   outcome(): { readonly exitCode: ExitCode; readonly exitReason: string; readonly message?: string } {
@@ -127,12 +152,22 @@ export class Looking {
       failures: this.failures + this.refused.length,
       duration_ms: Math.round(performance.now() - this.startedMs),
     });
-    if (exitCode === ExitCode.interrupted) this.err.line(`fastsync ${this.verb}: interrupted; more was to be done`);
     this.out.flush();
+    if (exitCode !== ExitCode.ok) this.tellEnd(exitCode, message);
     const { failure } = this.out;
     if (failure === undefined || exitCode !== ExitCode.ok) return exitCode;
-    this.err.line(`fastsync: the report could not be written: ${failure.message}`);
+    tellEnding(this.err, this.verb, `the report could not be written: ${failure.message}`, ExitCode.fileIo);
     return ExitCode.fileIo;
+  }
+
+  /** Why it ends with that code, once: what was refused as a whole, or how much failed. */
+  private tellEnd(exitCode: ExitCode, message: string | undefined): void {
+    const only = this.refused.length === 1 ? message : undefined;
+    if (only === undefined) this.tellRefusal();
+    if (this.denied) this.err.line(`  ${DENIED_WAY}`);
+    const counted = `${formatCount(this.failures + this.refused.length)} failed`;
+    const why = exitCode === ExitCode.interrupted ? "interrupted; more was to be done" : (only ?? counted);
+    tellEnding(this.err, this.verb, why, exitCode);
   }
 
   async close(): Promise<void> {
@@ -173,9 +208,9 @@ export async function lookAtHosts(
   context: CommandContext,
   run: (looking: Looking, host: LookPlace & { kind: "host" }) => Promise<void>,
 ): Promise<void> {
-  const remotes = remoteHosts(context.args, process.env);
+  const { daemonOf } = daemonWords(context.args, process.env);
   const hosts = context.args.places.map((word) => {
-    const host = remotes(word) ?? hostOfWord(word);
+    const host = daemonOf(word);
     return { kind: "host", address: host, shown: bytesOf(`${printableAddress(host)}:`) } as const;
   });
   await framed(context, async (looking) => {

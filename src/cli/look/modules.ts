@@ -1,11 +1,9 @@
 /** What a daemon serves, for `list-modules` and for `ls HOST:`. */
 import { printable } from "../../core/paths.ts";
+import { tableLines, widthOf } from "../screen.ts";
 import type { Looking } from "./look.ts";
 import type { LookPlace } from "./place.ts";
 import { moduleFields } from "./records.ts";
-import { Columns } from "./text.ts";
-
-const LEFT = new Set([0, 1]);
 
 export async function tellModules(looking: Looking, { address, shown }: LookPlace & { kind: "host" }): Promise<void> {
   const { listModules } = await import("../../admin/remote.ts");
@@ -21,6 +19,6 @@ export async function tellModules(looking: Looking, { address, shown }: LookPlac
     const use = !available ? "not available" : readOnly ? "read-only" : writeOnly ? "write-only" : "read-write";
     return [name, use, comment];
   });
-  for (const line of new Columns().lines(rows, LEFT)) out.line(line.trimEnd());
+  for (const line of tableLines(rows, widthOf(out))) out.line(line);
   if (modules.length === 0) looking.err.line(`The daemon at ${printable(shown)} shows no module to you.`);
 }

@@ -1,10 +1,7 @@
 /** Where a verb that looks is to look: a local path, a module of a daemon, or the daemon itself. */
 import { joinPath } from "../../core/paths.ts";
-import { type DaemonEndpoint, formatEndpoint, parseHost } from "../../endpoints/parse.ts";
+import { type DaemonEndpoint, formatEndpoint } from "../../endpoints/parse.ts";
 import type { DaemonAddress } from "../../link/dial.ts";
-import { quoted } from "../parse-args.ts";
-import type { Argument } from "../raw-args.ts";
-import { UsageError } from "../usage-error.ts";
 
 export type LookPlace =
   | { readonly kind: "local"; readonly path: Uint8Array; readonly shown: Uint8Array }
@@ -21,16 +18,6 @@ export type LookPlace =
 export function modulePlace(endpoint: DaemonEndpoint): LookPlace {
   const { host, port, module, path } = endpoint;
   return { kind: "module", address: { host, port }, module, path, shown: formatEndpoint(endpoint) };
-}
-
-/** `HOST`, `HOST:`, `HOST:PORT`, as `list-modules` takes it. */
-export function hostOfWord(word: Argument): DaemonAddress {
-  const address = parseHost(word.bytes, { bare: true });
-  if (address !== undefined) return address;
-  throw new UsageError(
-    `${quoted(word)} is no host`,
-    "Write HOST or HOST:PORT, an IPv6 address in brackets: [2001:db8::5]:9040",
-  );
 }
 
 /** What a relative path of an answer is called: as an operator could write it. */

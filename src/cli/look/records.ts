@@ -110,15 +110,21 @@ export function filesystemFields(place: string, stats: FilesystemStats): Json {
 }
 
 export function removedFields(shown: Uint8Array, removed: RemovedPath, dryRun: boolean): Json {
-  const { entries, diskBytes, isDirectory } = removed;
+  const { entries, diskBytes, mode, isDirectory } = removed;
   return {
     ...pathFields(shown),
+    ...kindFields(mode),
     removed: removed.removed,
     dry_run: dryRun,
     entries,
     disk_bytes: diskBytes,
     directory: isDirectory,
   };
+}
+
+/** Absent where the mode is not known. */
+export function kindFields(mode: number | undefined): Json {
+  return mode === undefined || mode === 0 ? {} : { kind: kindOf(mode & FileType.mask) };
 }
 
 /** Names of owners as answers tell them, each once. */

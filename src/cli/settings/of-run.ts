@@ -1,10 +1,12 @@
 /** The settings of one run of a tree verb: loaded, checked, and joined with its command line. */
+import { DEFAULT_PORT } from "../../core/default-port.ts";
 import { bytesOf, printable } from "../../core/paths.ts";
-import { type Endpoint, parseHost } from "../../endpoints/parse.ts";
+import { parseHost as parseDaemon } from "../../endpoints/host.ts";
+import { type Endpoint, EndpointError, parseHost } from "../../endpoints/parse.ts";
 import type { DaemonAddress } from "../../link/dial.ts";
 import type { FlagName } from "../flags.ts";
 import { type LookPlace, modulePlace } from "../look/place.ts";
-import type { ParsedArgs } from "../parse-args.ts";
+import { type ParsedArgs, quoted } from "../parse-args.ts";
 import { exists, place } from "../places.ts";
 import type { Argument } from "../raw-args.ts";
 import { UsageError } from "../usage-error.ts";
@@ -70,18 +72,51 @@ function hostOf(word: Argument, remotes: ReadonlyMap<string, Remote>): DaemonAdd
   return parseHost(word.bytes, { bare });
 }
 
-/** Which daemon `NAME` or `NAME:` of a configured remote stands for; undefined: it is none, or of no daemon. */
-export function remoteHosts(
-  args: ParsedArgs,
-  env: SettingsRequest["env"],
-): (word: Argument) => DaemonAddress | undefined {
-  const { remotes } = usable(loadSettings(requestOf(args, env)));
-  return ({ text }) => {
-    const remote = remotes.get(text.replace(/:$/, ""));
-    if (remote === undefined) return undefined;
-    const endpoint = place({ bytes: bytesOf(remote.endpoint), text: remote.endpoint });
-    return endpoint.kind === "daemon" ? { host: endpoint.host, port: endpoint.port } : undefined;
+/** Daemons as a whole, as words name them; remotes of the configuration are known. */
+export interface DaemonWords {
+  isRemote(word: Argument): boolean;
+  /** Throws UsageError with the spelling that is right. */
+  daemonOf(word: Argument): DaemonAddress;
+}
+
+/** The configuration is read when a word asks for it: the daemon of this machine needs none. */
+export function daemonWords(args: ParsedArgs, env: SettingsRequest["env"]): DaemonWords {
+  let known: DaemonWords | undefined;
+  const words = (): DaemonWords => {
+    known ??= wordsWith(usable(loadSettings(requestOf(args, env))).remotes);
+    return known;
   };
+  if (args.has("config")) words();
+  return { isRemote: (word) => words().isRemote(word), daemonOf: (word) => words().daemonOf(word) };
+}
+
+/** `HOST`, `HOST:PORT`, `[IPV6]:PORT`, or `NAME` of a remote, each also with a colon behind it. */
+export function wordsWith(remotes: ReadonlyMap<string, Remote>): DaemonWords {
+  return {
+    isRemote: ({ text }) => remotes.has(text.replace(/:$/, "")),
+    daemonOf: (word) => {
+      const [, name = "", path = ""] = /^([^:/]*):?(.*)$/s.exec(word.text) ?? [];
+      const remote = remotes.get(name);
+      if (remote === undefined || path.startsWith("/") || /^\d+:?$/.test(path)) return hostWord(word);
+      if (path !== "")
+        throw new UsageError(`${quoted(word)} is a place, and a daemon as a whole is meant here`, `Write ${name}`);
+      const endpoint = place({ bytes: bytesOf(remote.endpoint), text: remote.endpoint });
+      if (endpoint.kind === "daemon") return { host: endpoint.host, port: endpoint.port };
+      throw new UsageError(
+        `the remote ${name} stands for a local path: there is no daemon behind it`,
+        `For a host of that name write ${name}:${DEFAULT_PORT}`,
+      );
+    },
+  };
+}
+
+function hostWord(word: Argument): DaemonAddress {
+  try {
+    return parseDaemon(word.bytes);
+  } catch (error) {
+    if (error instanceof EndpointError) throw new UsageError(error.message, error.way);
+    throw error;
+  }
 }
 
 /** Throws UsageError with everything that is wrong. */
