@@ -103,11 +103,16 @@ function openLibc() {
     },
     /** Whether the filesystem keeps the time of birth of what is open; true where it does not say. */
     hasBirthTime: (fd: number): boolean => ((look(fd)?.mask ?? STATX_BTIME) & STATX_BTIME) !== 0,
-    /** Something is mounted on it, as far as the kernel says: from Linux 5.8 on. */
-    isMountPoint(path: Uint8Array, follow: boolean): boolean {
-      const name = terminated(path);
-      const flags = AT_NO_AUTOMOUNT | (follow ? 0 : AT_SYMLINK_NOFOLLOW);
-      if (c.statx(AT_FDCWD, ptr(name), flags, 0, ptr(attributes)) < 0) return false;
+    /**
+     * Something is mounted on the name in a directory, or on the directory where the name is empty, as far as the kernel
+     * says: from Linux 5.8 on. Asked for every entry of a listing, so that nothing is made for it.
+     */
+    isMountPoint(directory: number, name: Uint8Array, follow: boolean): boolean {
+      if (name.length >= scratch.length) return false;
+      scratch.set(name);
+      scratch[name.length] = 0;
+      const flags = AT_NO_AUTOMOUNT | AT_EMPTY_PATH | (follow ? 0 : AT_SYMLINK_NOFOLLOW);
+      if (c.statx(directory, ptr(scratch), flags, 0, ptr(attributes)) < 0) return false;
       return (attributes[ATTRIBUTES_AT]! & STATX_ATTR_MOUNT_ROOT) !== 0;
     },
     isAppendOnly: (fd: number): boolean => ((look(fd)?.attributes ?? 0) & STATX_ATTR_APPEND) !== 0,

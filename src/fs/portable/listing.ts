@@ -32,8 +32,8 @@ export function nothing(name: Uint8Array, status: number): Entry {
   return { name, linkText: EMPTY, ...zero, ...none, status };
 }
 
-/** What a name below a directory is. Errors become the entry's status. */
-export function examine(path: Buffer, name: Uint8Array, follow: boolean, wanted: Wanted, dev?: number): Entry {
+/** What is at a path, which is `name` in the directory `at`. Errors become the entry's status. */
+function examine(path: Buffer, at: DirHandle, name: Uint8Array, follow: boolean, wanted: Wanted, dev?: number): Entry {
   let entry: Entry;
   let blocks = 0n;
   let status = 0;
@@ -57,7 +57,7 @@ export function examine(path: Buffer, name: Uint8Array, follow: boolean, wanted:
     return nothing(name, statusOf(error));
   }
   let flags = entry.flags;
-  if (isMountPoint(path, entry, isFollowed, dev)) flags |= RowFlag.mount;
+  if (isMountPoint(at, entry, isFollowed, dev)) flags |= RowFlag.mount;
   let digest: readonly [number, number] = [0, 0];
   if (wanted.blocks === true) digest = [Number(blocks & 0xffffffffn), Number(blocks >> 32n)];
   if (wantsAttributes(wanted)) {
@@ -73,9 +73,10 @@ export function examine(path: Buffer, name: Uint8Array, follow: boolean, wanted:
  * `dev`: of the directory that it is in. A bind mount may show the same device, and a file of an overlay has that of its
  * layer: what the kernel says of mounts counts, and where it does not the device of directories.
  */
-function isMountPoint(path: Buffer, { mode, dev: own }: Entry, follow: boolean, dev: number | undefined): boolean {
-  if (typeOf(mode) === FileType.directory && dev !== undefined && own !== dev) return true;
-  return typeOf(mode) !== FileType.symlink && libc?.isMountPoint(path, follow) === true;
+function isMountPoint(at: DirHandle, entry: Entry, follow: boolean, dev: number | undefined): boolean {
+  const type = typeOf(entry.mode);
+  if (type === FileType.directory && dev !== undefined && entry.dev !== dev) return true;
+  return type !== FileType.symlink && libc?.isMountPoint(at, entry.name, follow) === true;
 }
 
 export function readLink(path: Buffer): Uint8Array {
@@ -108,7 +109,7 @@ export async function listDirectory(
   if (options.selfOnly && libc?.hasBirthTime(directory) === false && filesystemType(directory) === EXT_MAGIC)
     flags |= BatchFlag.smallInodes;
   // By itself and not by a name in it, which would have to be searched.
-  let self = examine(descriptorPath(directory), SELF, true, wanted);
+  let self = examine(descriptorPath(directory), directory, SELF, true, wanted);
   if (modeBefore !== undefined) self = { ...self, mode: modeBefore };
   const entries: Entry[] = [];
   let status = 0;
@@ -121,7 +122,7 @@ export async function listDirectory(
         if (at > 0 && entry.equals(names[at - 1]!)) continue;
         if (slices.isDue) await slices.breathe();
         const copy = new Uint8Array(entry);
-        entries.push(examine(below(directory, copy), copy, options.follow, wanted, self.dev));
+        entries.push(examine(below(directory, copy), directory, copy, options.follow, wanted, self.dev));
       }
     } catch (error) {
       status = statusOf(error);
@@ -230,7 +231,7 @@ export async function statNames(
       continue;
     }
     const bad = name.length === 0 ? -E.ENOENT : parent === WORKING_DIRECTORY ? 0 : checkName(name);
-    entries.push(bad < 0 ? nothing(name, bad) : examine(below(parent, name), name, follow, wanted));
+    entries.push(bad < 0 ? nothing(name, bad) : examine(below(parent, name), parent, name, follow, wanted));
     if (slices.isDue) await slices.breathe().catch(() => undefined);
   }
   entries.push(nothing(SELF, -E.ENOENT));
