@@ -8,6 +8,7 @@ import { workerChoice } from "../engine/worker-policy.ts";
 import { filesystemName } from "../fs/filesystems.ts";
 import type { NetworkOptions, Placement } from "../session/api.ts";
 import type { PlaceFacts } from "../session/look-at-places.ts";
+import { mayRename } from "../session/may-rename.ts";
 import { formatBytes } from "./format.ts";
 import type { VerbName } from "./verbs.ts";
 
@@ -79,7 +80,7 @@ export function explainedOf(facts: PlanFacts): Explained {
     decisions: [
       { topic: "engine", value: engine.kind, reason: engine.reason },
       comparing(options),
-      ...(isLocal ? [moving(methods)] : carrying(facts)),
+      ...(isLocal ? [moving(facts, methods)] : carrying(facts)),
       workers(facts),
       ...ranging(options, isLocal),
       verifying(options),
@@ -112,12 +113,16 @@ function comparing({ compare }: RunOptions): Decision {
   return { topic, value: "size and time", reason: `any difference counts, not only a newer source${window}` };
 }
 
-function moving(methods: readonly MethodOutlook[] | undefined): Decision {
+function moving({ options, source, target }: PlanFacts, methods: readonly MethodOutlook[] | undefined): Decision {
   const expected = methods === undefined ? [] : expectedMethods(methods);
+  const renames = source.facts !== undefined && mayRename(options, source.facts, target.facts);
+  const names = [...(renames ? ["rename"] : []), ...expected.map(({ method }) => method)];
   return {
     topic: "method",
-    value: expected.length === 0 ? "not known" : expected.map(({ method }) => method).join(" or "),
-    reason: expected[0]?.reason ?? "the filesystems are not known",
+    value: names.length === 0 ? "not known" : names.join(" or "),
+    reason: renames
+      ? "one filesystem: what the target lacks is renamed, and no content moves"
+      : (expected[0]?.reason ?? "the filesystems are not known"),
   };
 }
 

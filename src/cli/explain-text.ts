@@ -27,7 +27,7 @@ export function explainText(
     ...row("source", sideText(source)),
     ...row("target", sideText(target)),
     ...row("to do", workText(preview)),
-    ...row("deletions", deletionText(preview)),
+    ...row("deletions", deletionText(preview, verb !== undefined)),
     ...preview.notices.filter(({ code }) => !SAID.has(code)).flatMap(({ message }) => row("note", plain(message))),
     "",
     ...decisions.flatMap(({ topic, value, reason }) => row(topic.replaceAll("_", " "), `${value}: ${plain(reason)}`)),
@@ -61,13 +61,18 @@ function workText({ counters, durationMs }: Preview): string {
   return `${parts.join(", ")} (${examined} examined in ${formatDuration(durationMs)})`;
 }
 
-function deletionText({ deletions: { entries, refusal } }: Preview): string {
+/** `isMirror`: it is about a run that deletes, and not about any. */
+function deletionText({ deletions: { entries, refusal } }: Preview, isMirror: boolean): string {
   if (entries === undefined) return `not counted: ${plain(refusal ?? "not looked at")}`;
   if (entries === 0) return "none: the target has nothing that the source lacks";
-  const kept = `${plural(entries, "entry", "entries")} in the target only: copy and sync leave them`;
+  const found = `${plural(entries, "entry", "entries")} in the target only`;
+  if (isMirror)
+    return refusal === undefined
+      ? `${found}, to be deleted after everything arrived`
+      : `${found}, and none would be deleted: ${plain(refusal)}`;
   return refusal === undefined
-    ? `${kept}, mirror and sync --delete would delete them`
-    : `${kept}. A mirror would too: ${plain(refusal)}`;
+    ? `${found}: copy and sync leave them, mirror and sync --delete would delete them`
+    : `${found}: copy and sync leave them. A mirror would too: ${plain(refusal)}`;
 }
 
 export function explainJson({ verb, preview, source, target, methods, decisions }: Explained): object {

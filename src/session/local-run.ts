@@ -9,7 +9,8 @@ import { isRemoteFilesystem } from "../fs/filesystems.ts";
 import { Capability, hasCapability } from "../fs/privileges.ts";
 import { loopback } from "../link/loopback.ts";
 import { isRotational } from "./device.ts";
-import { coarseStepNs, type DirectoryFacts, lookAt, lookAtSource } from "./facts.ts";
+import { coarseStepNs, lookAt, lookAtSource } from "./facts.ts";
+import { mayRename } from "./may-rename.ts";
 import type { SourceMessage, TargetMessage } from "./messages.ts";
 import { OpenPlaces } from "./open-places.ts";
 import { ownersByRule } from "./owner-rules.ts";
@@ -103,25 +104,4 @@ export async function runLocally(request: LocalRunRequest): Promise<TargetState>
   } finally {
     opened.close();
   }
-}
-
-/** Renaming keeps every attribute and moves no byte: right when nothing was asked to change on the way. */
-function mayRename(options: RunOptions, source: DirectoryFacts, target: DirectoryFacts | undefined): boolean {
-  const { preserve, write } = options;
-  const keepsAll =
-    preserve.perms &&
-    preserve.times &&
-    preserve.owner &&
-    preserve.group &&
-    preserve.xattrs &&
-    preserve.acls &&
-    preserve.sparse;
-  const plain =
-    preserve.chownUid === undefined &&
-    preserve.chownGid === undefined &&
-    preserve.userMap.length + preserve.groupMap.length === 0 &&
-    !options.copyLinks &&
-    write.verify === "none";
-  const sameFilesystem = target === undefined || source.dev === target.dev;
-  return options.verb === "move" && sameFilesystem && keepsAll && plain && write.methods === undefined;
 }

@@ -86,6 +86,8 @@ describe("explain", () => {
     const move = await explainedJson(["move", ...places()]);
     expect(decided(move)).toEqual([{ entries: null, refusal: expect.stringContaining("move deletes nothing") }, "end"]);
     expect(decision(move, "sources")?.value).toBe("removed");
+    expect(decision(move, "method")?.value).toStartWith("rename or ");
+    expect(decision(await explainedJson(["move", "--verify", ...places()]), "method")?.value).not.toContain("rename");
     expect(decided(await explainedJson(["sync", "--delete", "-p", "2", ...places()]))[0]).toMatchObject({ entries: 2 });
     const sync = await explainedJson(["sync", ...places()]);
     expect([sync["verb"], decided(sync)[0]]).toEqual([
@@ -102,7 +104,11 @@ describe("explain", () => {
     mkdirSync(dir.join("mirror"));
     const named = await fastsync(["explain", "mirror", "source/", "target/"], { cwd: dir.path });
     expect(named.stdout).toStartWith("explain mirror, source/ -> target");
-    expect((await fastsync(["explain", "mirror", ...places()])).stdout).toStartWith(`explain mirror: ${places()[0]}`);
+    const mirror = (await fastsync(["explain", "mirror", ...places()])).stdout;
+    expect(mirror).toStartWith(`explain mirror: ${places()[0]}`);
+    expect(mirror).toContain("2 entries in the target only, to be deleted after everything arrived\n");
+    const none = (await fastsync(["explain", "mirror", "--max-delete=1", ...places()])).stdout.replaceAll(/\s+/g, " ");
+    expect(none).toContain("2 entries in the target only, and none would be deleted: ");
   });
 
   const parts: Parts = { ...fakeParts("normal"), startRun: async () => startRun };
