@@ -37,6 +37,8 @@ const sameWithEither = [
   ),
   // Walks of large trees; that both backends walk alike is what test/backend is about.
   ...["test/edges/scale.test.ts", "test/admin/trees.test.ts", "test/admin/daemon.test.ts"],
+  // Words, which the faces have, and the daemon.
+  ...["test/admin/words.test.ts", "test/cli/screen.test.ts"],
   // One run beside rsync; that both backends do the same is what the behaviours are about.
   "test/reference/**",
   // The native library is counted, and comparing counts needs none.

@@ -16,7 +16,7 @@ import { type Outputs, standardOutputs } from "./output.ts";
 import { asksForJson, type CommandLine, explainedLine, parseCommandLine } from "./parse-args.ts";
 import type { Argument } from "./raw-args.ts";
 import type { Reporter } from "./reporter.ts";
-import { hanging, proseWidthOf } from "./screen.ts";
+import { flowing, hanging, proseWidthOf } from "./screen.ts";
 import { plain } from "./text-printer.ts";
 import { UsageError } from "./usage-error.ts";
 import { VERBS, type VerbName, verbNamed } from "./verbs.ts";
@@ -127,7 +127,7 @@ class Frame {
     const width = proseWidthOf(err, "stderr");
     const ways = error.way === undefined ? [] : error.way.split("\n").map((way) => way.replace(/^ {2}/, ""));
     for (const line of hanging("", `${["fastsync", ...verbs].join(" ")}: ${error.message}`, width)) err.line(line);
-    for (const way of ways) for (const line of hanging("  ", way, width)) err.line(line);
+    for (const way of ways) for (const line of flowing(way, width - 2)) err.line(`  ${line}`);
     err.line(`  See: ${["fastsync", ...verbs.slice(-1)].join(" ")} --help`);
     if (this.#json) this.#bareJson(ExitCode.usage, "usage", error.message);
     return ExitCode.usage;

@@ -561,6 +561,13 @@ function shownValue(value: Argument | undefined): string {
   return value === undefined ? "no value" : quoted(value);
 }
 
+/** A word that is none of those that stand behind a verb. */
+export function unknownWord(verb: VerbName, known: readonly string[], word: Argument, way?: string): UsageError {
+  const meant = nearest(word.text, known);
+  const hint = meant === undefined ? "" : `; did you mean ${meant}?`;
+  return new UsageError(`${verb} knows ${listed(known, "and")}, not ${quoted(word)}${hint}`, way);
+}
+
 /** For messages: safe on a terminal, in quotes. */
 export function quoted(word: Argument): string {
   return `'${printable(word.bytes)}'`;

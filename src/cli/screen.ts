@@ -27,7 +27,7 @@ export function proseWidthOf(output: Output, stream: "stdout" | "stderr" = "stdo
 /** The text behind its head, its further lines below its first one; where that is too narrow for it, less far in. */
 export function hanging(head: string, text: string, width: number): string[] {
   const room = width - head.length;
-  const isNarrow = room < LEAST_ROOM || longestWord(text) > room;
+  const isNarrow = text.length > room && (room < LEAST_ROOM || longestWord(text) > room);
   return isNarrow && head.length > INDENT ? [head.trimEnd(), ...indented(text, width)] : beside(head, text, width);
 }
 
@@ -39,6 +39,11 @@ export function longestWord(text: string): number {
 export function beside(head: string, text: string, width: number): string[] {
   const [first = "", ...rest] = wrap(text, width - head.length);
   return [head + first, ...rest.map((line) => " ".repeat(head.length) + line)];
+}
+
+/** The text with its further lines a little in. */
+export function flowing(text: string, width: number): string[] {
+  return wrap(text, width - GAP).map((line, at) => (at === 0 ? line : " ".repeat(GAP) + line));
 }
 
 /** The text with all of its lines a little in. */

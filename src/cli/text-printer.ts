@@ -25,6 +25,8 @@ export interface TextOptions {
   readonly stats: boolean;
   /** Shown with --verbose, below the banner. */
   readonly notes: readonly string[];
+  /** Patterns that stand in the configuration, as warnings name them: that one of them matches nothing is no slip. */
+  readonly standing?: ReadonlySet<string>;
   /** On a terminal; absent: progress is a line each time. */
   readonly live: LiveLine | undefined;
 }
@@ -137,7 +139,8 @@ export class TextPrinter implements Printer {
     this.#options.live?.clear();
     this.#failures(summary);
     for (const pattern of summary.unmatchedPatterns) {
-      if (!this.#options.quiet) this.#trouble(`warning: pattern matched nothing: ${plain(pattern)}`);
+      if (!this.#options.quiet && !this.#options.standing?.has(pattern))
+        this.#trouble(`warning: pattern matched nothing: ${plain(pattern)}`);
     }
     // A run that was refused before it began has nothing to count.
     if (!this.#options.quiet && this.#started) {

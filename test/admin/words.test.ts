@@ -229,6 +229,8 @@ describe.skipIf(asUserMissing() !== undefined)(`who is denied (${asUserMissing()
     expect(pulled.stderr).toContain(
       "secret: cannot open: permission denied to user nobody, who runs the daemon (source)",
     );
+    const explained = await fastsync(["explain", dir.join("p/"), dir.join("into/none/")], asUser);
+    expect([explained.exitCode, lastLine(explained.stderr)]).toEqual([23, "fastsync explain: 1 failed (exit 23)"]);
     const pushed = await fastsync(
       ["copy", "--no-owner", "--no-group", dir.join("p/"), daemon.place("pushed/")],
       asUser,
@@ -340,4 +342,14 @@ test("a run is called by the verb that was written, in its text, records and his
     ]),
   );
   expect((await fastsync(["profile"], { env })).stdout).toMatch(/ sync +local /);
+});
+
+test("a pattern that matches nothing is told of the line, and not of what stands in the configuration", async () => {
+  const config = dir.join("standing.toml");
+  writeFileSync(config, '[global]\nexclude = ["*.iso"]\n', { mode: 0o644 });
+  const words = ["copy", "--config", config, "--exclude", "*.lgo", dir.join("m/tree/"), dir.join("excluded")];
+  const { stderr } = await fastsync(words);
+  expect(stderr).toBe("fastsync: warning: pattern matched nothing: --exclude *.lgo\n");
+  const { summary } = await fastsyncJson(words);
+  expect(summary["unmatched_patterns"]).toEqual(expect.arrayContaining(["--exclude *.lgo", "--exclude *.iso"]));
 });

@@ -56,6 +56,7 @@ describe("what is left out of a text", () => {
     ["nothing listens at 192.168.7.13:9040", "nothing listens at (address):9040"],
     ["nothing listens at [2001:db8::77]:9040", "nothing listens at (address):9040"],
     ["the host NAS-of-alice is away", "the host (name) is away"],
+    ["permission denied to user bob, who runs the daemon", "permission denied to user (name), who runs the daemon"],
     ["2030-01-02T03:04:05Z", "2030-01-02T03:04:05Z"],
     ["Linux 6.12.4, 1 Gbit/s up to 16 ms", "Linux 6.12.4, 1 Gbit/s up to 16 ms"],
     ['sysctl -w net.ipv4.tcp_rmem="4096 131072 67108864"', 'sysctl -w net.ipv4.tcp_rmem="4096 131072 67108864"'],

@@ -218,6 +218,10 @@ const CASES: readonly (readonly [line: string, message: string])[] = [
   ["copy --suffix=.old A B", "--suffix needs --backup or --backup-dir"],
   ["copy --wait=3 A B", "--wait needs --retry"],
   ["copy -0 A B", "--from0 needs --files-from, --exclude-from or --include-from"],
+  // words behind a verb
+  ["profile shw", "profile knows show, enable, disable and clear, not 'shw'; did you mean show?"],
+  ["config chek", "config knows show and check, not 'chek'; did you mean check?"],
+  ["jobs lst", "jobs knows list, watch and cancel, not 'lst'; did you mean list?"],
   // places
   ["copy", "fastsync copy: SOURCE and TARGET are missing\n  Usage: fastsync copy [flags] SOURCE... TARGET"],
   ["copy A", "TARGET is missing after 'A'"],

@@ -4,15 +4,15 @@ import type { DaemonCheck } from "../../core/daemon-flags.ts";
 import { ExitCode } from "../../core/exit-codes.ts";
 import { bytesOf, printable } from "../../core/paths.ts";
 import type { CommandContext } from "../context.ts";
-import { quoted } from "../parse-args.ts";
-import { hanging, indented, widthOf } from "../screen.ts";
+import { unknownWord } from "../parse-args.ts";
+import { flowing, hanging, indented, widthOf } from "../screen.ts";
 import { type Effective, effectiveSettings } from "../settings/apply.ts";
 import { checkValues } from "../settings/check.ts";
 import type { SettingValue } from "../settings/layer.ts";
 import { layersInOrder, loadSettings, type Settings } from "../settings/load.ts";
 import { requestOf, usable } from "../settings/of-run.ts";
 import { unknownVariables } from "../settings/variables.ts";
-import { UsageError } from "../usage-error.ts";
+import { VERBS } from "../verbs.ts";
 
 export const configCommand = defineCommand({
   async run({ data }: { data?: CommandContext }) {
@@ -45,7 +45,7 @@ export const configCommand = defineCommand({
         return;
       }
       default:
-        throw new UsageError(`config knows show and check, not ${quoted(what!)}`);
+        throw unknownWord("config", VERBS.config.operands, what!);
     }
   },
 });
@@ -68,7 +68,7 @@ function textOf(settings: Settings, width: number): string {
     if (text.length + 2 <= wide) return hanging(text.padEnd(wide), origin, width);
     return text.length + 2 + origin.length <= width
       ? [`${text}  ${origin}`]
-      : [...hanging("", text, width), ...indented(origin, width)];
+      : [...flowing(text, width), ...indented(origin, width)];
   });
   const remotes = [...settings.remotes.values()].map(({ name, endpoint }) => `  ${name}:  ${safe(endpoint)}`);
   return [

@@ -12,9 +12,11 @@ import { openBackend } from "../../fs/open-backend.ts";
 import { isLocal, type Place, type StartRun } from "../../session/api.ts";
 import { lookAtSources, lookAtTarget } from "../../session/look-at-places.ts";
 import type { CommandContext } from "../context.ts";
+import { tellEnding } from "../ending-text.ts";
 import { explainedOf, type Preview, type Side } from "../explain-plan.ts";
 import { explainJson, explainText } from "../explain-text.ts";
 import { flagNamed } from "../flags.ts";
+import { formatCount } from "../format.ts";
 import { type Resolved, resolveOptions } from "../resolve-options.ts";
 import { proseWidthOf } from "../screen.ts";
 import { settingNotes } from "../settings/notes.ts";
@@ -53,6 +55,9 @@ export const explainCommand = defineCommand({
     if (args.has("json")) context.outputs.out.line(JSON.stringify(explainJson(plan)));
     else context.outputs.out.write(explainText(plan, notes, proseWidthOf(context.outputs.out)));
     context.exitCode = looked.exitCode;
+    const { failed, vanished } = looked.preview.counters;
+    if (looked.exitCode !== ExitCode.ok)
+      tellEnding(context.outputs.err, "explain", `${formatCount(failed + vanished)} failed`, looked.exitCode);
   },
 });
 

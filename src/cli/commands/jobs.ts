@@ -9,7 +9,7 @@ import { plural } from "../format.ts";
 import { endText, jobFields, jobTable, progressOf, stateText, whatText } from "../job-text.ts";
 import { jsonText } from "../json-printer.ts";
 import type { Outputs } from "../output.ts";
-import { quoted } from "../parse-args.ts";
+import { quoted, unknownWord } from "../parse-args.ts";
 import type { Argument } from "../raw-args.ts";
 import { widthOf } from "../screen.ts";
 import { type DaemonWords, daemonWords } from "../settings/of-run.ts";
@@ -52,8 +52,10 @@ export function jobsRequest(places: readonly Argument[], { isRemote, daemonOf }:
   const [first, ...others] = places;
   const action = ACTIONS.find((name) => name === first?.text);
   if (first !== undefined && action === undefined && !isRemote(first) && !looksLikeHost(first))
-    throw new UsageError(
-      `jobs knows list, watch and cancel, not ${quoted(first)}`,
+    throw unknownWord(
+      "jobs",
+      ACTIONS,
+      first,
       `For a daemon elsewhere write: fastsync jobs list ${quoted(first).slice(1, -1)}`,
     );
   const words = action === undefined ? places : others;
@@ -61,7 +63,8 @@ export function jobsRequest(places: readonly Argument[], { isRemote, daemonOf }:
   const id = last !== undefined && isJobId(last.text) ? last.text : undefined;
   const hosts = id === undefined ? words : words.slice(0, -1);
   const usage = `fastsync jobs ${action ?? "list"} ${action === "cancel" ? "[HOST] ID" : action === "watch" ? "[HOST] [ID]" : "[HOST]"}`;
-  if (hosts.length > 1) throw new UsageError(`${quoted(hosts[1]!)} is no job: an id has 12 hexadecimal digits`, usage);
+  if (hosts.length > 1)
+    throw new UsageError(`${quoted(hosts[1]!)} is no job: an id has 12 hexadecimal digits`, `Usage: ${usage}`);
   if (action === "cancel" && id === undefined) throw new UsageError("which job? ID is missing", `Usage: ${usage}`);
   if ((action ?? "list") === "list" && id !== undefined)
     throw new UsageError(

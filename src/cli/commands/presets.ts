@@ -5,7 +5,7 @@ import type { CommandContext } from "../context.ts";
 import { formatBytes } from "../format.ts";
 import { ParsedArgs } from "../parse-args.ts";
 import { type Resolved, resolveOptions, systemSurroundings } from "../resolve-options.ts";
-import { hanging, proseWidthOf, tableLines } from "../screen.ts";
+import { flowing, hanging, proseWidthOf, tableLines } from "../screen.ts";
 import { applySettings } from "../settings/apply.ts";
 import type { Layer, SettingValue } from "../settings/layer.ts";
 import { layersInOrder, loadSettings, type Settings } from "../settings/load.ts";
@@ -83,7 +83,7 @@ function cellsOf({ name, resolved: { options, network, face } }: Listed): string
 
 function textOf(listed: readonly Listed[], width: number): string {
   const lines = tableLines([[...HEAD], ...listed.map(cellsOf)], width);
-  const notes = listed.flatMap((one) => hanging("", `${safe(one.name)}: ${noteOf(one)}`, width));
+  const notes = listed.flatMap((one) => flowing(`${safe(one.name)}: ${noteOf(one)}`, width));
   return `${[...lines, "", ...notes, "", ...hanging("", ENDING, width), EXAMPLE].join("\n")}\n`;
 }
 

@@ -10,10 +10,10 @@ import { makePrivateFile, makeStateDirectory, type StatePlace, statePlace } from
 import type { CommandContext } from "../context.ts";
 import { failuresFile } from "../diagnostics/failures.ts";
 import { type HistoryReport, historyJson, historyText } from "../history-text.ts";
-import { quoted } from "../parse-args.ts";
+import { unknownWord } from "../parse-args.ts";
 import { proseWidthOf } from "../screen.ts";
 import { plain } from "../text-printer.ts";
-import { UsageError } from "../usage-error.ts";
+import { VERBS } from "../verbs.ts";
 
 /** Runs that are shown; --json gives all. */
 const SHOWN = 10;
@@ -66,7 +66,7 @@ export const profileCommand = defineCommand({
         });
       }
       default:
-        throw new UsageError(`profile knows show, enable, disable and clear, not ${quoted(what!)}`);
+        throw unknownWord("profile", VERBS.profile.operands, what!);
     }
   },
 });

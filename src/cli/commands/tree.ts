@@ -15,6 +15,7 @@ import { endingLine } from "../ending-text.ts";
 import { takeHint } from "../hints.ts";
 import { JsonPrinter } from "../json-printer.ts";
 import { hasLiveLine, Output, type Outputs } from "../output.ts";
+import type { ParsedArgs } from "../parse-args.ts";
 import { heldOpen } from "../places.ts";
 import { LiveLine } from "../progress-line.ts";
 import { type PacedPrinter, Reporter } from "../reporter.ts";
@@ -38,7 +39,12 @@ export const treeCommand = defineCommand({
     if (!resolved.face.quiet)
       for (const warning of warningsBefore(resolved, places)) context.outputs.err.line(`warning: ${warning}`);
     const log = resolved.face.logFile === undefined ? undefined : openLog(resolved.face.logFile);
-    const { reporter, live } = makeReporter(withOrigins(resolved, origins), context.outputs, log);
+    const { reporter, live } = makeReporter(
+      withOrigins(resolved, origins),
+      context.outputs,
+      log,
+      standingPatterns(args, context.args),
+    );
     context.onReporter(reporter);
     using _resizes = onResize(live);
     const stop = new AbortController();
@@ -103,6 +109,14 @@ function isFailure({ exitCode }: RunSummary): boolean {
 /** With --verbose it is told what the configuration added to the line. */
 function withOrigins(resolved: Resolved, origins: ReadonlyMap<string, string>): Resolved {
   return { ...resolved, face: { ...resolved.face, notes: [...settingNotes(origins), ...resolved.face.notes] } };
+}
+
+/** What the configuration added to the filters of the line. */
+function standingPatterns({ occurrences }: ParsedArgs, line: ParsedArgs): ReadonlySet<string> {
+  const added = occurrences.slice(line.occurrences.length);
+  const named = (all: ParsedArgs["occurrences"]): string[] =>
+    all.flatMap(({ flag, value }) => (value === undefined ? [] : [`--${flag} ${printable(value.bytes)}`]));
+  return new Set(named(added)).difference(new Set(named(line.occurrences)));
 }
 
 /** What is listed is decided here, so that the session makes no items that nobody prints. */
@@ -178,6 +192,7 @@ function makeReporter(
   resolved: Resolved,
   { out, err }: Outputs,
   log: Output | undefined,
+  standing: ReadonlySet<string>,
 ): { reporter: Reporter; live: LiveLine | undefined } {
   const { options, face } = resolved;
   const { command, zeroCopy } = face;
@@ -201,6 +216,7 @@ function makeReporter(
     reasons: face.itemize || options.verb === "check",
     stats: face.stats,
     notes: face.notes,
+    standing,
     live,
   });
   printers.push({ printer: text, pace: live !== undefined ? "live" : face.progress === "on" ? "second" : "never" });

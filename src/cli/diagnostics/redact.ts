@@ -36,7 +36,9 @@ export function redacted(text: string, { home, names }: Private): string {
   let out = text
     // URLs first: what follows the scheme may be anything.
     .replace(/\b[a-z][a-z0-9+.-]*:\/\/\S+/gi, (url) => `${url.slice(0, url.indexOf("://"))}://(left out)`)
-    .replace(/\S+@\S+/g, "(left out)");
+    .replace(/\S+@\S+/g, "(left out)")
+    // Of another machine: whom its daemon runs as.
+    .replace(/(?<=denied to user )[^\s,;:]+/g, "(name)");
   if (home !== undefined && home.length > 1) out = out.replaceAll(home, "~");
   out = out
     .replace(/~(?=\/)[^\s'",;)]*/g, "~/(left out)")
