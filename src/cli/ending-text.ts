@@ -5,17 +5,22 @@
 import type { Output } from "./output.ts";
 import { hanging, proseWidthOf } from "./screen.ts";
 
-/** `verb` undefined: a run, whose lines all begin with the program alone. */
-export function endingLine(verb: string | undefined, why: string, exitCode: number): string {
-  return `fastsync${verb === undefined ? "" : ` ${verb}`}: ${why} (exit ${exitCode})`;
-}
-
-/** Writes it, in lines that fit. */
-export function tellEnding(err: Output, verb: string | undefined, why: string, exitCode: number): void {
-  const width = proseWidthOf(err, "stderr");
-  for (const line of hanging("", endingLine(verb, why, exitCode), width)) err.line(line);
+/**
+ * Writes it, in lines that fit. `verb` undefined: of a run, whose lines all begin with the program alone. `paint` colours
+ * what stands behind the name of the program.
+ */
+export function tellEnding(
+  err: Output,
+  verb: string | undefined,
+  why: string,
+  exitCode: number,
+  paint: (text: string) => string = (text) => text,
+): void {
+  const name = `fastsync${verb === undefined ? "" : ` ${verb}`}: `;
+  const [first = "", ...rest] = hanging("", `${name}${why} (exit ${exitCode})`, proseWidthOf(err, "stderr"));
+  err.line(name + paint(first.slice(name.length)));
+  for (const line of rest) err.line(paint(line));
 }
 
 /** Said once where permission to entries was denied; the lines on the entries say to whom. */
-export const DENIED_WAY =
-  "Where permission was denied: run fastsync as a user who may (sudo), or give the daemon's user access.";
+export const DENIED_WAY = "Denied: run fastsync as a user who may (sudo), or let the daemon's user in.";

@@ -4,7 +4,7 @@ import { FileType } from "../core/entry-batch.ts";
 import type { Action, ItemsEvent, NoticeEvent, RunEvent, RunSummary } from "../core/events.ts";
 import { bytesOf, joinPath, printable } from "../core/paths.ts";
 import type { Placement } from "../session/api.ts";
-import { endingLine } from "./ending-text.ts";
+import { tellEnding } from "./ending-text.ts";
 import { red } from "./format.ts";
 import { rootOr } from "./json-printer.ts";
 import type { Output } from "./output.ts";
@@ -154,7 +154,7 @@ export class TextPrinter implements Printer {
     const answered = this.#facts.verb === "check" && summary.exitCode === 1;
     const told = summary.message === this.#lastWarning;
     if (summary.message !== undefined && summary.exitCode !== 0 && !answered && !told) {
-      this.#err.line(endingLine(undefined, red(plain(summary.message), this.#err.colour), summary.exitCode));
+      tellEnding(this.#err, undefined, plain(summary.message), summary.exitCode, (text) => red(text, this.#err.colour));
     }
     this.#err.flush();
   }

@@ -114,6 +114,7 @@ describe.each(["here", "in a module"] as const)("rm of what is not there, %s", (
     const some = await fastsyncOnTerminal(["rm", place("gone"), place("goes")], answers, { columns: 200 });
     expect(some.exitCode).toBe(23);
     expect(some.output.split("does not exist").length).toBe(2);
+    expect(some.output.split(place("gone")).length).toBe(2);
   });
 
   test("each entry that goes has its kind", async () => {
@@ -134,6 +135,11 @@ describe.each(["here", "in a module"] as const)("rm of what is not there, %s", (
         ["removed", "tree", "directory"],
       ].sort(),
     );
+  });
+
+  test("-v names a file once", async () => {
+    const { stdout } = await fastsync(["rm", "-nv", place("alone")]);
+    expect(stdout).toBe(`would remove ${place("alone")}\n`);
   });
 
   test("-q leaves nothing but errors", async () => {
@@ -183,7 +189,7 @@ describe.skipIf(asUserMissing() !== undefined)(`who is denied (${asUserMissing()
     closed = await startDaemon({ path: dir.join("p"), ...asUser });
   });
   afterAll(() => closed[Symbol.asyncDispose]());
-  const WAY = "Where permission was denied: run fastsync as a user who may (sudo), or give the daemon's user access.";
+  const WAY = "Denied: run fastsync as a user who may (sudo), or let the daemon's user in.";
 
   test("a place", async () => {
     const here = await fastsync(["ls", dir.join("p/shut/in")], asUser);

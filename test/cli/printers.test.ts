@@ -142,7 +142,7 @@ describe("text", () => {
           "  a\\302\\233b: cannot open: permission denied (source)",
           "  x: permission denied (target)",
           "  and 1 more; --json and --log-file list each",
-          "  Where permission was denied: run fastsync as a user who may (sudo), or give the daemon's user access.",
+          "  Denied: run fastsync as a user who may (sudo), or let the daemon's user in.",
           "warning: could not set owner on 1,200 entries: permission denied; only root may, and --no-owner does not try",
           "  a\\302\\233b",
           "  .",

@@ -33,7 +33,7 @@ export const rmCommand = defineCommand({
       looking.counts["dry_run"] = dryRun;
       looking.counts["entries"] = 0;
       looking.counts["disk_bytes"] = 0;
-      if (!dryRun && !looking.args.has("yes") && !(await ask(looking, groups, places))) return;
+      if (!dryRun && !looking.args.has("yes") && !(await ask(looking, groups))) return;
       for (const group of groups) {
         if (looking.signal.aborted) return;
         await looking.each([group[0]], async () => {
@@ -80,24 +80,26 @@ function refuseRoots({ kind, path, shown }: Removable): void {
 }
 
 /** Throws RunError (exit 25) unless the answer is yes. False: there is nothing to ask about, which was told. */
-async function ask(looking: Looking, groups: readonly Group[], places: readonly LookPlace[]): Promise<boolean> {
+async function ask(looking: Looking, groups: readonly Group[]): Promise<boolean> {
   const { err } = looking;
   const refused = (reason: string): RunError => new RunError(ExitCode.deletionRefused, "deletion_refused", reason);
   if (looking.records !== undefined || !isTerminal(0) || !err.isTerminal)
     throw refused("nothing is removed: nobody can be asked, and --yes is missing");
   let entries = 0;
   let bytes = 0;
+  const going: Uint8Array[] = [];
   // What fails when it is counted fails again afterwards.
   looking.saidBefore = new Set();
   for (const group of groups)
-    await remove(looking, group, true, (removed) => {
+    await remove(looking, group, true, (removed, shown) => {
       entries += removed.entries;
       bytes += removed.diskBytes;
+      if (removed.entries > 0) going.push(shown);
     });
   if (entries === 0) return false;
   if (looking.failures > 0) err.line("");
-  for (const { shown } of places.slice(0, NAMED_MOST)) err.line(`  ${printable(shown)}`);
-  if (places.length > NAMED_MOST) err.line(`  and ${places.length - NAMED_MOST} more`);
+  for (const shown of going.slice(0, NAMED_MOST)) err.line(`  ${printable(shown)}`);
+  if (going.length > NAMED_MOST) err.line(`  and ${going.length - NAMED_MOST} more`);
   const question = `${plural(entries, "entry", "entries")} (${formatBytes(bytes)}) will be removed. Remove? [y/N] `;
   if (!(await saysYes(question, err, looking.signal))) throw refused("nothing is removed: the answer was no");
   looking.failures = 0;
@@ -146,6 +148,8 @@ function tell(looking: Looking, removed: RemovedPath, shown: Uint8Array, dryRun:
     return;
   }
   if (looking.args.has("quiet") || (!removed.removed && removed.entries === 0)) return;
+  // It was the only entry, and named as such.
+  if (looking.args.has("verbose") && removed.removed && !removed.isDirectory) return;
   const what = dryRun ? "would remove" : removed.removed ? "removed" : "removed part of";
   const count = `${plural(removed.entries, "entry", "entries")}, ${formatBytes(removed.diskBytes)}`;
   out.line(`${what} ${printable(shown)} (${count})`);

@@ -11,7 +11,7 @@ import { teaches } from "../../history/run-record.ts";
 import type { NetworkOptions, Place, Placement } from "../../session/api.ts";
 import { confirmDeletions } from "../confirm.ts";
 import type { CommandContext } from "../context.ts";
-import { endingLine } from "../ending-text.ts";
+import { tellEnding } from "../ending-text.ts";
 import { takeHint } from "../hints.ts";
 import { JsonPrinter } from "../json-printer.ts";
 import { hasLiveLine, Output, type Outputs } from "../output.ts";
@@ -272,7 +272,7 @@ export function exitCodeOf(summary: Pick<RunSummary, "exitCode">, { out, err }: 
   const failure = out.failure ?? log?.failure;
   if (failure === undefined || summary.exitCode !== ExitCode.ok) return summary.exitCode;
   const what = out.failure === undefined ? "log" : "report";
-  err.line(endingLine(undefined, `the ${what} could not be written: ${failure.message}`, ExitCode.fileIo));
+  tellEnding(err, undefined, `the ${what} could not be written: ${failure.message}`, ExitCode.fileIo);
   err.flush();
   return ExitCode.fileIo;
 }
