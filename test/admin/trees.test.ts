@@ -239,7 +239,7 @@ describe.each(SIDES)("%s", (side) => {
   test.concurrent("a place that is not there is named, and others are looked at", async () => {
     const alone = await fastsync(["ls", place(side, "plain/nothing")]);
     expect([alone.exitCode, alone.stdout]).toEqual([3, ""]);
-    expect(alone.stderr).toContain("nothing: it does not exist");
+    expect(alone.stderr).toContain("nothing cannot be used: it does not exist");
     const both = await fastsync(["du", "-s", place(side, "plain/nothing"), place(side, "plain/a")]);
     expect(both.exitCode).toBe(23);
     expect(both.stdout).toContain("plain/a\n");
