@@ -144,6 +144,17 @@ describe("list", () => {
     expect(readdirSync(served)).toEqual([]);
   });
 
+  test("an explain between two daemons is told by both, and stays with who asked, whatever the line says", async () => {
+    const served = empty();
+    const delegation = 'enabled = true\nallow = ["127.0.0.1"]';
+    await using from = await startDaemon({ path: tree, delegation });
+    await using to = await startDaemon({ path: served, delegation });
+    const result = await fastsync(["explain", "mirror", "--detach", "--yes", from.place(), to.place()]);
+    expect([result.exitCode, result.stdout]).toEqual([0, expect.stringContaining("Nothing was changed.")]);
+    for (const daemon of [from, to]) expect((await daemon.logged("session_end"))["verb"]).toBe("explain mirror");
+    expect(readdirSync(served)).toEqual([]);
+  });
+
   test("all that is remembered, also where it does not fit one answer; and that no more is", async () => {
     const state = empty();
     const path = Buffer.alloc(4000, "d");
