@@ -184,6 +184,7 @@ class Parser {
   #refuseForeign(): void {
     const [first, ...others] = this.#foreign;
     if (first === undefined) return;
+    if (others.length === 0 && first.alone !== undefined) throw first.alone;
     if (others.length === 0) {
       const ways = [...(first.way === undefined ? [] : [first.way]), ...this.#rewrites];
       throw new UsageError(
@@ -273,8 +274,9 @@ class Parser {
       if (flag === undefined) {
         if (this.#noteForeignLetter(letter, word)) continue;
         // What follows a letter of another tool may be its value.
-        if (index > 0 && this.#foreign.some(({ word: before }) => before === word)) return "done";
-        throw this.#unknownLetter(letter, word);
+        if (index > 0 && this.#foreign.some((one) => one.word === word && isOfAnotherTool(one))) return "done";
+        this.#noteUseless(letter, word, `is no flag of ${this.#verb}`, this.#unknownLetter(letter, word));
+        continue;
       }
       if (flag.name === "help" && letters.length > 1) {
         if (this.#meantBy(word) !== undefined) throw this.#unknownLetter(letter, word);
@@ -293,7 +295,11 @@ class Parser {
       }
       if (rest.startsWith("="))
         throw new UsageError(`${written} (--${flag.name}) takes no value`, `Leave ${quoted(text(rest))} out.`);
-      this.#belongs(flag, written);
+      const elsewhere = this.#belongsElsewhere(flag, written);
+      if (elsewhere !== undefined) {
+        this.#noteUseless(letter, word, `belongs to ${listed(verbsOf(flag), "and")}`, elsewhere);
+        continue;
+      }
       kept.push(letter);
       if (rest === "") {
         this.#noteRewrite(word, kept);
@@ -351,10 +357,15 @@ class Parser {
   }
 
   #belongs(flag: Named, written: string): void {
-    if (flag.verbs.includes(this.#verb)) return;
+    const elsewhere = this.#belongsElsewhere(flag, written);
+    if (elsewhere !== undefined) throw elsewhere;
+  }
+
+  #belongsElsewhere(flag: Named, written: string): UsageError | undefined {
+    if (flag.verbs.includes(this.#verb)) return undefined;
     const shown = written === `--${flag.name}` ? written : `${written} (--${flag.name})`;
-    const verbs = flag.verbs.filter((verb) => verb !== "help" && verb !== "version");
-    throw new UsageError(
+    const verbs = verbsOf(flag);
+    return new UsageError(
       `${shown} belongs to ${listed(verbs, "and")}; ${this.#verb} has no use for it`,
       this.#verb === "explain" && verbs.includes("mirror")
         ? "Before the line of a run it is taken: fastsync explain mirror ..., with all its flags"
@@ -362,6 +373,12 @@ class Parser {
           ? `What ${this.#verb} prints is its answer: >/dev/null leaves the exit code, 2>/dev/null what could be read`
           : undefined,
     );
+  }
+
+  /** Of several letters, so that all that is wrong with them is told; `alone`: what is said where it is the only one. */
+  #noteUseless(letter: string, word: Argument, text: string, alone: UsageError): void {
+    if (word.text.length <= 2 || this.#meantBy(word) !== undefined || !/[A-Za-z]/.test(letter)) throw alone;
+    this.#foreign.push({ shown: `-${letter}`, where: "", text, alone, word });
   }
 
   /** True: it is what another tool has, and was noted. */
@@ -479,9 +496,18 @@ interface Foreign {
   readonly text: string;
   /** Among others, behind the text. */
   readonly also?: string;
-  /** Alone: the way out, below it. */
+  /** Alone: the way out, below it; or all that is said. */
   readonly way?: string;
+  readonly alone?: UsageError;
   readonly word?: Argument;
+}
+
+function verbsOf(flag: Named): VerbName[] {
+  return flag.verbs.filter((verb) => verb !== "help" && verb !== "version");
+}
+
+function isOfAnotherTool({ alone, also }: Foreign): boolean {
+  return alone === undefined && also === undefined;
 }
 
 const LEAVE_OUT = "leave it out";

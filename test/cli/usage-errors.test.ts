@@ -131,6 +131,11 @@ const CASES: readonly (readonly [line: string, message: string])[] = [
   ["copy -h --archive A B", "-h and --archive are not written here\n  -h is the help, and stands alone; sizes"],
   ["copy -hv A B", "-h (in '-hv') is the help, and stands alone\n  Sizes are shown in units anyway: leave -h out."],
   ["copy -av A B", "Write -v in the place of -av."],
+  [
+    "ls -ltrh A",
+    "-t, -r and -h are not written here\n  -t is no flag of ls\n  -r belongs to cp, sync and rm\n  -h is the help, and stands alone; sizes",
+  ],
+  ["df -Tk", "-T and -k are not written here\n  -T is no flag of df\n  -k is no flag of df"],
   ["copy -help", "unknown flag '-help'; did you mean --help?"],
   // where the answer is what is printed
   [
