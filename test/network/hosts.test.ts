@@ -237,7 +237,7 @@ describe.skipIf(missing !== undefined)(`three hosts${missing === undefined ? "" 
 
   test.each(["target", "source"] as const)("a caller that dies ends the job at the %s's daemon", async (dialler) => {
     await using run = await pair([dialler]);
-    const words = ["copy", run.from.place(), run.to.place(), "--bwlimit", "1M"];
+    const words = ["copy", run.from.place(), run.to.place(), "--bwlimit", "100K"];
     const running = startFastsync(words, atCaller());
     const asked = dialler === "target" ? run.to : run.from;
     const other = dialler === "target" ? run.from : run.to;

@@ -99,7 +99,7 @@ test("of a session that runs, and readiness while the daemon waits for its end",
     return `${response.status} ${await response.text()}`;
   };
   expect([await status("/healthz"), await status("/readyz")]).toEqual(["200 ok\n", "200 ready\n"]);
-  const run = startFastsync(["copy", `${tree}/`, daemon.place(), "--bwlimit", "1M"]);
+  const run = startFastsync(["copy", `${tree}/`, daemon.place(), "--bwlimit", "200K"]);
   await daemon.logged("session_start");
   expect(of(await samples(daemon), "sessions_running", 'role="target"')).toBe(1);
   daemon.signal("SIGTERM");
