@@ -209,7 +209,7 @@ describe.skipIf(missing !== undefined)(`discovery${missing === undefined ? "" : 
     const nowhere = await fastsync(["scan"], { prefix: ["unshare", "--net"] });
     expect([nowhere.exitCode, nowhere.stderr]).toEqual([
       10,
-      "fastsync: there is no network to look in: no interface but loopback has an address, or none of them can be used\n",
+      "fastsync scan: there is no network to look in: no interface but loopback has an address, or none of them can be used (exit 10)\n",
     ]);
   });
 
