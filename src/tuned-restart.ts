@@ -1,6 +1,6 @@
 /**
  * Settings of the JavaScript engine, which reads them from the environment when the process starts: so the compiled
- * program starts itself once more with them, for 7 ms that any run that is long enough to notice saves.
+ * program starts itself once more with them, for some 10 ms that any run that is long enough to notice saves.
  *
  *   compilers  the last tier (FTL) pays for itself after seconds of running; a copy of a hundred thousand files takes
  *              less, and loses a quarter of its processor time to that compiler on a small machine. The one before (DFG)
