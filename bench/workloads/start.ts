@@ -1,5 +1,5 @@
 /** start: what a run costs before it copies anything. */
-import { VERB_NAMES } from "../../src/cli/verbs.ts";
+import { VERB_NAMES } from "../../src/cli/words/verbs.ts";
 import { cp, FASTSYNC, fastsyncMirror, fastsyncWords, rsync } from "../commands.ts";
 import type { Workload } from "../workload.ts";
 

@@ -9,17 +9,17 @@ import { bareSummary } from "../core/events.ts";
 import { ExitCode } from "../core/exit-codes.ts";
 import { RunError } from "../core/run-error.ts";
 import type { CommandContext, Parts } from "./context.ts";
-import { tellEnding } from "./ending-text.ts";
-import { JsonPrinter } from "./json-printer.ts";
 import { Records } from "./look/records.ts";
-import { type Outputs, standardOutputs } from "./output.ts";
-import { asksForJson, type CommandLine, explainedLine, parseCommandLine } from "./parse-args.ts";
-import type { Argument } from "./raw-args.ts";
-import type { Reporter } from "./reporter.ts";
-import { flowing, hanging, proseWidthOf } from "./screen.ts";
-import { plain } from "./text-printer.ts";
-import { UsageError } from "./usage-error.ts";
-import { VERBS, type VerbName, verbNamed } from "./verbs.ts";
+import { tellEnding } from "./report/ending-text.ts";
+import { JsonPrinter } from "./report/json-printer.ts";
+import { type Outputs, standardOutputs } from "./report/output.ts";
+import type { Reporter } from "./report/reporter.ts";
+import { flowing, hanging, proseWidthOf } from "./report/screen.ts";
+import { plain } from "./report/text-printer.ts";
+import { asksForJson, type CommandLine, explainedLine, parseCommandLine } from "./words/parse-args.ts";
+import type { Argument } from "./words/raw-args.ts";
+import { UsageError } from "./words/usage-error.ts";
+import { VERBS, type VerbName, verbNamed } from "./words/verbs.ts";
 
 export async function runCli(words: readonly Argument[], parts: Parts): Promise<never> {
   const frame = new Frame(words, standardOutputs());
@@ -58,7 +58,7 @@ async function run(line: CommandLine, frame: Frame, parts: Parts): Promise<numbe
   const { outputs } = frame;
   switch (line.kind) {
     case "nothing": {
-      const { shortUsage } = await import("./help.ts");
+      const { shortUsage } = await import("./text/help.ts");
       outputs.err.write(shortUsage());
       return ExitCode.usage;
     }
@@ -68,12 +68,12 @@ async function run(line: CommandLine, frame: Frame, parts: Parts): Promise<numbe
       return ExitCode.ok;
     }
     case "help": {
-      const { overviewHelp, verbHelp } = await import("./help.ts");
+      const { overviewHelp, verbHelp } = await import("./text/help.ts");
       outputs.out.write(line.verb === undefined ? overviewHelp() : verbHelp(line.verb));
       return ExitCode.ok;
     }
     case "version": {
-      const { writeVersion } = await import("./version-text.ts");
+      const { writeVersion } = await import("./text/version-text.ts");
       await writeVersion(outputs.out, line.json);
       return ExitCode.ok;
     }

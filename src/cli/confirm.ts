@@ -3,8 +3,8 @@ import { read } from "node:fs";
 import type { DeletionPlan } from "../core/events.ts";
 import { printable } from "../core/paths.ts";
 import { discardTypedAhead } from "../fs/typed-ahead.ts";
-import { formatCount, plural } from "./format.ts";
-import type { Output } from "./output.ts";
+import { formatCount, plural } from "./report/format.ts";
+import type { Output } from "./report/output.ts";
 
 export type Answer = "accepted" | "declined" | "unattended";
 

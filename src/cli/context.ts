@@ -1,9 +1,9 @@
 /** What every command gets. */
 import type { CheckDaemon, RunDaemon } from "../core/daemon-flags.ts";
 import type { StartRun } from "../session/api.ts";
-import type { Outputs } from "./output.ts";
-import type { ParsedArgs } from "./parse-args.ts";
-import type { Reporter } from "./reporter.ts";
+import type { Outputs } from "./report/output.ts";
+import type { Reporter } from "./report/reporter.ts";
+import type { ParsedArgs } from "./words/parse-args.ts";
 
 /** The rest of the program, loaded when a command needs it: help and usage errors stay instant. */
 export interface Parts {

@@ -2,8 +2,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { FLAGS, flagsOf } from "../../src/cli/flags.ts";
-import { isUtility, VERB_NAMES } from "../../src/cli/verbs.ts";
+import { FLAGS, flagsOf } from "../../src/cli/words/flags.ts";
+import { isUtility, VERB_NAMES } from "../../src/cli/words/verbs.ts";
 import { fastsync, fastsyncCommand } from "../support/run.ts";
 import { type TempDir, tempDir } from "../support/temp.ts";
 import { LOOK_SCHEMA } from "./support/look-schema.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { type CapabilitiesReport, capabilitiesJson, capabilitiesText } from "../../src/cli/capabilities-text.ts";
+import { type CapabilitiesReport, capabilitiesJson, capabilitiesText } from "../../src/cli/text/capabilities-text.ts";
 import { filesystemName } from "../../src/fs/filesystems.ts";
 import { jsonLines, run } from "./processes.ts";
 

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { COMPLETION_SCRIPTS } from "../../src/cli/commands/completions.ts";
-import { SHELLS } from "../../src/cli/verbs.ts";
+import { SHELLS } from "../../src/cli/words/verbs.ts";
 import { startDaemon, type TestDaemon } from "../network/support/daemon.ts";
 import { fastsync } from "../support/run.ts";
 import { tempDir } from "../support/temp.ts";

@@ -1,8 +1,8 @@
 /** `doctor`: each line is true of a machine that was made so, and the real one is looked at without harm. */
 import { describe, expect, test } from "bun:test";
 import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
-import { configurationFinding } from "../../src/cli/doctor-examination.ts";
-import { findingLines, totalsText } from "../../src/cli/doctor-text.ts";
+import { configurationFinding } from "../../src/cli/doctor/doctor-examination.ts";
+import { findingLines, totalsText } from "../../src/cli/doctor/doctor-text.ts";
 import { CHECKS, type Finding, LEVELS, type Level } from "../../src/doctor/finding.ts";
 import { inodesFinding, spaceFinding } from "../../src/doctor/local-place.ts";
 import {

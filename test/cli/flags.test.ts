@@ -2,13 +2,13 @@
 import { describe, expect, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { FLAGS, flagNamed, flagsOf, GROUPS, lettersOf } from "../../src/cli/flags.ts";
-import { foreignFlag, foreignLetter } from "../../src/cli/foreign-flags.ts";
-import { overviewHelp, shortUsage, verbHelp } from "../../src/cli/help.ts";
-import { ParsedArgs, parseCommandLine } from "../../src/cli/parse-args.ts";
-import { argumentOf } from "../../src/cli/raw-args.ts";
-import { type Resolved, resolveOptions, type Surroundings } from "../../src/cli/resolve-options.ts";
-import { isUtility, isVerb, letterSetOf, VERB_NAMES, VERBS, type VerbName } from "../../src/cli/verbs.ts";
+import { overviewHelp, shortUsage, verbHelp } from "../../src/cli/text/help.ts";
+import { FLAGS, flagNamed, flagsOf, GROUPS, lettersOf } from "../../src/cli/words/flags.ts";
+import { foreignFlag, foreignLetter } from "../../src/cli/words/foreign-flags.ts";
+import { ParsedArgs, parseCommandLine } from "../../src/cli/words/parse-args.ts";
+import { argumentOf } from "../../src/cli/words/raw-args.ts";
+import { type Resolved, resolveOptions, type Surroundings } from "../../src/cli/words/resolve-options.ts";
+import { isUtility, isVerb, letterSetOf, VERB_NAMES, VERBS, type VerbName } from "../../src/cli/words/verbs.ts";
 import type { RunOptions } from "../../src/core/options.ts";
 import { run } from "./processes.ts";
 

@@ -1,7 +1,7 @@
 /** Hints come once, to people only; and a terminal is drawn on as it is. */
 import { describe, expect, test } from "bun:test";
 import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
-import { takeHint } from "../../src/cli/hints.ts";
+import { takeHint } from "../../src/cli/text/hints.ts";
 import { bytesOf } from "../../src/core/paths.ts";
 import { environment, fastsyncCommand } from "../support/program.ts";
 import { isRoot, ORDINARY_USER } from "../support/run.ts";

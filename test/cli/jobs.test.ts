@@ -1,10 +1,10 @@
 /** `jobs`: what its words mean, and how jobs look. */
 import { describe, expect, test } from "bun:test";
 import { jobsRequest } from "../../src/cli/commands/jobs.ts";
-import { endText, jobFields, jobTable, progressOf, whatText } from "../../src/cli/job-text.ts";
-import { argumentOf } from "../../src/cli/raw-args.ts";
 import { wordsWith } from "../../src/cli/settings/of-run.ts";
-import { UsageError } from "../../src/cli/usage-error.ts";
+import { endText, jobFields, jobTable, progressOf, whatText } from "../../src/cli/text/job-text.ts";
+import { argumentOf } from "../../src/cli/words/raw-args.ts";
+import { UsageError } from "../../src/cli/words/usage-error.ts";
 import { newCounters } from "../../src/core/events.ts";
 import type { Job } from "../../src/core/jobs.ts";
 

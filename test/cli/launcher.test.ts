@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { overviewHelp, shortUsage } from "../../src/cli/help.ts";
+import { overviewHelp, shortUsage } from "../../src/cli/text/help.ts";
 import { cleanEnv, jsonLines, run } from "./processes.ts";
 
 const PROJECT = join(import.meta.dir, "../..");

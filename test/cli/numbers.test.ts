@@ -1,8 +1,15 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { formatBytes, formatClock, formatCount, formatDuration, plural } from "../../src/cli/format.ts";
-import { parseAge, parseCount, parseDeleteLimit, parseSeconds, parseSize, parseWindow } from "../../src/cli/sizes.ts";
-import { UsageError } from "../../src/cli/usage-error.ts";
+import { formatBytes, formatClock, formatCount, formatDuration, plural } from "../../src/cli/report/format.ts";
+import {
+  parseAge,
+  parseCount,
+  parseDeleteLimit,
+  parseSeconds,
+  parseSize,
+  parseWindow,
+} from "../../src/cli/words/sizes.ts";
+import { UsageError } from "../../src/cli/words/usage-error.ts";
 import { editDistance, nearest } from "../../src/core/nearest.ts";
 import { fuzzing } from "../support/fuzzing.ts";
 

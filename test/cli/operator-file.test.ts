@@ -3,7 +3,7 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { chownSync, existsSync, lchownSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { readOperatorFile } from "../../src/cli/operator-file.ts";
+import { readOperatorFile } from "../../src/cli/words/operator-file.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "fastsync-operator-"));
 afterAll(() => rmSync(directory, { recursive: true }));
@@ -66,7 +66,7 @@ describe.skipIf(process.platform !== "linux")("an operator's file", () => {
         "bash",
         "-c",
         `'${process.execPath}' -e '
-          const { readOperatorFile } = await import("${join(import.meta.dir, "../../src/cli/operator-file.ts")}");
+          const { readOperatorFile } = await import("${join(import.meta.dir, "../../src/cli/words/operator-file.ts")}");
           process.stdout.write(readOperatorFile(Buffer.from("/dev/fd/9")));
         ' 9< <(echo from a pipe)`,
       ],

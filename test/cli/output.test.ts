@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { allowsColour, hasLiveLine, Output, type RawWrite } from "../../src/cli/output.ts";
+import { allowsColour, hasLiveLine, Output, type RawWrite } from "../../src/cli/report/output.ts";
 
 const PLAIN = { isTerminal: false, colour: false };
 

@@ -1,10 +1,10 @@
 /** What people and scripts get to see, word by word. */
 import { describe, expect, test } from "bun:test";
-import { JsonPrinter, jsonText } from "../../src/cli/json-printer.ts";
-import { Output } from "../../src/cli/output.ts";
-import { LiveLine } from "../../src/cli/progress-line.ts";
-import { summaryLines } from "../../src/cli/summary-text.ts";
-import { bannerText, type TextOptions, TextPrinter } from "../../src/cli/text-printer.ts";
+import { JsonPrinter, jsonText } from "../../src/cli/report/json-printer.ts";
+import { Output } from "../../src/cli/report/output.ts";
+import { LiveLine } from "../../src/cli/report/progress-line.ts";
+import { summaryLines } from "../../src/cli/report/summary-text.ts";
+import { bannerText, type TextOptions, TextPrinter } from "../../src/cli/report/text-printer.ts";
 import type { Failure, RunEvent } from "../../src/core/events.ts";
 import { bareSummary } from "../../src/core/events.ts";
 import { bytesOf } from "../../src/core/paths.ts";

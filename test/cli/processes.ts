@@ -2,8 +2,8 @@
 import { join } from "node:path";
 import { answerOf } from "../../src/cli/cli.ts";
 import type { Parts } from "../../src/cli/context.ts";
-import { Output } from "../../src/cli/output.ts";
-import { argumentOf } from "../../src/cli/raw-args.ts";
+import { Output } from "../../src/cli/report/output.ts";
+import { argumentOf } from "../../src/cli/words/raw-args.ts";
 import { bundled } from "../support/bundled.ts";
 import { NO_SETTINGS } from "../support/program.ts";
 import { fakeParts } from "./fake-parts.ts";

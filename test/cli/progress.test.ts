@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
-import type { RunFacts } from "../../src/cli/printer.ts";
-import { LiveLine, progressText } from "../../src/cli/progress-line.ts";
-import { type Progress, ProgressMeter } from "../../src/cli/progress-meter.ts";
+import type { RunFacts } from "../../src/cli/report/printer.ts";
+import { LiveLine, progressText } from "../../src/cli/report/progress-line.ts";
+import { type Progress, ProgressMeter } from "../../src/cli/report/progress-meter.ts";
 import { type Counters, newCounters } from "../../src/core/events.ts";
 
 const PROGRESS: Progress = {

@@ -3,7 +3,7 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { argumentOf, withRawBytes, wordsCalledAs } from "../../src/cli/raw-args.ts";
+import { argumentOf, withRawBytes, wordsCalledAs } from "../../src/cli/words/raw-args.ts";
 import { cleanEnv, jsonLines } from "./processes.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "fastsync-raw-"));

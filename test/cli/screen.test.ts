@@ -1,7 +1,7 @@
 /** Lines that people read: whole where no terminal is, and on a terminal between words, before its edge. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdirSync, writeFileSync } from "node:fs";
-import { hanging, tableLines } from "../../src/cli/screen.ts";
+import { hanging, tableLines } from "../../src/cli/report/screen.ts";
 import { startDaemon, type TestDaemon } from "../network/support/daemon.ts";
 import { fastsync, fastsyncOnTerminal } from "../support/run.ts";
 import { type TempDir, tempDir } from "../support/temp.ts";

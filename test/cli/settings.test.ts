@@ -1,15 +1,15 @@
 /** Settings: keys against the flag table, files and variables against precedence, and what a run makes of them. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { chmodSync, chownSync, mkdirSync, writeFileSync } from "node:fs";
-import { FLAGS } from "../../src/cli/flags.ts";
-import { parseCommandLine } from "../../src/cli/parse-args.ts";
-import { argumentOf } from "../../src/cli/raw-args.ts";
 import { applySettings } from "../../src/cli/settings/apply.ts";
 import { checkValues } from "../../src/cli/settings/check.ts";
 import { SETTING_KEYS, takenBackBy } from "../../src/cli/settings/keys.ts";
 import { layersInOrder, loadSettings, type Settings, type SettingsRequest } from "../../src/cli/settings/load.ts";
 import { configureRun } from "../../src/cli/settings/of-run.ts";
-import { UsageError } from "../../src/cli/usage-error.ts";
+import { FLAGS } from "../../src/cli/words/flags.ts";
+import { parseCommandLine } from "../../src/cli/words/parse-args.ts";
+import { argumentOf } from "../../src/cli/words/raw-args.ts";
+import { UsageError } from "../../src/cli/words/usage-error.ts";
 import { isRoot } from "../support/run.ts";
 import { type TempDir, tempDir } from "../support/temp.ts";
 

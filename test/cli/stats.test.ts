@@ -1,8 +1,8 @@
 /** The block of `--stats`, `--log-file`, and the failures at the end: what stands in them is what happened. */
 import { describe, expect, test } from "bun:test";
 import { linkSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
-import { statsLines } from "../../src/cli/stats-text.ts";
-import { failureLines, summaryLines } from "../../src/cli/summary-text.ts";
+import { statsLines } from "../../src/cli/report/stats-text.ts";
+import { failureLines, summaryLines } from "../../src/cli/report/summary-text.ts";
 import type { Failure } from "../../src/core/events.ts";
 import { bytesOf } from "../../src/core/paths.ts";
 import { expectLines } from "../support/events-schema.ts";

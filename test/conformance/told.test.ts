@@ -5,10 +5,10 @@
 import { describe, expect, test } from "bun:test";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import fc from "fast-check";
-import { JsonPrinter } from "../../src/cli/json-printer.ts";
-import type { Output } from "../../src/cli/output.ts";
-import type { Printer } from "../../src/cli/printer.ts";
-import { TextPrinter } from "../../src/cli/text-printer.ts";
+import { JsonPrinter } from "../../src/cli/report/json-printer.ts";
+import type { Output } from "../../src/cli/report/output.ts";
+import type { Printer } from "../../src/cli/report/printer.ts";
+import { TextPrinter } from "../../src/cli/report/text-printer.ts";
 import { newCounters } from "../../src/core/events.ts";
 import { applyProgress, decodeEvent, decodeSummary } from "../../src/wire/events.ts";
 import { type Summary, SummarySchema } from "../../src/wire/gen/fastsync/v1/session_pb.ts";

@@ -5,8 +5,8 @@
  */
 import { describe, expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";
-import { FLAGS } from "../../src/cli/flags.ts";
-import { isVerb, VERB_NAMES } from "../../src/cli/verbs.ts";
+import { FLAGS } from "../../src/cli/words/flags.ts";
+import { isVerb, VERB_NAMES } from "../../src/cli/words/verbs.ts";
 import { codeToExpect, type Fence, fencesOf, reasonNotToRun } from "./commands/fences.ts";
 import { printsAsStated } from "./commands/output.ts";
 import { runDocument, sandboxMissing } from "./commands/sandbox.ts";

@@ -2,8 +2,8 @@
 import { describe, expect, test } from "bun:test";
 import { chmodSync, mkdirSync, readFileSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { JsonPrinter } from "../../src/cli/json-printer.ts";
-import type { Output } from "../../src/cli/output.ts";
+import { JsonPrinter } from "../../src/cli/report/json-printer.ts";
+import type { Output } from "../../src/cli/report/output.ts";
 import { ACTIONS, FAILURE_CODES, PHASES, SKIP_REASONS } from "../../src/core/events.ts";
 import { ExitCode } from "../../src/core/exit-codes.ts";
 import { expectLookLines } from "../admin/support/look-schema.ts";

@@ -2,9 +2,9 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { basename } from "node:path";
-import { flagNamed } from "../../src/cli/flags.ts";
-import { foreignFlag, foreignLetter } from "../../src/cli/foreign-flags.ts";
-import { isVerb } from "../../src/cli/verbs.ts";
+import { flagNamed } from "../../src/cli/words/flags.ts";
+import { foreignFlag, foreignLetter } from "../../src/cli/words/foreign-flags.ts";
+import { isVerb } from "../../src/cli/words/verbs.ts";
 import { start } from "../support/run.ts";
 import { tempDir } from "../support/temp.ts";
 import { fencesOf } from "./commands/fences.ts";

@@ -4,9 +4,9 @@ import { readFileSync } from "node:fs";
 import { inline, partsOf } from "../../scripts/build/man/markdown.ts";
 import { escaped } from "../../scripts/build/man/roff.ts";
 import { writeManPages } from "../../scripts/build/man-pages.ts";
-import { FLAGS, flagsOf } from "../../src/cli/flags.ts";
 import { SETTING_KEYS } from "../../src/cli/settings/keys.ts";
-import { VERB_NAMES } from "../../src/cli/verbs.ts";
+import { FLAGS, flagsOf } from "../../src/cli/words/flags.ts";
+import { VERB_NAMES } from "../../src/cli/words/verbs.ts";
 import { tempDir } from "../support/temp.ts";
 
 const dir = tempDir();

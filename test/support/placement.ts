@@ -10,8 +10,8 @@
  * FASTSYNC_CARRIER=control sends content through the control connection.
  */
 import { closeSync, openSync, readFileSync, writeFileSync } from "node:fs";
-import { flagNamed, flagOfLetter } from "../../src/cli/flags.ts";
-import type { VerbName } from "../../src/cli/verbs.ts";
+import { flagNamed, flagOfLetter } from "../../src/cli/words/flags.ts";
+import type { VerbName } from "../../src/cli/words/verbs.ts";
 import { type Circumstances, commandPrefix, environment, fastsyncCommand, ROOT } from "./program.ts";
 import { type TempDir, tempDir } from "./temp.ts";
 

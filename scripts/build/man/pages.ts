@@ -1,10 +1,10 @@
 /** The man pages: the tables of verbs and flags, and the documents that people read anyway. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Flag, flagsOf, GROUPS, helpOf, lettersOf } from "../../../src/cli/flags.ts";
-import { EXAMPLES, exitCodesText } from "../../../src/cli/help.ts";
-import { VERB_NAMES, VERBS, type VerbInfo, type VerbName } from "../../../src/cli/verbs.ts";
+import { EXAMPLES, exitCodesText } from "../../../src/cli/text/help.ts";
 import { VERSION } from "../../../src/cli/version.ts";
+import { type Flag, flagsOf, GROUPS, helpOf, lettersOf } from "../../../src/cli/words/flags.ts";
+import { VERB_NAMES, VERBS, type VerbInfo, type VerbName } from "../../../src/cli/words/verbs.ts";
 import { root } from "../root.ts";
 import { bodyOf, type Part, partAsSection, partsOf } from "./markdown.ts";
 import { bold, escaped, example, filled, heading, italic, paragraph, section, subsection, tagged } from "./roff.ts";

@@ -10,14 +10,14 @@ import { workersFor } from "../../engine/worker-policy.ts";
 import { type Backend, type ProbeResult, WORKING_DIRECTORY } from "../../fs/backend.ts";
 import { whyNot } from "../../fs/denied.ts";
 import { type OpenedBackend, openBackendExplained } from "../../fs/open-backend.ts";
-import { type CapabilitiesReport, capabilitiesJson, capabilitiesText } from "../capabilities-text.ts";
 import type { CommandContext } from "../context.ts";
-import { COPY_METHODS } from "../flags.ts";
-import { quoted } from "../parse-args.ts";
-import { localPlace } from "../places.ts";
-import type { Argument } from "../raw-args.ts";
-import { zeroCopyDisabledBy } from "../resolve-options.ts";
-import { proseWidthOf } from "../screen.ts";
+import { proseWidthOf } from "../report/screen.ts";
+import { type CapabilitiesReport, capabilitiesJson, capabilitiesText } from "../text/capabilities-text.ts";
+import { COPY_METHODS } from "../words/flags.ts";
+import { quoted } from "../words/parse-args.ts";
+import { localPlace } from "../words/places.ts";
+import type { Argument } from "../words/raw-args.ts";
+import { zeroCopyDisabledBy } from "../words/resolve-options.ts";
 
 export const capabilitiesCommand = defineCommand({
   async run({ data }: { data?: CommandContext }) {

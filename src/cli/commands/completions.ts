@@ -6,9 +6,9 @@ import fish from "../complete/fastsync.fish" with { type: "text" };
 import powershell from "../complete/fastsync.ps1" with { type: "text" };
 import zsh from "../complete/fastsync.zsh" with { type: "text" };
 import type { CommandContext } from "../context.ts";
-import { listed, quoted } from "../parse-args.ts";
-import { UsageError } from "../usage-error.ts";
-import { SHELLS } from "../verbs.ts";
+import { listed, quoted } from "../words/parse-args.ts";
+import { UsageError } from "../words/usage-error.ts";
+import { SHELLS } from "../words/verbs.ts";
 
 export const COMPLETION_SCRIPTS: Readonly<Record<(typeof SHELLS)[number], string>> = { bash, zsh, fish, powershell };
 

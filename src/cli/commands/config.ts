@@ -4,15 +4,15 @@ import type { DaemonCheck } from "../../core/daemon-flags.ts";
 import { ExitCode } from "../../core/exit-codes.ts";
 import { bytesOf, printable } from "../../core/paths.ts";
 import type { CommandContext } from "../context.ts";
-import { unknownWord } from "../parse-args.ts";
-import { flowing, hanging, indented, widthOf } from "../screen.ts";
+import { flowing, hanging, indented, widthOf } from "../report/screen.ts";
 import { type Effective, effectiveSettings } from "../settings/apply.ts";
 import { checkValues } from "../settings/check.ts";
 import type { SettingValue } from "../settings/layer.ts";
 import { layersInOrder, loadSettings, type Settings } from "../settings/load.ts";
 import { requestOf, usable } from "../settings/of-run.ts";
 import { unknownVariables } from "../settings/variables.ts";
-import { VERBS } from "../verbs.ts";
+import { unknownWord } from "../words/parse-args.ts";
+import { VERBS } from "../words/verbs.ts";
 
 export const configCommand = defineCommand({
   async run({ data }: { data?: CommandContext }) {

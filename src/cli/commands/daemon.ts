@@ -2,9 +2,9 @@
 import { defineCommand } from "citty";
 import type { DaemonFlags } from "../../core/daemon-flags.ts";
 import type { CommandContext } from "../context.ts";
-import type { FlagName } from "../flags.ts";
-import type { ParsedArgs } from "../parse-args.ts";
-import { UsageError } from "../usage-error.ts";
+import type { FlagName } from "../words/flags.ts";
+import type { ParsedArgs } from "../words/parse-args.ts";
+import { UsageError } from "../words/usage-error.ts";
 
 export const daemonCommand = defineCommand({
   async run({ data }: { data?: CommandContext }) {

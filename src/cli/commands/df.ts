@@ -6,9 +6,9 @@ import type { CommandContext } from "../context.ts";
 import { look } from "../look/look.ts";
 import { filesystemFields } from "../look/records.ts";
 import { percent, sizeText } from "../look/text.ts";
-import { tableLines, widthOf } from "../screen.ts";
-import { plain } from "../text-printer.ts";
-import { UsageError } from "../usage-error.ts";
+import { tableLines, widthOf } from "../report/screen.ts";
+import { plain } from "../report/text-printer.ts";
+import { UsageError } from "../words/usage-error.ts";
 
 const HEAD = ["type", "size", "used", "available", "use", "inodes", "place"];
 const NUMBERS = new Set([1, 2, 3, 4, 5]);

@@ -3,9 +3,9 @@ import { defineCommand } from "citty";
 import type { CommandContext } from "../context.ts";
 import type { NotedFailure } from "../diagnostics/failures.ts";
 import { type Diagnostics, diagnose } from "../diagnostics/report.ts";
-import { findingLines } from "../doctor-text.ts";
-import { formatBytes, formatCount } from "../format.ts";
-import { jsonText } from "../json-printer.ts";
+import { findingLines } from "../doctor/doctor-text.ts";
+import { formatBytes, formatCount } from "../report/format.ts";
+import { jsonText } from "../report/json-printer.ts";
 
 const WIDTH = 80;
 

@@ -4,9 +4,9 @@ import { ExitCode } from "../../core/exit-codes.ts";
 import { printable } from "../../core/paths.ts";
 import type { Finding } from "../../doctor/finding.ts";
 import type { CommandContext } from "../context.ts";
-import { examineMachine, examinePlaces } from "../doctor-examination.ts";
-import { findingJson, findingLines, totalsJson, totalsOf, totalsText } from "../doctor-text.ts";
-import { proseWidthOf } from "../screen.ts";
+import { examineMachine, examinePlaces } from "../doctor/doctor-examination.ts";
+import { findingJson, findingLines, totalsJson, totalsOf, totalsText } from "../doctor/doctor-text.ts";
+import { proseWidthOf } from "../report/screen.ts";
 
 export const doctorCommand = defineCommand({
   async run({ data }: { data?: CommandContext }) {

@@ -6,7 +6,7 @@ import { look, takeParts } from "../look/look.ts";
 import { shownPath } from "../look/place.ts";
 import { usageFields } from "../look/records.ts";
 import { Columns, sizeText } from "../look/text.ts";
-import { UsageError } from "../usage-error.ts";
+import { UsageError } from "../words/usage-error.ts";
 
 const SIZE_WIDTH = 9;
 

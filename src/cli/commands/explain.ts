@@ -12,19 +12,19 @@ import { openBackend } from "../../fs/open-backend.ts";
 import { isLocal, type Place, type StartRun } from "../../session/api.ts";
 import { lookAtSources, lookAtTarget } from "../../session/look-at-places.ts";
 import type { CommandContext } from "../context.ts";
-import { tellEnding } from "../ending-text.ts";
-import { explainedOf, type Preview, type Side } from "../explain-plan.ts";
-import { explainJson, explainText } from "../explain-text.ts";
-import { flagNamed } from "../flags.ts";
-import { formatCount } from "../format.ts";
-import { type Resolved, resolveOptions } from "../resolve-options.ts";
-import { proseWidthOf } from "../screen.ts";
+import { explainedOf, type Preview, type Side } from "../explain/explain-plan.ts";
+import { explainJson, explainText } from "../explain/explain-text.ts";
+import { tellEnding } from "../report/ending-text.ts";
+import { formatCount } from "../report/format.ts";
+import { proseWidthOf } from "../report/screen.ts";
 import { settingNotes } from "../settings/notes.ts";
 import { configureRun, explained } from "../settings/of-run.ts";
 import { unknownVariables } from "../settings/variables.ts";
 import { onStopSignals } from "../stop-signals.ts";
-import { UsageError } from "../usage-error.ts";
-import type { VerbName } from "../verbs.ts";
+import { flagNamed } from "../words/flags.ts";
+import { type Resolved, resolveOptions } from "../words/resolve-options.ts";
+import { UsageError } from "../words/usage-error.ts";
+import type { VerbName } from "../words/verbs.ts";
 
 export const explainCommand = defineCommand({
   async run({ data }: { data?: CommandContext }) {

@@ -4,14 +4,14 @@ import { type FindRequest, TYPE_LETTERS } from "../../core/admin-calls.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { printable } from "../../core/paths.ts";
 import type { CommandContext } from "../context.ts";
-import type { FlagName } from "../flags.ts";
 import { type Looking, look, takeParts } from "../look/look.ts";
 import { shownPath } from "../look/place.ts";
 import { entryFields, OwnerNames } from "../look/records.ts";
 import { Columns, LONG_LEFT, longRow, sizeText } from "../look/text.ts";
-import type { ParsedArgs } from "../parse-args.ts";
-import { parseAge, parseSize } from "../sizes.ts";
-import { UsageError } from "../usage-error.ts";
+import type { FlagName } from "../words/flags.ts";
+import type { ParsedArgs } from "../words/parse-args.ts";
+import { parseAge, parseSize } from "../words/sizes.ts";
+import { UsageError } from "../words/usage-error.ts";
 
 export const findCommand = defineCommand({
   async run({ data }: { data?: CommandContext }) {

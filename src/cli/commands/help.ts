@@ -1,10 +1,10 @@
 import { defineCommand } from "citty";
 import { nearest } from "../../core/nearest.ts";
 import type { CommandContext } from "../context.ts";
-import { overviewHelp, verbHelp } from "../help.ts";
-import { quoted } from "../parse-args.ts";
-import { UsageError } from "../usage-error.ts";
-import { VERB_NAMES, verbNamed } from "../verbs.ts";
+import { overviewHelp, verbHelp } from "../text/help.ts";
+import { quoted } from "../words/parse-args.ts";
+import { UsageError } from "../words/usage-error.ts";
+import { VERB_NAMES, verbNamed } from "../words/verbs.ts";
 
 export const helpCommand = defineCommand({
   run({ data }: { data?: CommandContext }) {

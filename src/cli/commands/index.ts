@@ -1,6 +1,6 @@
 /** The commands as citty values. Each verb's code is loaded when it is called. */
 import type { CommandDef } from "citty";
-import type { VerbName } from "../verbs.ts";
+import type { VerbName } from "../words/verbs.ts";
 
 const tree = () => import("./tree.ts").then((module) => module.treeCommand);
 

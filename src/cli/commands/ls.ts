@@ -7,8 +7,8 @@ import { tellModules } from "../look/modules.ts";
 import type { LookPlace } from "../look/place.ts";
 import { entryFields, OwnerNames } from "../look/records.ts";
 import { Columns, LONG_LEFT, longRow, nameText, sizeText } from "../look/text.ts";
-import { quoted } from "../parse-args.ts";
-import { UsageError } from "../usage-error.ts";
+import { quoted } from "../words/parse-args.ts";
+import { UsageError } from "../words/usage-error.ts";
 
 export const lsCommand = defineCommand({
   async run({ data }: { data?: CommandContext }) {

@@ -2,15 +2,15 @@
 import { defineCommand } from "citty";
 import { bytesOf, printable } from "../../core/paths.ts";
 import type { CommandContext } from "../context.ts";
-import { formatBytes } from "../format.ts";
-import { ParsedArgs } from "../parse-args.ts";
-import { type Resolved, resolveOptions, systemSurroundings } from "../resolve-options.ts";
-import { flowing, hanging, proseWidthOf, tableLines } from "../screen.ts";
+import { formatBytes } from "../report/format.ts";
+import { flowing, hanging, proseWidthOf, tableLines } from "../report/screen.ts";
 import { applySettings } from "../settings/apply.ts";
 import type { Layer, SettingValue } from "../settings/layer.ts";
 import { layersInOrder, loadSettings, type Settings } from "../settings/load.ts";
 import { requestOf, usable } from "../settings/of-run.ts";
 import { layerOfPreset, PRESETS, presetNamed } from "../settings/presets.ts";
+import { ParsedArgs } from "../words/parse-args.ts";
+import { type Resolved, resolveOptions, systemSurroundings } from "../words/resolve-options.ts";
 
 /** One row: a preset, or a profile. */
 interface Listed {

@@ -9,11 +9,11 @@ import type { RunRecord } from "../../history/run-record.ts";
 import { makePrivateFile, makeStateDirectory, type StatePlace, statePlace } from "../../history/state-place.ts";
 import type { CommandContext } from "../context.ts";
 import { failuresFile } from "../diagnostics/failures.ts";
-import { type HistoryReport, historyJson, historyText } from "../history-text.ts";
-import { unknownWord } from "../parse-args.ts";
-import { proseWidthOf } from "../screen.ts";
-import { plain } from "../text-printer.ts";
-import { VERBS } from "../verbs.ts";
+import { proseWidthOf } from "../report/screen.ts";
+import { plain } from "../report/text-printer.ts";
+import { type HistoryReport, historyJson, historyText } from "../text/history-text.ts";
+import { unknownWord } from "../words/parse-args.ts";
+import { VERBS } from "../words/verbs.ts";
 
 /** Runs that are shown; --json gives all. */
 const SHOWN = 10;

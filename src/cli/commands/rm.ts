@@ -11,13 +11,13 @@ import { equalBytes, joinPath, printable } from "../../core/paths.ts";
 import { RunError } from "../../core/run-error.ts";
 import { saysYes } from "../confirm.ts";
 import type { CommandContext } from "../context.ts";
-import { formatBytes, plural } from "../format.ts";
-import { pathFields } from "../json-printer.ts";
 import { type Looking, look, takeParts } from "../look/look.ts";
 import { isSameGround, type LookPlace } from "../look/place.ts";
 import { kindFields, removedFields } from "../look/records.ts";
-import { isTerminal } from "../terminal.ts";
-import { UsageError } from "../usage-error.ts";
+import { formatBytes, plural } from "../report/format.ts";
+import { pathFields } from "../report/json-printer.ts";
+import { isTerminal } from "../report/terminal.ts";
+import { UsageError } from "../words/usage-error.ts";
 
 type Removable = LookPlace & { kind: "local" | "module" };
 /** Places that one call removes. */

@@ -6,12 +6,12 @@ import { RunError } from "../../core/run-error.ts";
 import type { Browsed } from "../../discovery/browse.ts";
 import type { FoundDaemon } from "../../discovery/service.ts";
 import type { CommandContext } from "../context.ts";
-import { plural } from "../format.ts";
-import { jsonText, SCHEMA } from "../json-printer.ts";
-import { quoted } from "../parse-args.ts";
-import { hanging, proseWidthOf } from "../screen.ts";
+import { plural } from "../report/format.ts";
+import { jsonText, SCHEMA } from "../report/json-printer.ts";
+import { hanging, proseWidthOf } from "../report/screen.ts";
 import { onStopSignals } from "../stop-signals.ts";
-import { UsageError } from "../usage-error.ts";
+import { quoted } from "../words/parse-args.ts";
+import { UsageError } from "../words/usage-error.ts";
 
 const TIMEOUT_S = { least: 0.1, usual: 2, most: 60 };
 

@@ -11,23 +11,23 @@ import { teaches } from "../../history/run-record.ts";
 import type { NetworkOptions, Place, Placement } from "../../session/api.ts";
 import { confirmDeletions } from "../confirm.ts";
 import type { CommandContext } from "../context.ts";
-import { tellEnding } from "../ending-text.ts";
-import { takeHint } from "../hints.ts";
-import { JsonPrinter } from "../json-printer.ts";
-import { hasLiveLine, Output, type Outputs } from "../output.ts";
-import type { ParsedArgs } from "../parse-args.ts";
-import { heldOpen } from "../places.ts";
-import { LiveLine } from "../progress-line.ts";
-import { type PacedPrinter, Reporter } from "../reporter.ts";
-import { type FaceOptions, type Resolved, resolveOptions } from "../resolve-options.ts";
-import { wrap } from "../screen.ts";
+import { tellEnding } from "../report/ending-text.ts";
+import { JsonPrinter } from "../report/json-printer.ts";
+import { hasLiveLine, Output, type Outputs } from "../report/output.ts";
+import { LiveLine } from "../report/progress-line.ts";
+import { type PacedPrinter, Reporter } from "../report/reporter.ts";
+import { wrap } from "../report/screen.ts";
+import { isTerminal } from "../report/terminal.ts";
+import { TextPrinter } from "../report/text-printer.ts";
 import { settingNotes } from "../settings/notes.ts";
 import { configureRun, explained } from "../settings/of-run.ts";
 import { unknownVariables } from "../settings/variables.ts";
 import { onStopSignals } from "../stop-signals.ts";
-import { isTerminal } from "../terminal.ts";
-import { TextPrinter } from "../text-printer.ts";
-import { UsageError } from "../usage-error.ts";
+import { takeHint } from "../text/hints.ts";
+import type { ParsedArgs } from "../words/parse-args.ts";
+import { heldOpen } from "../words/places.ts";
+import { type FaceOptions, type Resolved, resolveOptions } from "../words/resolve-options.ts";
+import { UsageError } from "../words/usage-error.ts";
 
 export const treeCommand = defineCommand({
   async run({ data }: { data?: CommandContext }) {

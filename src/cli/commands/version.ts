@@ -1,6 +1,6 @@
 import { defineCommand } from "citty";
 import type { CommandContext } from "../context.ts";
-import { writeVersion } from "../version-text.ts";
+import { writeVersion } from "../text/version-text.ts";
 
 export const versionCommand = defineCommand({
   async run({ data }: { data?: CommandContext }) {

@@ -7,8 +7,8 @@
  */
 import { readdirSync, statSync } from "node:fs";
 import { basename } from "node:path";
-import { argumentOf, wordsCalledAs } from "../raw-args.ts";
 import { loadSettings, type Settings } from "../settings/load.ts";
+import { argumentOf, wordsCalledAs } from "../words/raw-args.ts";
 import { readBashWord, writeBashWord } from "./bash-words.ts";
 import { type Candidate, type Completion, complete, type Known } from "./candidates.ts";
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { FLAGS, flagsOf, lettersOf } from "../flags.ts";
-import { EXPLAINED_VERBS, VERB_NAMES, VERBS } from "../verbs.ts";
+import { FLAGS, flagsOf, lettersOf } from "../words/flags.ts";
+import { EXPLAINED_VERBS, VERB_NAMES, VERBS } from "../words/verbs.ts";
 import { type Completion, complete, type Known } from "./candidates.ts";
 
 const KNOWN: Known = {

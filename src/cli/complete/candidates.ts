@@ -9,11 +9,20 @@
  *     - or --                        flags of the verb that still fit
  *     anything else                  what the verb works on
  */
-import { COPY_METHODS, FLAGS, type Flag, flagsOf, lettersOf } from "../flags.ts";
-import { explainedLine } from "../parse-args.ts";
-import { argumentOf } from "../raw-args.ts";
+
 import { PRESETS } from "../settings/presets.ts";
-import { EXPLAINED_VERBS, isUtility, VERB_NAMES, VERBS, type VerbInfo, type VerbName, verbNamed } from "../verbs.ts";
+import { COPY_METHODS, FLAGS, type Flag, flagsOf, lettersOf } from "../words/flags.ts";
+import { explainedLine } from "../words/parse-args.ts";
+import { argumentOf } from "../words/raw-args.ts";
+import {
+  EXPLAINED_VERBS,
+  isUtility,
+  VERB_NAMES,
+  VERBS,
+  type VerbInfo,
+  type VerbName,
+  verbNamed,
+} from "../words/verbs.ts";
 
 export interface Candidate {
   /** The whole word. One that ends in `=`, `:`, `/` or `,` is not finished: no space follows. */

@@ -2,9 +2,9 @@
 import { listModules, RemoteCalls } from "../../admin/remote.ts";
 import { bytesOf, utf8Of } from "../../core/paths.ts";
 import type { DaemonEndpoint } from "../../endpoints/parse.ts";
-import { argumentOf } from "../raw-args.ts";
 import type { Remote } from "../settings/load.ts";
 import { placeOf } from "../settings/of-run.ts";
+import { argumentOf } from "../words/raw-args.ts";
 
 /** For the connection and the answer. */
 const PATIENCE_MS = 1000;

@@ -2,13 +2,13 @@
 import { availableParallelism, release, totalmem } from "node:os";
 import type { Finding } from "../../doctor/finding.ts";
 import type { CommandContext } from "../context.ts";
-import { examineMachine, examinePlaces } from "../doctor-examination.ts";
-import { COPY_METHODS, flagNamed } from "../flags.ts";
+import { examineMachine, examinePlaces } from "../doctor/doctor-examination.ts";
 import { effectiveSettings } from "../settings/apply.ts";
 import { SETTING_KEYS } from "../settings/keys.ts";
 import { layersInOrder, loadSettings, type Settings } from "../settings/load.ts";
 import { requestOf } from "../settings/of-run.ts";
 import { VERSION } from "../version.ts";
+import { COPY_METHODS, flagNamed } from "../words/flags.ts";
 import { type NotedFailure, recentFailures } from "./failures.ts";
 import { type Private, privateFacts, redacted, redactedValue } from "./redact.ts";
 

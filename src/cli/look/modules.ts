@@ -1,6 +1,6 @@
 /** What a daemon serves, for `list-modules` and for `ls HOST:`. */
 import { printable } from "../../core/paths.ts";
-import { tableLines, widthOf } from "../screen.ts";
+import { tableLines, widthOf } from "../report/screen.ts";
 import type { Looking } from "./look.ts";
 import type { LookPlace } from "./place.ts";
 import { moduleFields } from "./records.ts";

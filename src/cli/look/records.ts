@@ -12,8 +12,8 @@ import type {
 } from "../../core/admin-calls.ts";
 import { FileType } from "../../core/entry-batch.ts";
 import { lossyUtf8Of, utf8Of } from "../../core/paths.ts";
-import { jsonText, kindOf, pathFields, rootOr, SCHEMA } from "../json-printer.ts";
-import type { Output } from "../output.ts";
+import { jsonText, kindOf, pathFields, rootOr, SCHEMA } from "../report/json-printer.ts";
+import type { Output } from "../report/output.ts";
 
 type Json = Readonly<Record<string, unknown>>;
 

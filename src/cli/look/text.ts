@@ -2,7 +2,7 @@
 import type { Entries } from "../../core/admin-calls.ts";
 import { FileType } from "../../core/entry-batch.ts";
 import { bytesOf, printable } from "../../core/paths.ts";
-import { formatBytes, formatCount } from "../format.ts";
+import { formatBytes, formatCount } from "../report/format.ts";
 import type { OwnerNames } from "./records.ts";
 
 const LETTERS: Readonly<Record<number, string>> = {

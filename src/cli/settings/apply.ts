@@ -1,8 +1,8 @@
 /** Adds to a command line what the configuration says and the line does not. */
-import { type Flag, type FlagName, flagNamed } from "../flags.ts";
-import { listed, type Occurrence, ParsedArgs } from "../parse-args.ts";
-import { argumentOf } from "../raw-args.ts";
-import { UsageError } from "../usage-error.ts";
+import { type Flag, type FlagName, flagNamed } from "../words/flags.ts";
+import { listed, type Occurrence, ParsedArgs } from "../words/parse-args.ts";
+import { argumentOf } from "../words/raw-args.ts";
+import { UsageError } from "../words/usage-error.ts";
 import { SETTING_KEYS, type SettingKey } from "./keys.ts";
 import type { Layer, SettingValue } from "./layer.ts";
 

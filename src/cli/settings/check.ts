@@ -1,9 +1,9 @@
 /** Looks at every value of a configuration as a run would, one by one: a mistake is found before a run needs it. */
-import { type FlagName, flagNamed } from "../flags.ts";
-import { ParsedArgs } from "../parse-args.ts";
-import { argumentOf } from "../raw-args.ts";
-import { resolveOptions, type Surroundings, systemSurroundings } from "../resolve-options.ts";
-import { UsageError } from "../usage-error.ts";
+import { type FlagName, flagNamed } from "../words/flags.ts";
+import { ParsedArgs } from "../words/parse-args.ts";
+import { argumentOf } from "../words/raw-args.ts";
+import { resolveOptions, type Surroundings, systemSurroundings } from "../words/resolve-options.ts";
+import { UsageError } from "../words/usage-error.ts";
 import { SETTING_KEYS, type SettingKey } from "./keys.ts";
 import type { Layer, SettingValue } from "./layer.ts";
 

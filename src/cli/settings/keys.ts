@@ -2,7 +2,7 @@
  * The keys of a configuration: the flags of the table that may have a standing value, under the names they have in
  * TOML. What a flag turns off is a key that is true unless set: `--no-perms` is `perms = false`.
  */
-import { FLAGS, type Flag, type FlagName, flagNamed } from "../flags.ts";
+import { FLAGS, type Flag, type FlagName, flagNamed } from "../words/flags.ts";
 
 type Named = (typeof FLAGS)[number];
 

@@ -1,7 +1,7 @@
 /** Settings from one place: a table of a file, or the environment. What is wrong in it is noted, all at once. */
 import { type Problems, shownValue, TableReader } from "../../config/table.ts";
-import { flagNamed } from "../flags.ts";
-import { zeroCopyDisabledBy } from "../resolve-options.ts";
+import { flagNamed } from "../words/flags.ts";
+import { zeroCopyDisabledBy } from "../words/resolve-options.ts";
 import { SETTING_KEYS, type SettingKey, whyNoKey } from "./keys.ts";
 
 /** A boolean, or the texts that a value flag or its repetitions would have on the command line. */

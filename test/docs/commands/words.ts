@@ -1,6 +1,6 @@
 /** The commands of a shell block that call fastsync, as the words that it would get. Reads no more shell than documents use. */
-import { parseCommandLine } from "../../../src/cli/parse-args.ts";
-import { argumentOf, wordsCalledAs } from "../../../src/cli/raw-args.ts";
+import { parseCommandLine } from "../../../src/cli/words/parse-args.ts";
+import { argumentOf, wordsCalledAs } from "../../../src/cli/words/raw-args.ts";
 
 export interface Call {
   /** As written. */

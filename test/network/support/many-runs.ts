@@ -3,10 +3,10 @@
  * DIR/tree to `m/pushed/N` or, when N is odd, pulls `m/tree/` into DIR/pulled/N. Prints one line of JSON a run.
  */
 
-import { parseCommandLine } from "../../../src/cli/parse-args.ts";
-import { place } from "../../../src/cli/places.ts";
-import { argumentOf } from "../../../src/cli/raw-args.ts";
-import { resolveOptions } from "../../../src/cli/resolve-options.ts";
+import { parseCommandLine } from "../../../src/cli/words/parse-args.ts";
+import { place } from "../../../src/cli/words/places.ts";
+import { argumentOf } from "../../../src/cli/words/raw-args.ts";
+import { resolveOptions } from "../../../src/cli/words/resolve-options.ts";
 import { newCounters } from "../../../src/core/events.ts";
 import { RunError } from "../../../src/core/run-error.ts";
 import { startRun } from "../../../src/session/run.ts";

@@ -3,7 +3,7 @@
  * between estimates and follows them when they turn out to be wrong: it may grow, since a promise that no longer holds
  * helps nobody, and it is not said before the scan is complete or while nothing moves.
  */
-import type { Counters, Phase } from "../core/events.ts";
+import type { Counters, Phase } from "../../core/events.ts";
 
 export interface Progress {
   readonly phase: Phase;

@@ -1,16 +1,16 @@
 /** From what a dry run found, and what the places are, to the decisions of the real one: each with its reason. */
 import { availableParallelism } from "node:os";
-import type { Counters, NetworkSummary } from "../core/events.ts";
-import { LIMITS } from "../core/limits.ts";
-import type { RunOptions } from "../core/options.ts";
-import { expectedMethods, type MethodOutlook, methodLadder } from "../engine/method-ladder.ts";
-import { workerChoice } from "../engine/worker-policy.ts";
-import { filesystemName } from "../fs/filesystems.ts";
-import type { NetworkOptions, Placement } from "../session/api.ts";
-import type { PlaceFacts } from "../session/look-at-places.ts";
-import { mayRename } from "../session/may-rename.ts";
-import { formatBytes } from "./format.ts";
-import type { VerbName } from "./verbs.ts";
+import type { Counters, NetworkSummary } from "../../core/events.ts";
+import { LIMITS } from "../../core/limits.ts";
+import type { RunOptions } from "../../core/options.ts";
+import { expectedMethods, type MethodOutlook, methodLadder } from "../../engine/method-ladder.ts";
+import { workerChoice } from "../../engine/worker-policy.ts";
+import { filesystemName } from "../../fs/filesystems.ts";
+import type { NetworkOptions, Placement } from "../../session/api.ts";
+import type { PlaceFacts } from "../../session/look-at-places.ts";
+import { mayRename } from "../../session/may-rename.ts";
+import { formatBytes } from "../report/format.ts";
+import type { VerbName } from "../words/verbs.ts";
 
 export interface Decision {
   /** One word, the same in every version. */

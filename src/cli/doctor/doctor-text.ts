@@ -1,9 +1,9 @@
 /** What `doctor` found: text in three columns, and one JSON object a line. */
-import type { Check, Finding, Level } from "../doctor/finding.ts";
-import { plural } from "./format.ts";
-import { jsonText } from "./json-printer.ts";
-import { beside, longestWord } from "./screen.ts";
-import { plain } from "./text-printer.ts";
+import type { Check, Finding, Level } from "../../doctor/finding.ts";
+import { plural } from "../report/format.ts";
+import { jsonText } from "../report/json-printer.ts";
+import { beside, longestWord } from "../report/screen.ts";
+import { plain } from "../report/text-printer.ts";
 
 const LEVEL_WIDTH = 9;
 const CHECK_WIDTH = 20;

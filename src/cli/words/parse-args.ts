@@ -3,14 +3,14 @@
  * table is a UsageError that names the nearest right word. It knows spelling, not meaning.
  */
 import { lstatSync } from "node:fs";
-import { nearest } from "../core/nearest.ts";
-import { printable } from "../core/paths.ts";
+import { nearest } from "../../core/nearest.ts";
+import { printable } from "../../core/paths.ts";
+import { takenBackBy } from "../settings/keys.ts";
+import { presetNamed, unknownPreset } from "../settings/presets.ts";
 import { FLAGS, type Flag, type FlagName, flagNamed, flagOfLetter, flagsOf } from "./flags.ts";
 import { foreignFlag, foreignLetter } from "./foreign-flags.ts";
 import { valueOfSwitch, wrongLetterValue } from "./letter-mistakes.ts";
 import { type Argument, COMPLETE } from "./raw-args.ts";
-import { takenBackBy } from "./settings/keys.ts";
-import { presetNamed, unknownPreset } from "./settings/presets.ts";
 import { UsageError } from "./usage-error.ts";
 import {
   EXPLAINED_VERBS,

@@ -1,7 +1,7 @@
 /** What `doctor` and `diagnostics` look at, in their order. */
 import { release } from "node:os";
-import type { Finding } from "../doctor/finding.ts";
-import { finding } from "../doctor/finding.ts";
+import type { Finding } from "../../doctor/finding.ts";
+import { finding } from "../../doctor/finding.ts";
 import {
   clockFinding,
   congestionFinding,
@@ -11,18 +11,18 @@ import {
   tcpBuffersFinding,
   terminalFinding,
   userFinding,
-} from "../doctor/machine.ts";
-import type { OpenedBackend } from "../fs/open-backend.ts";
-import { openBackendExplained } from "../fs/open-backend.ts";
-import type { CommandContext } from "./context.ts";
-import { ParsedArgs } from "./parse-args.ts";
-import type { Argument } from "./raw-args.ts";
-import { resolveOptions } from "./resolve-options.ts";
-import { checkValues } from "./settings/check.ts";
-import { loadSettings } from "./settings/load.ts";
-import { placeOf, requestOf } from "./settings/of-run.ts";
-import { UsageError } from "./usage-error.ts";
-import { VERSION } from "./version.ts";
+} from "../../doctor/machine.ts";
+import type { OpenedBackend } from "../../fs/open-backend.ts";
+import { openBackendExplained } from "../../fs/open-backend.ts";
+import type { CommandContext } from "../context.ts";
+import { checkValues } from "../settings/check.ts";
+import { loadSettings } from "../settings/load.ts";
+import { placeOf, requestOf } from "../settings/of-run.ts";
+import { VERSION } from "../version.ts";
+import { ParsedArgs } from "../words/parse-args.ts";
+import type { Argument } from "../words/raw-args.ts";
+import { resolveOptions } from "../words/resolve-options.ts";
+import { UsageError } from "../words/usage-error.ts";
 
 type Tell = (finding: Finding) => void;
 
@@ -97,11 +97,11 @@ async function examine(word: Argument, remotes: Parameters<typeof placeOf>[1]): 
     return [finding("place", "problem", error.message, error.way)];
   }
   if (place.kind === "daemon") {
-    const { examineDaemonPlace } = await import("../doctor/daemon-place.ts");
+    const { examineDaemonPlace } = await import("../../doctor/daemon-place.ts");
     const { options } = await resolveOptions(new ParsedArgs("check", [], []));
     return await examineDaemonPlace(place, options);
   }
-  const { examineLocalPlace } = await import("../doctor/local-place.ts");
+  const { examineLocalPlace } = await import("../../doctor/local-place.ts");
   const { backend } = openBackendExplained({ workers: 1 });
   try {
     return await examineLocalPlace(backend, place.path);

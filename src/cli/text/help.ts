@@ -1,7 +1,16 @@
 /** Help texts, made from the table of verbs and the table of flags. */
-import { type Flag, flagsOf, GROUPS, helpOf, lettersOf } from "./flags.ts";
-import { wrap } from "./screen.ts";
-import { isUtility, letterSetOf, VERB_GROUPS, VERB_NAMES, VERBS, type VerbInfo, type VerbName } from "./verbs.ts";
+
+import { wrap } from "../report/screen.ts";
+import { type Flag, flagsOf, GROUPS, helpOf, lettersOf } from "../words/flags.ts";
+import {
+  isUtility,
+  letterSetOf,
+  VERB_GROUPS,
+  VERB_NAMES,
+  VERBS,
+  type VerbInfo,
+  type VerbName,
+} from "../words/verbs.ts";
 
 const WIDTH = 80;
 const FLAG_COLUMN = 28;

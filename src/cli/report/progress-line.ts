@@ -1,5 +1,5 @@
 /** Progress as one line of text: live on a terminal, or one line a second elsewhere. */
-import type { Phase } from "../core/events.ts";
+import type { Phase } from "../../core/events.ts";
 import { formatBytes, formatClock, formatCount, formatRate } from "./format.ts";
 import type { RunFacts } from "./printer.ts";
 import type { Progress } from "./progress-meter.ts";

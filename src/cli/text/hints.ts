@@ -5,10 +5,10 @@
  */
 import { closeSync, openSync } from "node:fs";
 import { join } from "node:path";
-import type { RunSummary } from "../core/events.ts";
-import { makeStateDirectory, type StatePlace, statePlace } from "../history/state-place.ts";
-import type { Placement } from "../session/api.ts";
-import type { RunFacts } from "./printer.ts";
+import type { RunSummary } from "../../core/events.ts";
+import { makeStateDirectory, type StatePlace, statePlace } from "../../history/state-place.ts";
+import type { Placement } from "../../session/api.ts";
+import type { RunFacts } from "../report/printer.ts";
 
 export interface HintSituation {
   readonly facts: RunFacts;

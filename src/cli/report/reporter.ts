@@ -2,10 +2,17 @@
  * Hands one run's events to its printers, keeps the clock of progress, and sees to it that the run ends with exactly
  * one summary, however it ends.
  */
-import { bareSummary, type Counters, newCounters, type Phase, type RunEvent, type RunSummary } from "../core/events.ts";
-import type { RunError } from "../core/run-error.ts";
-import { PhaseClock } from "../history/phase-clock.ts";
-import type { Placement } from "../session/api.ts";
+import {
+  bareSummary,
+  type Counters,
+  newCounters,
+  type Phase,
+  type RunEvent,
+  type RunSummary,
+} from "../../core/events.ts";
+import type { RunError } from "../../core/run-error.ts";
+import { PhaseClock } from "../../history/phase-clock.ts";
+import type { Placement } from "../../session/api.ts";
 import type { Output } from "./output.ts";
 import type { PhaseTimes, Printer } from "./printer.ts";
 import { ProgressMeter } from "./progress-meter.ts";

@@ -1,10 +1,10 @@
 /** Jobs of a daemon for people, and as JSON. */
-import type { Counters } from "../core/events.ts";
-import { type Job, workOf } from "../core/jobs.ts";
-import { bytesOf, printable, printableInModule } from "../core/paths.ts";
-import { formatBytes, formatCount, formatDuration, plural } from "./format.ts";
-import { counterFields, pathFields, SCHEMA } from "./json-printer.ts";
-import { tableLines } from "./screen.ts";
+import type { Counters } from "../../core/events.ts";
+import { type Job, workOf } from "../../core/jobs.ts";
+import { bytesOf, printable, printableInModule } from "../../core/paths.ts";
+import { formatBytes, formatCount, formatDuration, plural } from "../report/format.ts";
+import { counterFields, pathFields, SCHEMA } from "../report/json-printer.ts";
+import { tableLines } from "../report/screen.ts";
 
 type Json = Readonly<Record<string, unknown>>;
 

@@ -1,9 +1,9 @@
 /** The run as text for people: results on stdout, trouble and progress on stderr. */
 
-import { FileType } from "../core/entry-batch.ts";
-import type { Action, ItemsEvent, NoticeEvent, RunEvent, RunSummary } from "../core/events.ts";
-import { bytesOf, joinPath, printable } from "../core/paths.ts";
-import type { Placement } from "../session/api.ts";
+import { FileType } from "../../core/entry-batch.ts";
+import type { Action, ItemsEvent, NoticeEvent, RunEvent, RunSummary } from "../../core/events.ts";
+import { bytesOf, joinPath, printable } from "../../core/paths.ts";
+import type { Placement } from "../../session/api.ts";
 import { tellEnding } from "./ending-text.ts";
 import { red } from "./format.ts";
 import { rootOr } from "./json-printer.ts";

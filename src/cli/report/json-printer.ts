@@ -3,14 +3,14 @@
  * Names that are not UTF-8 come as `path` (lossy) with `path_b64` (their bytes).
  */
 
-import { FileType } from "../core/entry-batch.ts";
-import type { Counters, Failure, ItemsEvent, NoticeEvent, RunEvent, RunSummary } from "../core/events.ts";
-import { joinPath, lossyUtf8Of, utf8Of } from "../core/paths.ts";
-import type { Placement } from "../session/api.ts";
+import { FileType } from "../../core/entry-batch.ts";
+import type { Counters, Failure, ItemsEvent, NoticeEvent, RunEvent, RunSummary } from "../../core/events.ts";
+import { joinPath, lossyUtf8Of, utf8Of } from "../../core/paths.ts";
+import type { Placement } from "../../session/api.ts";
+import { VERSION } from "../version.ts";
 import type { Output } from "./output.ts";
 import type { PhaseTimes, Printer, RunFacts } from "./printer.ts";
 import type { Progress } from "./progress-meter.ts";
-import { VERSION } from "./version.ts";
 
 export const SCHEMA = 1;
 /** Notices are repeated in the summary; a flood of them is cut here. */

@@ -3,9 +3,9 @@
  * of rules are read, and names of accounts become numbers.
  */
 
-import { type FilterRuleText, type FilterSpec, NO_FILTER } from "../core/filter-spec.ts";
-import { LIMITS } from "../core/limits.ts";
-import { nearest } from "../core/nearest.ts";
+import { type FilterRuleText, type FilterSpec, NO_FILTER } from "../../core/filter-spec.ts";
+import { LIMITS } from "../../core/limits.ts";
+import { nearest } from "../../core/nearest.ts";
 import type {
   CompareOptions,
   CopyMethod,
@@ -15,16 +15,16 @@ import type {
   TransferOptions,
   Verb,
   WriteOptions,
-} from "../core/options.ts";
-import type { OwnerRule } from "../core/owner-rule.ts";
-import { bytesOf, printable } from "../core/paths.ts";
-import { whyThrown } from "../fs/denied.ts";
-import type { NetworkOptions } from "../session/api.ts";
+} from "../../core/options.ts";
+import type { OwnerRule } from "../../core/owner-rule.ts";
+import { bytesOf, printable } from "../../core/paths.ts";
+import { whyThrown } from "../../fs/denied.ts";
+import type { NetworkOptions } from "../../session/api.ts";
+import type { ZeroCopy } from "../report/printer.ts";
 import { COPY_METHODS, type FlagName } from "./flags.ts";
 import { readOperatorFile } from "./operator-file.ts";
 import { type AccountFiles, parseOwner, parseOwnerRules, SYSTEM_ACCOUNTS } from "./owners.ts";
 import { listed, type Occurrence, type ParsedArgs } from "./parse-args.ts";
-import type { ZeroCopy } from "./printer.ts";
 import {
   parseAge,
   parseCount,
@@ -343,9 +343,9 @@ async function resolveRules(
   if (ruled.length === 0 && list === undefined) return { rules: [], filesFrom: undefined };
   // Most runs have no filters and need none of this code.
   const [read, { parseFilesFrom }, { FilterError }] = await Promise.all([
-    import("../filter/read-rules.ts"),
-    import("../filter/files-from.ts"),
-    import("../filter/filter-error.ts"),
+    import("../../filter/read-rules.ts"),
+    import("../../filter/files-from.ts"),
+    import("../../filter/filter-error.ts"),
   ]);
   const nul = args.has("from0");
   const readNamed = namedFileReader(around);

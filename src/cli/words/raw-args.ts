@@ -4,8 +4,8 @@
  * however the runtime was started (`bun main.ts`, `bun run main.ts`, a compiled binary, a symlink to one).
  */
 import { readFileSync } from "node:fs";
-import { bytesOf, lossyUtf8Of } from "../core/paths.ts";
-import { isDaemonName, isUtilsName } from "../core/program-name.ts";
+import { bytesOf, lossyUtf8Of } from "../../core/paths.ts";
+import { isDaemonName, isUtilsName } from "../../core/program-name.ts";
 
 /** The verb that scripts of shells ask; no help names it. */
 export const COMPLETE = "__complete";

@@ -1,7 +1,7 @@
 /** The end of a run in words: what was done, what was not, and what failed, by name. */
-import { E, errnoText, isDenied } from "../core/errno.ts";
-import { type Failure, type NetworkSummary, type RunSummary, type SkipReason, skipEntries } from "../core/events.ts";
-import { printable } from "../core/paths.ts";
+import { E, errnoText, isDenied } from "../../core/errno.ts";
+import { type Failure, type NetworkSummary, type RunSummary, type SkipReason, skipEntries } from "../../core/events.ts";
+import { printable } from "../../core/paths.ts";
 import { DENIED_WAY } from "./ending-text.ts";
 import { formatBytes, formatCount, formatDuration, formatRate, plural } from "./format.ts";
 import { rootOr } from "./json-printer.ts";

@@ -1,8 +1,8 @@
 /** Sources and targets: what the words for them name. */
 import { lstatSync } from "node:fs";
-import { printable } from "../core/paths.ts";
-import { type Endpoint, EndpointError, parseEndpoint } from "../endpoints/parse.ts";
-import type { LocalPlace, Place } from "../session/api.ts";
+import { printable } from "../../core/paths.ts";
+import { type Endpoint, EndpointError, parseEndpoint } from "../../endpoints/parse.ts";
+import type { LocalPlace, Place } from "../../session/api.ts";
 import { quoted } from "./parse-args.ts";
 import type { Argument } from "./raw-args.ts";
 import { UsageError } from "./usage-error.ts";

@@ -1,5 +1,5 @@
 /** The block of `--stats`: what rsync's users look for, with every row there whatever its number is. */
-import type { Phase, RunSummary } from "../core/events.ts";
+import type { Phase, RunSummary } from "../../core/events.ts";
 import { formatBytes, formatCount, formatDuration, formatRate, plural } from "./format.ts";
 import type { PhaseTimes, RunFacts } from "./printer.ts";
 import { networkText, row, SOURCES_WOULD_GO, workLines } from "./summary-text.ts";

@@ -1,6 +1,6 @@
 /** Sizes, times and counts as people write them. What cannot be understood is refused with examples. */
-import { bytesOf, printable } from "../core/paths.ts";
-import { formatBytes } from "./format.ts";
+import { bytesOf, printable } from "../../core/paths.ts";
+import { formatBytes } from "../report/format.ts";
 import { UsageError } from "./usage-error.ts";
 
 const POWERS: Readonly<Record<string, number>> = { "": 0, k: 1, m: 2, g: 3, t: 4, p: 5 };

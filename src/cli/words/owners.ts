@@ -1,8 +1,8 @@
 /** `--chown USER:GROUP` and the maps of owners: names become numbers here, so that an unknown name is an error and never root. */
 import { readFileSync } from "node:fs";
-import { LIMITS } from "../core/limits.ts";
-import type { OwnerRule, OwnerSubject } from "../core/owner-rule.ts";
-import { printable } from "../core/paths.ts";
+import { LIMITS } from "../../core/limits.ts";
+import type { OwnerRule, OwnerSubject } from "../../core/owner-rule.ts";
+import { printable } from "../../core/paths.ts";
 import { UsageError } from "./usage-error.ts";
 
 export interface AccountFiles {

@@ -1,7 +1,7 @@
 /** A face of a run: everything that a run tells goes through one of these. */
-import type { Counters, Phase, RunEvent, RunSummary } from "../core/events.ts";
-import type { Verb } from "../core/options.ts";
-import type { Placement } from "../session/api.ts";
+import type { Counters, Phase, RunEvent, RunSummary } from "../../core/events.ts";
+import type { Verb } from "../../core/options.ts";
+import type { Placement } from "../../session/api.ts";
 import type { Progress } from "./progress-meter.ts";
 
 export interface Printer {

@@ -1,9 +1,9 @@
 /** The history of runs, as text and as JSON. */
-import { bytesOf, printable } from "../core/paths.ts";
-import type { RunRecord } from "../history/run-record.ts";
-import { formatBytes, formatCount, formatDuration, formatRate, plural } from "./format.ts";
-import { hanging, tableLines } from "./screen.ts";
-import { plain } from "./text-printer.ts";
+import { bytesOf, printable } from "../../core/paths.ts";
+import type { RunRecord } from "../../history/run-record.ts";
+import { formatBytes, formatCount, formatDuration, formatRate, plural } from "../report/format.ts";
+import { hanging, tableLines } from "../report/screen.ts";
+import { plain } from "../report/text-printer.ts";
 
 export interface HistoryReport {
   readonly enabled: boolean;

@@ -1,11 +1,11 @@
 /** `explain` as text for people, and as one line of JSON. */
-import { printable } from "../core/paths.ts";
+import { printable } from "../../core/paths.ts";
+import { formatBytes, formatCount, formatDuration, plural } from "../report/format.ts";
+import { pathFields } from "../report/json-printer.ts";
+import { hanging, wrap } from "../report/screen.ts";
+import { plain } from "../report/text-printer.ts";
 import type { Explained, Preview, Side } from "./explain-plan.ts";
 import { sideText } from "./explain-plan.ts";
-import { formatBytes, formatCount, formatDuration, plural } from "./format.ts";
-import { pathFields } from "./json-printer.ts";
-import { hanging, wrap } from "./screen.ts";
-import { plain } from "./text-printer.ts";
 
 const LABEL = 16;
 

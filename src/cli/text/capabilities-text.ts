@@ -1,11 +1,11 @@
 /** What `capabilities` found, as text and as JSON. */
-import { errnoName, errnoText } from "../core/errno.ts";
-import type { CopyMethod } from "../core/options.ts";
-import type { BackendCapabilities, ProbeResult } from "../fs/backend.ts";
-import { filesystemName } from "../fs/filesystems.ts";
-import { plural } from "./format.ts";
-import { hanging } from "./screen.ts";
-import { plain } from "./text-printer.ts";
+import { errnoName, errnoText } from "../../core/errno.ts";
+import type { CopyMethod } from "../../core/options.ts";
+import type { BackendCapabilities, ProbeResult } from "../../fs/backend.ts";
+import { filesystemName } from "../../fs/filesystems.ts";
+import { plural } from "../report/format.ts";
+import { hanging } from "../report/screen.ts";
+import { plain } from "../report/text-printer.ts";
 
 export interface CapabilitiesReport {
   readonly backend: "native" | "portable";
