@@ -1,14 +1,17 @@
 /**
- * The bench: `bun bench/run.ts [local] [net] [scale] [--only S,net-L,...] [--runs 5] [--fs xfs,xfs-noreflink] [--quick]`.
+ * The bench:
+ * `bun bench/run.ts [local] [net] [scale] [--only S,net-L,...] [--renew] [--runs 5] [--fs xfs,xfs-noreflink] [--quick]`.
  * `local` is one machine, `net` is daemons over loopback, `scale` is trees of unusual size; none named: the first two.
  * `--only net-S` is net-S-push and net-S-pull. Needs root, to mount filesystems in RAM.
  * A whole run writes its parts of bench/RESULTS.md and leaves the other alone; less than a part, or a quick run, writes
- * bench/out/RESULTS.md. Raw figures go to bench/out. Exit code 1 when a bar is missed.
+ * bench/out/RESULTS.md. `--renew` writes the whole part all the same, with the tables that earlier runs on this machine
+ * left for what `--only` leaves out, and says which these are. Raw figures go to bench/out. Exit code 1 when a bar is missed.
  */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { canMount, FILESYSTEMS, type FilesystemKind } from "../test/support/filesystems.ts";
+import { earlierLine, earlierTables } from "./earlier.ts";
 import { runWorkload, type Table } from "./harness.ts";
 import { describeMachine, type Machine } from "./machine.ts";
 import { judgeAll, type Results, renderPart, replacePart } from "./report.ts";
@@ -24,6 +27,7 @@ const { values, positionals } = parseArgs({
     fs: { type: "string" },
     runs: { type: "string", default: "5" },
     quick: { type: "boolean", default: false },
+    renew: { type: "boolean", default: false },
   },
 });
 
@@ -34,7 +38,8 @@ const chosen = select(values.only?.split(","), ids, "workload");
 const filesystems = values.fs === undefined ? undefined : select(values.fs.split(","), FILESYSTEMS, "filesystem");
 const runs = values.quick ? 1 : Number(values.runs);
 if (!Number.isInteger(runs) || runs < 1) throw new Error(`--runs: not a number of runs: ${values.runs}`);
-const isWhole = values.only === undefined && filesystems === undefined && !values.quick;
+if (values.renew && (values.quick || filesystems !== undefined)) throw new Error("--renew is for whole workloads");
+const isWhole = (values.only === undefined || values.renew) && filesystems === undefined && !values.quick;
 
 const tools = prepareTools();
 const log = (line: string) => console.error(line);
@@ -53,15 +58,21 @@ process.exitCode = hasFailed ? 1 : 0;
 async function runPart(part: Part, workloads: readonly Workload[]): Promise<void> {
   const machine = describeMachine(tools.compiled);
   for (const line of machine.lines) log(line);
-  const tables: Table[] = [];
+  const tables = new Map<string, Table[]>();
+  const earlier = values.renew ? WORKLOADS[part].filter((one) => !workloads.includes(one)) : [];
+  for (const workload of earlier) tables.set(workload.id, earlierTables(out, workload));
+  const line = earlierLine([...tables.values()].flat());
+  const about = line === undefined ? machine : { ...machine, lines: [...machine.lines, line] };
   for (const workload of workloads) {
     /* A workload asked for on a filesystem that is not its own runs there too. */
     for (const filesystem of filesystems ?? workload.filesystems) {
       const table = await runOn(workload, filesystem);
       if (table === undefined) continue;
-      tables.push(table);
+      tables.set(workload.id, [...(tables.get(workload.id) ?? []), table]);
       keep({ tables: [table], workloads }, machine);
-      text = replacePart(text, part, renderPart({ part, machine, tables, workloads, runs, quick: values.quick }));
+      const inOrder = WORKLOADS[part].flatMap(({ id }) => tables.get(id) ?? []);
+      const results = { part, machine: about, tables: inOrder, workloads: WORKLOADS[part], runs, quick: values.quick };
+      text = replacePart(text, part, renderPart(results));
       writeFileSync(report, text);
     }
   }
