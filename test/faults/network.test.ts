@@ -16,7 +16,7 @@ import {
   startFastsync,
 } from "../support/run.ts";
 import { type Cut, FrameProxy, type Grammar, type Way } from "./support/frame-proxy.ts";
-import { ALL, assertDocumented } from "./support/runs.ts";
+import { ALL, assertDocumented, inShard } from "./support/runs.ts";
 import { makeScene, modeNamed, type Scene } from "./support/scene.ts";
 
 setDefaultTimeout(3_600_000);
@@ -92,7 +92,8 @@ function casesOf(frames: Record<Grammar, Record<Way, readonly number[]>>): Case[
 }
 
 function sample<T>(all: readonly T[], most: number): readonly T[] {
-  if (ALL || all.length <= most) return all;
+  if (ALL) return inShard(all);
+  if (all.length <= most) return all;
   return Array.from({ length: most }, (_, i) => all[Math.floor((i * all.length) / most)]!);
 }
 

@@ -130,3 +130,9 @@ export async function forEach<T>(
 
 /** FASTSYNC_FAULTS=all: every case; otherwise each test takes a fixed sample of its own. */
 export const ALL = process.env["FASTSYNC_FAULTS"] === "all";
+/** With all of them, FASTSYNC_FAULTS_SHARD=2/8 is each eighth from the second on: most of a case is waiting. */
+const [SHARD = 1, SHARDS = 1] = (process.env["FASTSYNC_FAULTS_SHARD"] ?? "1/1").split("/").map(Number);
+
+export function inShard<T>(all: readonly T[]): T[] {
+  return all.filter((_, at) => at % SHARDS === SHARD - 1);
+}
