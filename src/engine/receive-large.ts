@@ -33,6 +33,8 @@ export interface LargeNeeds {
 
 const READING = STAGES.indexOf("read");
 
+const CANCELED: RangeResult = { status: -E.CANCELED, stage: 0, bytes: 0, method: 0, refused: 0 };
+
 type Request = Omit<LargeRequest, "source">;
 
 interface Failed {
@@ -74,7 +76,10 @@ async function receiveOnce(
     while (failure === undefined && !signal.aborted) {
       const range = ranges.next().value;
       if (range === undefined) return;
-      const result = await budget.run(range.length, () => receiveRange(backend, file, range, request, needs));
+      const result = await budget.run(range.length, async () =>
+        // It may have waited long for its room.
+        signal.aborted ? CANCELED : receiveRange(backend, file, range, request, needs),
+      );
       bytes += result.bytes;
       onBytes(result.bytes);
       if (result.status !== 0) failure ??= { status: result.status, stage: result.stage };

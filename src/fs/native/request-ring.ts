@@ -181,10 +181,21 @@ export class RequestRing {
   /** Cancels until nothing is under way and no caller goes on sending. */
   async quiet(): Promise<void> {
     if (this.isShut) return;
-    do {
-      this.cancel();
-      await this.whenIdle();
-    } while (!this.isShut && (this.underWay > 0 || this.tail !== this.submitted));
+    this.quieting++;
+    try {
+      this.ring.cancel();
+      do await this.whenIdle();
+      while (!this.isShut && (this.underWay > 0 || this.tail !== this.submitted));
+    } finally {
+      if (--this.quieting === 0 && !this.isShut) this.runAgain();
+    }
+  }
+  /** Calls of `quiet` that wait: what callers send on an answer is cancelled too, also on the last one. */
+  private quieting = 0;
+
+  /** What is sent from now on is not meant by an earlier `cancel`. */
+  private runAgain(): void {
+    if (this.underWay === 0 && this.quieting === 0 && !this.isEnding) this.u32[CANCEL] = 0;
   }
 
   /** Once, and the turn of whoever waited for the last answer. */
@@ -298,8 +309,8 @@ export class RequestRing {
     }
     this.u32[CQ_HEAD] = head;
     if (this.waitingFrom < this.waiting.length) this.admit();
-    // Before any caller goes on: what is sent from now on is not meant.
-    if (this.underWay === 0 && !this.isEnding) this.u32[CANCEL] = 0;
+    // Before any caller goes on.
+    this.runAgain();
   }
 
   /** Moves waiting requests into the ring as far as there is room. */

@@ -435,6 +435,27 @@ export function wireSection(h: Harness, openSender: () => Backend = () => h.anot
     expect(fs.readdirSync(h.at("target"))).toEqual([]);
   });
 
+  test("is quiet although each answer is the reason for another request", async (wire) => {
+    h.write("source/f", "x");
+    const batch = await wire.source();
+    const request = await wire.receiving(batch, 900, [0]);
+    const statuses: number[] = [];
+    // No stream was ever open: nothing but the cancelling answers any of these.
+    const ask = async (need: number): Promise<void> => {
+      const [outcome] = outcomes(await wire.receiver.receive({ ...request, need }));
+      statuses.push(outcome!.status);
+      if (need < 904) await ask(need + 1);
+    };
+    const asking = ask(900);
+    await Bun.sleep(5);
+    await wire.receiver.quiet();
+    await asking;
+    expect(statuses).toEqual(Array(5).fill(-errno.ECANCELED));
+    // What is sent afterwards runs again.
+    await wire.join();
+    expect((await wire.transfer({ batch })).received.get("f")!.status).toBe(0);
+  });
+
   wireLargeSection(h, openSender);
   wireHostileSection(h, openSender);
 }
