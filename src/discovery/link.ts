@@ -24,6 +24,7 @@ export interface Link {
 }
 
 export const MDNS_PORT = 5353;
+const LEAVE_MS = 500;
 const GROUPS = { 4: "224.0.0.251", 6: "ff02::fb" } as const;
 
 export interface Place {
@@ -99,11 +100,20 @@ export async function openLink(place: Place, onProblem: (problem: string) => voi
       });
     },
     close: async () => {
-      // What was said last still has to leave.
-      await Promise.all(sending);
-      await new Promise<void>((resolve) => dns.destroy(() => resolve()));
+      // What was said last still has to leave; a system that never says that it did holds nobody up.
+      await within(LEAVE_MS, Promise.all(sending));
+      await within(LEAVE_MS, new Promise<void>((resolve) => dns.destroy(() => resolve())));
     },
   };
+}
+
+async function within(ms: number, work: Promise<unknown>): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  await Promise.race([work, late]);
+  clearTimeout(timer);
 }
 
 /** Whether a packet's sender is on this link: what was routed here, or came by another link, says nothing. */

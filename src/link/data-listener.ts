@@ -44,6 +44,8 @@ export interface DataListenerOptions {
 export class DataListener {
   private readonly options: DataListenerOptions;
   private readonly sessions = new Map<string, Session>();
+  /** Sessions that ended before all their streams came, and how long these are expected; the oldest first. */
+  private readonly ended = new Map<string, number>();
   private readonly halfOpen = new Map<string, number>();
   private halfOpenAll = 0;
   private readonly servers: Bun.TCPSocketListener<Visitor>[] = [];
@@ -86,8 +88,16 @@ export class DataListener {
   add(sessionId: Uint8Array, take: TakeStream): void {
     this.sessions.set(keyOf(sessionId), { take, waiting: new Map(), nextIndex: 0 });
   }
+  /** What it was granted for may still be on its way, and is nobody's fault. */
   remove(sessionId: Uint8Array): void {
-    this.sessions.delete(keyOf(sessionId));
+    const key = keyOf(sessionId);
+    const now = performance.now();
+    for (const [ended, untilMs] of this.ended) {
+      if (untilMs > now) break;
+      this.ended.delete(ended);
+    }
+    if (this.sessions.get(key)?.waiting.size) this.ended.set(key, now + this.options.handshakeMs);
+    this.sessions.delete(key);
   }
 
   /** Tokens for so many further streams, in the order of their indices. */
@@ -120,8 +130,10 @@ export class DataListener {
     if (visitor.heard.length < GREETING_BYTES) return;
     const greeting = decodeGreeting(visitor.heard);
     if (greeting === undefined) return this.refuse(socket, "not a greeting");
-    const session = this.sessions.get(keyOf(greeting.sessionId));
+    const key = keyOf(greeting.sessionId);
+    const session = this.sessions.get(key);
     const waiting = session?.waiting.get(greeting.index);
+    if (performance.now() < (this.ended.get(key) ?? 0)) return void socket.terminate();
     if (session === undefined || waiting === undefined) return this.refuse(socket, "no such session or stream");
     if (!timingSafeEqual(waiting.token, greeting.token)) return this.refuse(socket, "a wrong token");
     session.waiting.delete(greeting.index);
@@ -135,7 +147,7 @@ export class DataListener {
       release: () => socket.end(),
       abandon: () => socket.terminate(),
     });
-    if (!taken) return this.refuse(socket, "its session is over");
+    if (!taken) return void socket.terminate();
     // The backend reads the descriptor from here on: what the other side says next is for it.
     socket.write(encodeWelcome());
   }

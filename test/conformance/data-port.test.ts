@@ -110,7 +110,10 @@ describe("S30 a token", () => {
       await caller.knock(greetingBytes(0, caller.accepted!.sessionId, caller.accepted!.tokens[0]!)),
     );
   });
-  watched("of a session that is over opens nothing", async () => {
+  watched("of a session that is over opens nothing, and is not told as a stray", async () => {
+    const strays = (): number =>
+      daemon.process!.log("refused").filter(({ reason }) => reason === "stray_data_connection").length;
+    const before = strays();
     const caller = await opened();
     const { accepted } = caller;
     caller.cancel();
@@ -122,6 +125,7 @@ describe("S30 a token", () => {
     socket.write(greetingBytes(0, accepted!.sessionId, accepted!.tokens[0]!));
     await closedWithoutAWord(socket);
     caller.close();
+    expect(strays()).toBe(before);
   });
   test("is granted only so often", async () => {
     using caller = await opened();

@@ -42,7 +42,7 @@ export async function startAvahi(host: Host, hostName: string): Promise<Avahi> {
     Bun.spawn([...host.prefix, ...command], { env, stdin: "ignore", stdout: "ignore", stderr: "ignore" });
   const bus = spawn("dbus-daemon", "--nofork", "--nopidfile", `--config-file=${scratch.join("bus.conf")}`);
   const query = (...command: string[]) =>
-    spawnSync(host.prefix[0]!, [...host.prefix.slice(1), ...command], { env, encoding: "utf8" });
+    spawnSync(host.prefix[0]!, [...host.prefix.slice(1), ...command], { env, encoding: "utf8", timeout: 15_000 });
   // Its directory for sockets and its id is one for the machine: it gets one of its own.
   const own =
     "mount -t tmpfs none /run && mkdir -p /run/avahi-daemon && exec avahi-daemon --no-drop-root --no-chroot --no-rlimits -f";
