@@ -23,7 +23,8 @@ interface OpenStream {
 
 /** After a session's last word its streams get so long to say goodbye. */
 const GOODBYE_MS = 2_000;
-const LAST_WORD_MS = 300;
+/** Whoever ends a session's streams says why on the control plane, as soon as it gets to it. */
+const LAST_WORD_MS = 1_000;
 /** Enough for a goodbye to leave, and on a near line for the answer to it. */
 const TOLD_MS = 5;
 

@@ -106,9 +106,11 @@ describe.skipIf(behavioursMissing !== undefined)(because("live sources", behavio
     using dir = quickDir();
     const { source, target } = pair(dir);
     fillQueue(source);
+    const other = dir.join("other");
+    make(other);
     const { result, events } = await disturbed(source, target, arrived(target, "a02"), () => {
       rmSync(join(source, "m"));
-      make(join(source, "m"));
+      renameSync(other, join(source, "m"));
     });
     expect(result.exitCode).toBe(23);
     expect(events.filter((event) => event.type === "error")).toMatchObject([{ path: "m" }]);
