@@ -162,7 +162,7 @@ describe.skipIf(missing !== undefined)(because("calls that are made again", miss
     async (_, mode) => {
       for (const planned of [plans, shorts]) {
         using scene = makeScene(mode);
-        const { result } = await runFaulted(scene, here, planned);
+        const { result } = await runFaulted(scene, here, planned, [], true);
         if (result.exitCode !== 0) throw new Error(describeResult(result));
         scene.assertDone();
       }
@@ -174,7 +174,7 @@ describe.skipIf(missing !== undefined)(because("calls that are made again", miss
     async (_, role) => {
       for (const planned of [plans, shorts]) {
         using scene = makeScene(modeNamed("plain"));
-        const { result } = await runFaulted(scene, role, planned);
+        const { result } = await runFaulted(scene, role, planned, [], true);
         if (result.exitCode !== 0) throw new Error(describeResult(result));
         scene.assertDone();
       }

@@ -5,7 +5,7 @@ import { daemonFor, type Placement, placed, type RunningDaemon, startDaemon } fr
 import { fastsyncCommand } from "../../support/program.ts";
 import { describe as describeResult, type ProcessResult, start } from "../../support/run.ts";
 import { tempDir } from "../../support/temp.ts";
-import { faultEnvironment, type Plan, passesIn } from "./library.ts";
+import { faultEnvironment, faultyLibrary, type Plan, passesIn } from "./library.ts";
 import { DOCUMENTED, type Scene, summaryOf } from "./scene.ts";
 
 /** Where the plan is carried out. */
@@ -52,7 +52,7 @@ export async function runFaulted(
   const words = scene.words(extra);
   if (role.placement === undefined) {
     const result = await command(words, env);
-    return { result, passes: passesIn(trace), killed: result.signal === "SIGKILL" };
+    return { result, passes: traced(trace, isTraced), killed: result.signal === "SIGKILL" };
   }
   const daemon = startDaemon({ env: role.inDaemon ? env : CLEAN });
   try {
@@ -60,10 +60,17 @@ export async function runFaulted(
     const killed = role.inDaemon ? !existsSync(`/proc/${daemon.pid}/exe`) : result.signal === "SIGKILL";
     // Whoever survives may still be at work on the target.
     if (!role.inDaemon || !killed) await sessionEnd(daemon);
-    return { result, passes: passesIn(trace), killed };
+    return { result, passes: traced(trace, isTraced), killed };
   } finally {
     await daemon.stop();
   }
+}
+
+/** Without a single point no fault can have happened, and whatever follows would pass. */
+function traced(trace: string, isTraced: boolean): ReadonlyMap<string, number> {
+  const passes = passesIn(trace);
+  if (isTraced && passes.size === 0) throw new Error(`${faultyLibrary()} was not loaded: is it of these sources?`);
+  return passes;
 }
 
 function command(words: readonly (string | Uint8Array)[], env: Record<string, string | undefined>) {
