@@ -76,10 +76,15 @@ export class CallersFace {
     return true;
   }
 
+  /** The run is being stopped: whoever still waits for an answer gets the one that deletes nothing. */
+  stop(): void {
+    this.answer?.("declined");
+    this.answer = undefined;
+  }
+
   close(): void {
     clearInterval(this.timer);
-    // Whoever still waits for an answer gets the one that deletes nothing.
-    this.answer?.("declined");
+    this.stop();
     this.tellCounters();
   }
 }

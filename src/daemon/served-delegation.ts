@@ -73,17 +73,14 @@ async function serveAsTarget(
   const module = admitTarget(session, open.target, options);
   const held = await session.openModule(module);
   const address = await session.dialable(delegation);
-  const other = await openSession(
-    address,
-    {
-      daemonRole: Role.SOURCE,
-      sources: delegation.sources,
-      options: encodeOptions(options),
-      explains: open.explains,
-      targetFacts: encodeTargetFacts(targetFacts(held.root)),
-    },
-    session.stopping.signal,
-  );
+  const asked = {
+    daemonRole: Role.SOURCE,
+    sources: delegation.sources,
+    options: encodeOptions(options),
+    explains: open.explains,
+    targetFacts: encodeTargetFacts(targetFacts(held.root)),
+  };
+  const other = await session.whileAwaited((signal) => openSession(address, asked, signal));
   const face = new CallersFace(session.stream, session.counters, open, {
     landed: () => session.backend!.bytesDone(),
     onPhase: (phase) => session.enter(phase),
@@ -132,7 +129,7 @@ async function serveAsTarget(
     try {
       const done = role.untilDone(side.runner.done, session.stopping.signal, () => {
         side.runner.stop();
-        session.backend!.cancel();
+        face.stop();
       });
       await session.untilDone(done, () => undefined);
       inOrder = !session.isStopped;
@@ -161,19 +158,16 @@ async function serveAsSource(
   if (delegation.target === undefined) throw new ProtocolViolation("a session without a target");
   const places = await openServedSource(session, open.sources, options);
   const address = await session.dialable(delegation);
-  const other = await openSession(
-    address,
-    {
-      daemonRole: Role.TARGET,
-      target: delegation.target,
-      options: encodeOptions(options),
-      explains: open.explains,
-      sourceFacts: encodeSourceFacts(places.facts),
-      wantsItems: open.wantsItems,
-      wantsReasons: open.wantsReasons,
-    },
-    session.stopping.signal,
-  );
+  const asked = {
+    daemonRole: Role.TARGET,
+    target: delegation.target,
+    options: encodeOptions(options),
+    explains: open.explains,
+    sourceFacts: encodeSourceFacts(places.facts),
+    wantsItems: open.wantsItems,
+    wantsReasons: open.wantsReasons,
+  };
+  const other = await session.whileAwaited((signal) => openSession(address, asked, signal));
   let role: CallerSession | undefined;
   let inOrder = false;
   try {

@@ -192,6 +192,21 @@ export class ServedSession {
     return this.host.dialable(host, port);
   }
 
+  /** Opens something elsewhere that the caller waits for: as long as it does, and the daemon is not to end. */
+  async whileAwaited<T>(open: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const left = new AbortController();
+    let lost: StreamFailure | undefined;
+    void this.stream.ended.then((failure) => {
+      lost = failure;
+      left.abort();
+    });
+    try {
+      return await open(AbortSignal.any([this.stopping.signal, this.host.signal, left.signal]));
+    } catch (error) {
+      throw lost === undefined ? error : new CallerLost(lost);
+    }
+  }
+
   /** What every acceptance says. */
   acceptance() {
     return { sessionId: this.sessionId, protocol: PROTOCOL_VERSION, idleTimeoutMs: this.host.idleMs };
@@ -337,6 +352,8 @@ export class ServedSession {
         stopped.reject(new RunError(CANCELLED.exitCode, CANCELLED.exitReason, CANCELLED.message!));
     };
     this.stopping.signal.addEventListener("abort", onStop, { once: true });
+    // The caller, or whoever may stop the job, was quicker.
+    if (this.isStopped) onStop();
     const onHost = (): void => {
       this.stopping.abort();
       stopped.reject(
@@ -410,7 +427,6 @@ export class ServedSession {
   async close(): Promise<void> {
     for (const close of this.closing.splice(0)) close();
     for (const socket of this.parked.splice(0)) socket.release();
-    this.carriers?.stop();
     await this.carriers?.end(false);
     this.backend?.close(this.handles.filter((handle) => handle >= 0));
     await this.backend?.shutdown();

@@ -165,7 +165,7 @@ export async function serveTarget(
     await session.untilDone(side.runner.done, () => {
       session.carriers!.stop();
       side.runner.stop();
-      session.backend!.cancel();
+      face.stop();
     });
     await side.tidy();
   } finally {

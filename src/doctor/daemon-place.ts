@@ -132,7 +132,7 @@ async function dataPortFinding({ host }: DaemonEndpoint, { dataPort, sessionId, 
       `${dataPort} cannot be reached (${plain(dialled.reason)}): ${slower}`,
       `let port ${dataPort} through the firewall`,
     );
-  for (const stream of dialled.sockets) stream.abandon();
+  for (const stream of dialled.sockets) stream.release();
   return finding("data_port", "ok", `${dataPort} is open`);
 }
 

@@ -142,6 +142,8 @@ export class ControlStream {
    */
   keepAlive(idleMs: number, isActive: () => boolean, stalledMs = Number.POSITIVE_INFINITY): void {
     clearInterval(this.watch);
+    // It may have ended before anybody came to watch it.
+    if (this.isOver) return;
     this.lastStepMs = performance.now();
     const everyMs = Math.min(LIMITS.heartbeatMs, idleMs / 4, stalledMs / 4);
     this.watch = setInterval(() => {

@@ -7,13 +7,9 @@ export interface DataSocket {
   readonly fd: number;
   /**
    * Not before the backend's stream has ended: it would shut down what both share. Closes in order: what was written
-   * still arrives, where a reset would take it away.
+   * still arrives, where a reset would take it away. While the backend has a duplicate the connection itself stays.
    */
   release(): void;
-  /** Nothing more of it is wanted: whoever still works on it hears that at once. Before `release`. */
-  abandon(): void;
-  /** Where what was written has a longer way than the kernel's: when all of it has left. */
-  readonly drained?: Promise<void>;
 }
 
 export interface DataGrant {
@@ -61,7 +57,9 @@ function dial(grant: DataGrant, token: Uint8Array, index: number, timeoutMs: num
     let heard = new Uint8Array(0);
     let opened: Bun.Socket | undefined;
     let greetedMs = 0;
+    let isOver = false;
     const fail = (reason: string): void => {
+      isOver = true;
       clearTimeout(timer);
       opened?.terminate();
       reject(new Error(reason));
@@ -73,6 +71,8 @@ function dial(grant: DataGrant, token: Uint8Array, index: number, timeoutMs: num
       socket: {
         open(socket) {
           opened = socket;
+          // It took too long, and nobody waits for it any more.
+          if (isOver) return void socket.terminate();
           socket.setNoDelay(true);
           greetedMs = performance.now();
           socket.write(encodeGreeting({ index, sessionId: grant.sessionId, token }));
@@ -86,7 +86,7 @@ function dial(grant: DataGrant, token: Uint8Array, index: number, timeoutMs: num
           socket.pause();
           const fd = fdOf(socket);
           const roundTripMs = lineRoundTripMs(fd, performance.now() - greetedMs);
-          resolve({ fd, release: () => socket.end(), abandon: () => socket.terminate(), roundTripMs });
+          resolve({ fd, release: () => socket.end(), roundTripMs });
         },
         error(_socket, error) {
           fail(error.message);

@@ -145,7 +145,6 @@ export class DataListener {
     const taken = session.take(greeting.index, {
       fd: fdOf(socket),
       release: () => socket.end(),
-      abandon: () => socket.terminate(),
     });
     if (!taken) return void socket.terminate();
     // The backend reads the descriptor from here on: what the other side says next is for it.

@@ -65,6 +65,8 @@ export function dial(
       clearTimeout(timer);
       signal.removeEventListener("abort", stop);
       socket.removeAllListeners("error");
+      // It may break before anybody uses it, and then whoever does will notice.
+      socket.on("error", () => undefined);
       resolve(socket);
     });
   });

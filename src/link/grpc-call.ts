@@ -66,6 +66,8 @@ export class GrpcCall {
       "content-type": "application/grpc+proto",
       te: "trailers",
     });
+    // A connection that was dialled early may be gone by now; Bun's HTTP/2 would wait for it for ever.
+    if (socket.destroyed) setImmediate(() => this.stream.destroy(new Error("the connection was closed")));
   }
 
   /** One message in pieces that follow each other. Resolves when there is room for the next. */

@@ -30,6 +30,8 @@ export interface PayloadSender {
   readonly socket: DataSocket;
   /** Everything that the backend wrote was handed on, after `socket.release`. */
   readonly ended: Promise<void>;
+  /** What was not handed on will not be. */
+  abandon(): void;
   /** False: for more than is under way. */
   onCredit(credit: PayloadCredit): boolean;
 }
@@ -95,13 +97,13 @@ export async function sendPayload(send: Send, windowBytes: number): Promise<Payl
         if (isPaused) socket.resume();
         isPaused = false;
       },
-      // A socket that is paused does not tell that it was closed.
-      abandon: () => {
-        socket.terminate();
-        sayEnd();
-      },
     },
     ended: ended.promise,
+    // A socket that is paused does not tell that it was closed.
+    abandon: () => {
+      socket.terminate();
+      sayEnd();
+    },
     onCredit: ({ bytes }) => {
       if (bytes > underWay) return false;
       underWay -= bytes;
@@ -162,7 +164,6 @@ export async function receivePayload(send: Send, windowBytes: number): Promise<P
         closeSync(ours);
         socket.terminate();
       },
-      abandon: () => socket.terminate(),
     },
     onPayload: ({ data, end }) => {
       if (isEnding || data.length > LIMITS.payloadMostBytes || waiting.length > LIMITS.payloadPieces) return false;

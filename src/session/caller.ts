@@ -73,15 +73,22 @@ function answerOf(
   const where = printableAddress(address);
   return new Promise((resolve, reject) => {
     let hello: Hello | undefined;
-    const refuse = (exitCode: ExitCode, reason: string, message: string): void => {
+    const settled = (): void => {
       clearTimeout(timer);
+      signal.removeEventListener("abort", interrupt);
+    };
+    const refuse = (exitCode: ExitCode, reason: string, message: string): void => {
+      settled();
       reject(new RunError(exitCode, reason, message));
     };
+    const interrupt = (): void => refuse(ExitCode.interrupted, "interrupted", "interrupted");
     const timer = setTimeout(
       () => refuse(ExitCode.timeout, "timeout", `${where} did not answer within ${LIMITS.idleMs / 1000} s`),
       LIMITS.idleMs,
     );
-    signal.addEventListener("abort", () => refuse(ExitCode.interrupted, "interrupted", "interrupted"), { once: true });
+    signal.addEventListener("abort", interrupt, { once: true });
+    // While a connection that was dialled early waited to be used.
+    if (signal.aborted) return interrupt();
     void stream.ended.then((failure) => {
       if (failure !== undefined)
         refuse(ExitCode.starting, "no_session", `${where} did not open a session: ${failure.message}`);
@@ -96,7 +103,7 @@ function answerOf(
           if (hello === undefined) return refuse(ExitCode.protocol, "protocol", `${where} accepted without a greeting`);
           if (!isUsable(body.value))
             return refuse(ExitCode.protocol, "protocol", `${where} accepted in a way that cannot be used`);
-          clearTimeout(timer);
+          settled();
           stream.hold();
           resolve({ hello, accept: body.value });
           return;

@@ -140,15 +140,18 @@ export class Carriers {
 
   /** The backend says that what was asked for cannot come any more: with a stream that broke, which tells why, or without. */
   contentLost(): void {
-    const message = "the data streams ended before all content was there";
-    setTimeout(() => this.stream.fail("cut", message), LAST_WORD_MS * 2).unref();
+    this.cutAfter(LAST_WORD_MS * 2, "the data streams ended before all content was there");
   }
 
-  /** A source that is done may leave before its last word on the control plane was heard. */
   private onBroken(message: string): void {
+    this.cutAfter(LAST_WORD_MS, message);
+  }
+
+  /** A source that is done, or was stopped, may leave before its last word on the control plane was heard. */
+  private cutAfter(waitMs: number, message: string): void {
     const timer = setTimeout(() => {
       if (!this.isEnding) this.stream.fail("cut", message);
-    }, LAST_WORD_MS);
+    }, waitMs);
     timer.unref();
   }
 
@@ -202,10 +205,21 @@ export class Carriers {
     for (const { wire } of [...this.streams].slice(0, Math.min(count, this.streams.size - 1))) wire.end();
   }
 
-  /** The run was interrupted: what is under way on the streams is not waited for. */
+  /** The run was interrupted: what is under way, on the streams and beside them, is not waited for. */
   stop(): void {
     this.isEnding = true;
+    this.cut();
+  }
+
+  /**
+   * Ends the streams at once, whatever they wait for: room at a peer that takes nothing any more, or their turn under a
+   * rate limit.
+   */
+  private cut(): void {
+    this.backend.cancel();
     for (const { wire } of this.streams) wire.end();
+    // It may outlive its wire, with content that the peer never made room for.
+    this.sender?.abandon();
   }
 
   /**
@@ -215,13 +229,8 @@ export class Carriers {
   async end(inOrder: boolean, told?: Promise<unknown>): Promise<void> {
     this.isEnding = true;
     await this.bridging;
-    for (const { wire, socket } of this.streams) {
-      // Otherwise a sender would wait for a peer that takes nothing any more.
-      if (!inOrder) socket.abandon();
-      if (!inOrder || this.direction === "send") wire.end();
-    }
-    // It may outlive its wire, with content that the peer never made room for.
-    if (!inOrder) this.sender?.socket.abandon();
+    if (!inOrder) this.cut();
+    else if (this.direction === "send") for (const { wire } of this.streams) wire.end();
     const all = Promise.all(this.gone);
     let timer: ReturnType<typeof setTimeout> | undefined;
     const tooLong = new Promise<void>((resolve) => {
@@ -232,11 +241,7 @@ export class Carriers {
     await Promise.race([all, tooLong]);
     clearTimeout(timer);
     this.isClosed = true;
-    for (const { wire, socket } of this.streams) {
-      socket.abandon();
-      wire.end();
-    }
-    this.sender?.socket.abandon();
+    this.cut();
     await Promise.all(this.gone);
   }
 }

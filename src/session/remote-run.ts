@@ -401,15 +401,11 @@ async function openPull(attempt: Attempt, sources: readonly DaemonPlace[], targe
       }, LIMITS.progressMs);
       let inOrder = false;
       try {
-        await role.untilDone(side.runner.done, signal, () => {
-          side.runner.stop();
-          backend.cancel();
-        });
+        await role.untilDone(side.runner.done, signal, () => side.runner.stop());
         inOrder = !signal.aborted;
         await side.tidy();
       } finally {
         clearInterval(landed);
-        if (!inOrder) backend.cancel();
         await role.close(inOrder);
         await side.runner.dispose();
       }

@@ -135,8 +135,10 @@ export class SourceRunner {
     if (this.context.isNear) setTimeout(() => this.feed({ kind: "widen" }), FIRST_OFFERS_MS).unref();
   }
 
+  /** What the streams are sending is the carriers' to stop. */
   stop(): void {
     this.feed({ kind: "stop" });
+    for (const { need } of this.waitingSends.splice(0)) this.feed({ kind: "answered", need });
   }
 
   /** How far it is, as far as a source can know. */
@@ -161,7 +163,7 @@ export class SourceRunner {
   /** Closes what an early end left open, as soon as nothing uses it any more; as `TargetRunner.dispose`. */
   async dispose(): Promise<void> {
     if (!this.isDone) {
-      this.feed({ kind: "stop" });
+      this.stop();
       await this.context.backend.quiet();
     }
     for (const directory of this.open) this.closeNow(directory);
@@ -181,6 +183,7 @@ export class SourceRunner {
         this.guard(this.scan(effect));
         return;
       case "content": {
+        if (this.isUnwanted) return this.feed({ kind: "answered", need: effect.need });
         // A large file is asked for in ranges, and once to be committed.
         if (effect.purpose === "content" || effect.purpose === "commit") this.filesAsked += effect.rows.length;
         if (this.context.payload === "streams") {
@@ -197,6 +200,7 @@ export class SourceRunner {
         return;
       }
       case "digest":
+        if (this.isUnwanted) return this.feed({ kind: "answered", need: effect.need });
         this.guard(this.digest(effect));
         return;
       case "remove":
@@ -238,6 +242,11 @@ export class SourceRunner {
         this.rejectDone(new ProtocolViolation(effect.reason));
         return;
     }
+  }
+
+  /** Between two processes a stop is one of both: the target waits for no answer any more. */
+  private get isUnwanted(): boolean {
+    return this.state.isStopped && this.context.payload === "streams";
   }
 
   private readonly broken = (error: unknown): void => {

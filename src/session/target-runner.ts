@@ -154,6 +154,7 @@ export class TargetRunner {
 
   stop(): void {
     this.feed({ kind: "stop" });
+    for (const settle of this.lost.splice(0)) settle();
   }
 
   /** Answers that are due. */
@@ -167,7 +168,7 @@ export class TargetRunner {
    */
   async dispose(): Promise<void> {
     if (this.state.phase !== "done") {
-      this.feed({ kind: "stop" });
+      this.stop();
       await this.context.backend.quiet();
     }
     this.isDisposed = true;
@@ -601,14 +602,20 @@ export class TargetRunner {
     });
   }
 
-  /** A stream that broke says nothing of the items that were on it: the session is lost, and they have no result. */
-  private arrived(results: ItemResults): ItemResults | Promise<never> {
+  /**
+   * A stream that broke says nothing of the items that were on it: the session is lost, and they have no result. Unless
+   * the run is being stopped, and this side hears of it after its streams.
+   */
+  private arrived(results: ItemResults): ItemResults | Promise<ItemResults> {
     const { onContentLost, signal } = this.context;
     if (onContentLost === undefined || signal.aborted || this.state.stopped || !hasLost(results)) return results;
+    const { count } = results;
     results.release();
     onContentLost();
-    return new Promise<never>(() => undefined);
+    return new Promise((resolve) => this.lost.push(() => resolve(failedItem(-E.CANCELED, 0, 0, count))));
   }
+  /** Whoever waits for what was lost hears at a stop that it was cancelled: what it holds is needed to clean up. */
+  private readonly lost: (() => void)[] = [];
 
   /** Looks at the average file again, now and then, and gives the job the workers that suit it. */
   private reviewWorkers(): void {

@@ -168,6 +168,22 @@ async function eventuallyOpens(): Promise<void> {
   }
 }
 
+for (const [role, open, words] of [
+  ["source", () => outOf(daemon), [{ case: "finished", value: {} }]],
+  ["target", () => into(daemon, "stopped/"), [{ case: "closed", value: {} }]],
+] as const)
+  test(`B63 a stop that comes before the acceptance is one: the daemon is the ${role}`, async () => {
+    using caller = new Caller(daemon);
+    caller.say(hello, { case: "open", value: open() }, { case: "stop", value: {} });
+    await caller.until("accept");
+    // It ends its part without a further word; ours is the answer to that.
+    if (role === "target") await caller.until("finished");
+    caller.say(...words);
+    if (role === "source") await caller.until("closed");
+    else expect((await caller.until("summary")).exitReason).toBe("interrupted");
+    expect((await caller.ended()).refusal).toBeUndefined();
+  });
+
 configured("B68 a module takes so many sessions, and says so", async () => {
   using caller = new Caller(daemon);
   await caller.open(pushOne("probe/"));

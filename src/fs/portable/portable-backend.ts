@@ -90,12 +90,8 @@ export class PortableBackend implements Backend {
     this.slices.cancel();
     this.plane.cancel();
   }
-  async quiet(): Promise<void> {
-    do {
-      this.cancel();
-      await this.slices.whenIdle();
-      await new Promise<void>((resolve) => setImmediate(resolve));
-    } while (!this.slices.isIdle);
+  quiet(): Promise<void> {
+    return this.slices.quiet(() => this.cancel());
   }
   async shutdown(): Promise<void> {
     this.slices.cancel();

@@ -14,6 +14,9 @@ export class Slices {
   private turning: Promise<void> | undefined;
   private underWay = 0;
   private isCanceled = false;
+  /** Whoever waits for its turn may outlast the request that wanted it. */
+  private cancels = 0;
+  private quieting = 0;
   private rate = 0;
   /** When the token bucket is level again. */
   private paceUntil = 0;
@@ -27,7 +30,7 @@ export class Slices {
       return await work();
     } finally {
       if (--this.underWay === 0) {
-        this.isCanceled = false;
+        this.runAgain();
         for (const wake of this.idle.splice(0)) wake();
       }
     }
@@ -39,13 +42,29 @@ export class Slices {
     this.paceUntil = 0;
   }
   cancel(): void {
+    this.cancels++;
     if (this.underWay > 0) this.isCanceled = true;
+  }
+  /** Nothing is under way, nor what callers sent on hearing that they were cancelled; `cancel` is called once. */
+  async quiet(cancel: () => void): Promise<void> {
+    this.quieting++;
+    this.isCanceled = true;
+    try {
+      cancel();
+      do {
+        await this.whenIdle();
+        await new Promise<void>((resolve) => setImmediate(resolve));
+      } while (this.underWay > 0);
+    } finally {
+      this.quieting--;
+      this.runAgain();
+    }
+  }
+  private runAgain(): void {
+    if (this.underWay === 0 && this.quieting === 0) this.isCanceled = false;
   }
   get canceled(): boolean {
     return this.isCanceled;
-  }
-  get isIdle(): boolean {
-    return this.underWay === 0;
   }
   async whenIdle(): Promise<void> {
     if (this.underWay > 0) await new Promise<void>((resolve) => this.idle.push(resolve));
@@ -69,9 +88,10 @@ export class Slices {
     const now = performance.now();
     const from = Math.max(this.paceUntil, now - PACE_BURST_MS);
     this.paceUntil = from + (bytes / this.rate) * 1000;
+    const { cancels } = this;
     for (let left = from - now; left > 0 && this.rate > 0; left = from - performance.now()) {
       await Bun.sleep(Math.min(left, PACE_STEP_MS));
-      if (this.isCanceled) throw new StatusError(-E.ECANCELED);
+      if (this.cancels !== cancels) throw new StatusError(-E.ECANCELED);
     }
   }
 

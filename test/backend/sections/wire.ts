@@ -6,8 +6,8 @@ import { FileType } from "../../../src/core/entry-batch.ts";
 import { bytesOf } from "../../../src/core/paths.ts";
 import { type Backend, ItemFlag, METHOD_STREAM, NO_HANDLE, STAGES, Warning } from "../../../src/fs/backend.ts";
 import { getXattr, setXattr } from "../../support/libc.ts";
-import { type Harness, isRoot, modeOf, mtimeNs, outcomes, rowOf } from "../harness.ts";
-import { filesOf, type Transport, type Wire, wireTest } from "../wire-harness.ts";
+import { type Harness, isRoot, modeOf, mtimeNs, outcomes, rowOf, SETTINGS } from "../harness.ts";
+import { connectedPair, filesOf, type Transport, type Wire, wireTest } from "../wire-harness.ts";
 import { patterned } from "./copy.ts";
 import { wireHostileSection } from "./wire-hostile.ts";
 import { wireLargeSection } from "./wire-large.ts";
@@ -435,22 +435,49 @@ export function wireSection(h: Harness, openSender: () => Backend = () => h.anot
     expect(fs.readdirSync(h.at("target"))).toEqual([]);
   });
 
+  const waits = { "its turn under a rate limit": 64, "room at a peer that takes nothing": 0 };
+  for (const [reason, bytesPerSecond] of Object.entries(waits))
+    test(`cancelling ends a stream that waits for ${reason}`, async (wire) => {
+      for (const name of ["a", "b", "c", "d"]) h.write(`source/${name}`, patterned(MIB - 1));
+      const batch = await wire.source();
+      const ends = await connectedPair("tcp");
+      // Shorter than the test may take is none of these waits.
+      const stream = wire.sender.openStream(ends.fds[0], "send", { idleMs: 600_000 });
+      wire.sender.setRate(bytesPerSecond);
+      const sends = Array.from({ length: 16 }, (_, i) =>
+        wire.sender.send({ ...wire.sending(batch, 900 + i, filesOf(batch)), purpose: "content" }),
+      );
+      for (let last = -1; stream.bytes() !== last; await Bun.sleep(50)) last = stream.bytes();
+      wire.sender.cancel();
+      stream.end();
+      expect((await stream.ended).status).toBe(-errno.ECANCELED);
+      const last = outcomes((await Promise.all(sends)).at(-1)!).map(({ status }) => status);
+      expect(last).toEqual(Array(4).fill(-errno.ECANCELED));
+      ends.close();
+      wire.sender.setRate(0);
+    });
+
   test("is quiet although each answer is the reason for another request", async (wire) => {
     h.write("source/f", "x");
     const batch = await wire.source();
-    const request = await wire.receiving(batch, 900, [0]);
+    // A backend of which no stream was ever open: nothing but the cancelling answers any of these.
+    const { sender: fresh } = wire;
+    const { handle: target } = await h.hold("target");
+    const settings = fresh.prepare(SETTINGS);
+    const request = { purpose: "content", target, batch, rows: Uint32Array.of(0), settings } as const;
     const statuses: number[] = [];
-    // No stream was ever open: nothing but the cancelling answers any of these.
-    const ask = async (need: number): Promise<void> => {
-      const [outcome] = outcomes(await wire.receiver.receive({ ...request, need }));
+    // Chains that do not go on at the same time.
+    const ask = async (need: number, turns: number): Promise<void> => {
+      const [outcome] = outcomes(await fresh.receive({ ...request, need }));
       statuses.push(outcome!.status);
-      if (need < 904) await ask(need + 1);
+      for (let turn = 0; turn < turns; turn++) await undefined;
+      if (need % 10 < 4) await ask(need + 1, turns);
     };
-    const asking = ask(900);
+    const asking = Promise.all([ask(900, 0), ask(910, 1), ask(920, 3), ask(930, 7)]);
     await Bun.sleep(5);
-    await wire.receiver.quiet();
+    await fresh.quiet();
     await asking;
-    expect(statuses).toEqual(Array(5).fill(-errno.ECANCELED));
+    expect(statuses).toEqual(Array(20).fill(-errno.ECANCELED));
     // What is sent afterwards runs again.
     await wire.join();
     expect((await wire.transfer({ batch })).received.get("f")!.status).toBe(0);

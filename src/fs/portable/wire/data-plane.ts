@@ -18,6 +18,7 @@ import { closeLarge, type OpenParts } from "../large-file.ts";
 import { libc } from "../libc.ts";
 import type { Slices } from "../slices.ts";
 import { Channel } from "./channel.ts";
+import type { Receiver } from "./expectation.ts";
 import { Expectations } from "./expectations.ts";
 import { commitReceiver, rangeReceiver, rowsReceiver } from "./receivers.ts";
 import { ReceivingStream } from "./receiving-stream.ts";
@@ -51,13 +52,13 @@ export class DataPlane {
 
   send(request: SendRequest): Promise<ItemResults> {
     const task = new SendTask(request);
-    this.queue.push(task);
+    if (this.slices.canceled) task.cancel();
+    else this.queue.push(task);
     return task.results;
   }
 
   async receive(request: ReceiveRequest): Promise<ItemResults> {
-    const expectation = this.expectations.add(request.need, rowsReceiver(this.slices, request));
-    return new PortableItemResults(await expectation.items);
+    return new PortableItemResults(await this.expect(request.need, rowsReceiver(this.slices, request)));
   }
 
   async receiveRange(
@@ -70,7 +71,7 @@ export class DataPlane {
     const isRange = offset >= 0 && length >= 0 && Number.isSafeInteger(offset + length);
     if (!isRange) return { status: -E.EINVAL, stage: 0, bytes: 0, method: 0, refused: 0 };
     const receiver = rangeReceiver(this.slices, file, offset, length, settings);
-    const [item = new Item()] = await this.expectations.add(need, receiver).items;
+    const [item = new Item()] = await this.expect(need, receiver);
     const { status, doing, bytes, method } = item;
     return { status, stage: status === 0 ? 0 : doing, bytes, method, refused: 0 };
   }
@@ -78,25 +79,31 @@ export class DataPlane {
   async receiveCommit(need: NeedNumber, file: LargeFile, request: LargeRequest): Promise<ItemResults> {
     try {
       const receiver = commitReceiver(this.slices, this.parts, file, request);
-      return new PortableItemResults(await this.expectations.add(need, receiver).items);
+      return new PortableItemResults(await this.expect(need, receiver));
     } finally {
       closeLarge(this.parts, file);
     }
   }
 
+  private expect(need: NeedNumber, receiver: Receiver): Promise<readonly Item[]> {
+    const expectation = this.expectations.add(need, receiver);
+    if (this.slices.canceled) expectation.fail(-E.ECANCELED);
+    return expectation.items;
+  }
+
+  /** Streams end as well: a stream that was cancelled in the middle of a frame is of no use any more. */
   cancel(): void {
     this.queue.cancel();
     this.expectations.cancel();
-    for (const stream of this.streams) if (stream instanceof ReceivingStream) stream.interrupt();
+    for (const stream of this.streams) {
+      if (stream instanceof ReceivingStream) stream.interrupt();
+      stream.abort();
+    }
   }
 
   async shutdown(): Promise<void> {
     this.cancel();
-    const ended = [...this.streams].map((stream) => {
-      stream.abort();
-      return stream.ended;
-    });
-    await Promise.all(ended);
+    await Promise.all([...this.streams].map(({ ended }) => ended));
   }
 }
 

@@ -94,7 +94,7 @@ export class Expectation {
     } catch (error) {
       item.bytes = 0;
       const isSystems = error instanceof Error && "errno" in error && typeof error.errno === "number";
-      item.status = isSystems ? -Math.abs(error.errno as number) : -E.EPIPE;
+      item.status = isSystems ? -Math.abs(error.errno as number) : this.isCanceled ? -E.ECANCELED : -E.EPIPE;
       if (!isSystems) throw error;
     } finally {
       this.settle(index, item);

@@ -57,7 +57,7 @@ export class ReceivingStream implements WireStream {
     this.channel.giveUp(0, "");
   }
   abort(): void {
-    this.channel.giveUp(-E.ECANCELED, "the backend was shut down");
+    this.channel.giveUp(-E.ECANCELED, "the backend was cancelled");
   }
   /** After cancelling: a writer that waits for content stops waiting. */
   interrupt(): void {

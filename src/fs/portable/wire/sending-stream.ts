@@ -33,7 +33,7 @@ export class SendingStream implements WireStream {
   }
 
   abort(): void {
-    this.channel.giveUp(-E.ECANCELED, "the backend was shut down");
+    this.channel.giveUp(-E.ECANCELED, "the backend was cancelled");
   }
 
   private async run(): Promise<StreamEnd> {
