@@ -50,6 +50,7 @@ export function joinHardLinks(
         verdict !== RowState.create && verdict !== RowState.update && target !== undefined ? target.dev(targetRow) : -1,
       targetInoLow: target !== undefined && targetRow >= 0 ? target.inoLow(targetRow) : 0,
       targetInoHigh: target !== undefined && targetRow >= 0 ? target.inoHigh(targetRow) : 0,
+      lacksAttributes: false,
       waiting: [],
     });
     return false;
@@ -62,13 +63,17 @@ export function joinHardLinks(
 function follow(state: TargetState, group: HardLinkGroup, dir: TargetDir, row: number, effects: TargetEffect[]): void {
   if (group.state === "undecided") {
     dir.pending++;
-    group.waiting.push({ dir, row });
+    group.waiting.push({ dir, row, isLinked: false });
     return;
   }
   if (isAlreadyLinked(group, dir, dir.difference!.targetRows[row]!)) {
     // The leader's repair, if any, serves this name too.
     if (state.pass === 1) state.counters.unchanged++;
-    dir.receipts.push(row);
+    if (group.state === "done") arrived(group, dir, row);
+    else {
+      dir.pending++;
+      group.waiting.push({ dir, row, isLinked: true });
+    }
     return;
   }
   if (touchesNothing(state)) {
@@ -80,7 +85,12 @@ function follow(state: TargetState, group: HardLinkGroup, dir: TargetDir, row: n
   }
   dir.pending++;
   if (group.state === "done") effects.push({ kind: "link", dir, row, leader: group.leaderPath });
-  else group.waiting.push({ dir, row });
+  else group.waiting.push({ dir, row, isLinked: false });
+}
+
+/** The name has all that its leader has. */
+function arrived(group: HardLinkGroup, dir: TargetDir, row: number): void {
+  if (!group.lacksAttributes) dir.receipts.push(row);
 }
 
 /**
@@ -132,22 +142,36 @@ function isAlreadyLinked(group: HardLinkGroup, dir: TargetDir, targetRow: number
   );
 }
 
-/** Tells the group that its leader's copy or repair has ended. */
+/** A further name was linked to its leader. */
+export function followerLinked(state: TargetState, dir: TargetDir, row: number): void {
+  const group = groupOf(state, dir, row);
+  if (group !== undefined) arrived(group, dir, row);
+}
+
+/** Tells the group that its leader's copy or repair has ended; `incomplete`: without some of its attributes. */
 export function leaderEnded(
   state: TargetState,
   dir: TargetDir,
   row: number,
-  succeeded: boolean,
+  how: "complete" | "incomplete" | "failed",
   effects: TargetEffect[],
 ): void {
   const group = groupOf(state, dir, row);
   if (group === undefined || group.state === "done") return;
   const { waiting } = group;
-  if (succeeded) {
+  if (how !== "failed") {
     group.state = "done";
+    group.lacksAttributes = how === "incomplete";
     group.waiting = [];
-    for (const follower of waiting)
-      effects.push({ kind: "link", dir: follower.dir, row: follower.row, leader: group.leaderPath });
+    for (const follower of waiting) {
+      if (!follower.isLinked) {
+        effects.push({ kind: "link", dir: follower.dir, row: follower.row, leader: group.leaderPath });
+        continue;
+      }
+      arrived(group, follower.dir, follower.row);
+      follower.dir.pending--;
+      finishIfIdle(state, follower.dir, effects);
+    }
     return;
   }
   const next = waiting.shift();
@@ -156,9 +180,13 @@ export function leaderEnded(
     return;
   }
   group.leaderPath = rowPath(next.dir, next.row);
-  group.targetDev = -1;
   next.dir.pending--;
   const verdict = next.dir.difference!.states[next.row]!;
+  if (!next.isLinked || verdict !== RowState.repair) {
+    // Its inode is another, or will be: the rest is linked to that one.
+    group.targetDev = -1;
+    for (const name of waiting) name.isLinked = false;
+  }
   if (verdict === RowState.repair) repair(state, next.dir, [next.row], effects);
   else transfer(state, next.dir, [next.row], effects);
   finishIfIdle(state, next.dir, effects);

@@ -7,7 +7,7 @@ import { LIMITS } from "../core/limits.ts";
 import { equalBytes } from "../core/paths.ts";
 import { ItemFlag, type ItemResults, METHODS, STAGES, Warning } from "../fs/backend.ts";
 import type { Content } from "./messages.ts";
-import { hasForeignNames, leaderDecided, leaderEnded } from "./target-links.ts";
+import { followerLinked, hasForeignNames, leaderDecided, leaderEnded } from "./target-links.ts";
 import { need, reasonsOf, repair, sizesOf, transfer } from "./target-needs.ts";
 import { finishIfIdle, isRepair } from "./target-release.ts";
 import { protocolError, recordFailure, recordTargetFailure, reportRows } from "./target-report.ts";
@@ -61,7 +61,7 @@ export function onCopied(
     noteRefused(state, results, i);
     if (status !== 0) {
       itemFailed(state, dir, row, results, i, effects);
-      leaderEnded(state, dir, row, false, effects);
+      leaderEnded(state, dir, row, "failed", effects);
       // What was made of it under another name came and went in the directory.
       dir.touched = true;
       continue;
@@ -73,10 +73,11 @@ export function onCopied(
       // A large file's bytes were counted range by range as they landed.
       if (event.task !== "large") counters.bytesTransferred += results.bytes(i);
     }
-    if (isComplete(state, dir, row, results, i)) dir.receipts.push(row);
+    const complete = isComplete(state, dir, row, results, i);
+    if (complete) dir.receipts.push(row);
     if (targetRows[row]! >= 0 || (results.flags(i) & ItemFlag.replaced) !== 0) updated.push(row);
     else created.push(row);
-    leaderEnded(state, dir, row, true, effects);
+    leaderEnded(state, dir, row, complete ? "complete" : "incomplete", effects);
   }
   if (created.length + updated.length > 0) dir.touched = true;
   counters.created += created.length;
@@ -101,7 +102,7 @@ export function onRepaired(
     if (results.status(i) !== 0) {
       itemFailed(state, dir, row, results, i, effects);
       if (row === self) dir.lacksAttributes = true;
-      else leaderEnded(state, dir, row, false, effects);
+      else leaderEnded(state, dir, row, "failed", effects);
       continue;
     }
     const complete = isComplete(state, dir, row, results, i);
@@ -112,7 +113,7 @@ export function onRepaired(
     }
     repaired.push(row);
     if (complete) dir.receipts.push(row);
-    leaderEnded(state, dir, row, true, effects);
+    leaderEnded(state, dir, row, complete ? "complete" : "incomplete", effects);
   }
   state.counters.repaired += repaired.length;
   reportRows(state, dir, "repair", repaired, effects, whyOf(state, dir, repaired));
@@ -132,7 +133,7 @@ export function onLinked(
   if (status === 0) {
     state.counters.linked++;
     dir.touched = true;
-    dir.receipts.push(row);
+    followerLinked(state, dir, row);
     reportRows(state, dir, "link", [row], effects, state.wantsReasons ? ["link"] : undefined);
   } else if (NO_LINKS.has(-status)) {
     // This filesystem cannot link (or no further): a copy of its own keeps the data.

@@ -72,7 +72,10 @@ export interface HardLinkGroup {
   targetDev: number;
   targetInoLow: number;
   targetInoHigh: number;
-  waiting: { dir: TargetDir; row: number }[];
+  /** Its leader's attributes could not all be applied: a move keeps the sources of all names, which have them. */
+  lacksAttributes: boolean;
+  /** `isLinked`: the name is one of the leader's inode already, and waits for what its repair comes to. */
+  waiting: { dir: TargetDir; row: number; isLinked: boolean }[];
 }
 
 export interface Need {

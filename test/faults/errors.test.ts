@@ -3,8 +3,11 @@
  * or move less than they were asked to.
  */
 import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { bytesOf } from "../../src/core/paths.ts";
 import { because } from "../behaviours/behaviour.ts";
-import { libcMissing } from "../support/libc.ts";
+import { getXattr, libcMissing, setXattr } from "../support/libc.ts";
 import { PLACEMENT, stopDaemons } from "../support/placement.ts";
 import { describe as describeResult, fastsyncMissing, type ProcessResult } from "../support/run.ts";
 import { kindOf, libraryMissing, type Plan, POINTS, type PointKind } from "./support/library.ts";
@@ -143,6 +146,29 @@ describe.skipIf(missing !== undefined)(because("B43 B53 system calls that fail",
       let turn = 0;
       await forEach(cases, nameOf, (one) => failOnce(one, ALL || turn++ % 5 === 0));
       console.log(`${role.name}: ${cases.length} cases`);
+    },
+  );
+});
+
+describe.skipIf(missing !== undefined)(because("a move", missing), () => {
+  const HARD = ["hard-a", "hard-b", "hard-c"];
+  test.each(ROLES.slice(0, 3).map((role) => [role.name, role] as const))(
+    "B46 keeps every name of a file that lacks attributes in the target, also when it was linked before: %s",
+    async (_, role) => {
+      using scene = makeScene(modeNamed("move"));
+      setXattr(join(scene.source, "hard-a"), "user.only-here", bytesOf("x"));
+      const kept = (): string[] => readdirSync(scene.source).filter((name) => HARD.includes(name));
+      const inodes = (): Set<number> => new Set(HARD.map((name) => statSync(join(scene.target, name)).ino));
+      const refused: Plan = { point: "setxattr", pass: 1, onward: true, fault: E.EACCES };
+      for (const what of ["copied", "repaired"]) {
+        const { result } = await runFaulted(scene, role, [refused]);
+        expect([what, result.exitCode, ...kept().sort()]).toEqual([what, 23, ...HARD]);
+        expect([what, inodes().size]).toEqual([what, 1]);
+      }
+      const { result } = await runFaulted(scene, role, []);
+      expect([result.exitCode, ...kept()]).toEqual([0]);
+      expect(inodes().size).toBe(1);
+      expect(getXattr(join(scene.target, "hard-c"), "user.only-here")).toEqual(bytesOf("x"));
     },
   );
 });
