@@ -9,7 +9,7 @@
 
 import type { PathFailure, RemovedPath, RemovePart, RemoveRequest } from "../core/admin-calls.ts";
 import { type EntryBatch, FileType, RowFlag } from "../core/entry-batch.ts";
-import { E, errnoText } from "../core/errno.ts";
+import { E, removalText } from "../core/errno.ts";
 import { ExitCode } from "../core/exit-codes.ts";
 import { LIMITS } from "../core/limits.ts";
 import { joinPath } from "../core/paths.ts";
@@ -254,5 +254,5 @@ function isDirectoryMode(mode: number): boolean {
 }
 
 function textOf(status: number): string {
-  return status === -E.NOTEMPTY ? "something came into it meanwhile" : errnoText(status);
+  return status === -E.NOTEMPTY ? "something came into it meanwhile" : removalText(status);
 }

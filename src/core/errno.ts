@@ -83,6 +83,11 @@ export function errnoText(errno: number): string {
   return known === undefined ? `error ${Math.abs(errno)}` : known.text;
 }
 
+/** Of removing something: it takes room on some filesystems, and that is no matter of a target. */
+export function removalText(errno: number): string {
+  return Math.abs(errno) === E.NOSPC ? "no space left on its filesystem, not even for removing" : errnoText(errno);
+}
+
 /** Somebody's rights are what is missing. */
 export function isDenied(errno: number): boolean {
   return Math.abs(errno) === E.ACCES || Math.abs(errno) === E.PERM;

@@ -1,7 +1,7 @@
 /** Runs the source role: its step function decides, this does. Scans, answers needs, removes the sources of a move. */
 
 import { compareNames, type EntryBatch, FileType, Kind, RowFlag, rowFields } from "../core/entry-batch.ts";
-import { E, errnoText, failureCode, LINK_LEADS_OUT } from "../core/errno.ts";
+import { E, errnoText, failureCode, LINK_LEADS_OUT, removalText } from "../core/errno.ts";
 import { type Failure, type Phase, type SkipReason, skipEntries } from "../core/events.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { RunOptions } from "../core/options.ts";
@@ -385,10 +385,16 @@ export class SourceRunner {
       ancestry = new Set(place.parent?.ancestry);
       for (const listing of raw) ancestry.add(identityOf(listing, listing.self));
     }
-    const listings = raw.map((listing) => {
+    const listings = raw.map((listing, index) => {
+      // A source that is one entry is no listing of a directory.
+      const isListing = place.parent !== undefined || this.context.roots[index]!.entry === undefined;
       if (listing.status !== 0) {
         status = listing.status;
         this.nameUnreadable(listing.status, place);
+      } else if (isListing && listing.rowStatus(listing.self) !== 0) {
+        // Its attributes are not known, and neither which of its entries are mounted there.
+        this.nameUnreadable(listing.rowStatus(listing.self), place, "stat");
+        hidden = true;
       }
       if (ancestry !== undefined) this.refuseLoops(listing, ancestry, place.path);
       const selection = selectRows(listing, {
@@ -434,7 +440,7 @@ export class SourceRunner {
     return { listing, handle: directory, entered, owned: place.owned, mergeFiles, skipped, hidden };
   }
 
-  private nameUnreadable(status: number, place: Place): void {
+  private nameUnreadable(status: number, place: Place, operation = "read directory"): void {
     const vanished = status === -E.NOENT && place.parent !== undefined;
     const leadsOut = status === -E.XDEV && this.context.confine !== undefined;
     this.fail(
@@ -442,7 +448,7 @@ export class SourceRunner {
         code: vanished ? "vanished" : leadsOut ? "permission" : failureCode(status),
         side: "source",
         path: place.path,
-        operation: "read directory",
+        operation,
         errno: -status,
         message: vanished ? "vanished before it was read" : leadsOut ? LINK_LEADS_OUT : errnoText(status),
       },
@@ -603,7 +609,7 @@ export class SourceRunner {
           else {
             const changed = status === -E.STALE;
             const code = changed ? "changed_while_reading" : failureCode(status);
-            const message = changed ? "changed after it was copied; it stays" : errnoText(status);
+            const message = changed ? "changed after it was copied; it stays" : removalText(status);
             const path = joinPath(directory.path, listing.name(part.rows[i]!));
             this.fail({ code, side: "source", path, operation: "remove", errno: -status, message }, false);
           }

@@ -308,11 +308,15 @@ function compareSelf(
   effects: TargetEffect[],
 ): void {
   const { source } = dir;
-  if (source.rowStatus(source.self) !== 0) return; // the root of a run with several sources has no metadata
-  const carries = carriesAttributes(source, source.self);
+  const isKnown = source.rowStatus(source.self) === 0;
+  // The root of a run with several sources has no metadata. Any other's could not be read, and was named for it.
+  if (!isKnown && dir.parent === undefined) return;
+  if (!isKnown) dir.lacksAttributes = true;
+  const carries = isKnown && carriesAttributes(source, source.self);
   if (dir.created || target === undefined) {
     dir.created = true;
     state.counters.directoriesCreated++;
+    if (!isKnown) return;
     reportRows(state, dir, state.options.verb === "check" ? "differ" : "create", [source.self], effects, ["missing"]);
     // What it inherited from a default ACL above goes, unless the source has the like.
     const made = dir.target;
@@ -321,6 +325,7 @@ function compareSelf(
       need(state, dir, Uint32Array.of(source.self), "attributes", "self", effects);
     return;
   }
+  if (!isKnown) return;
   const bits = metadataDifference(state.rules, source, source.self, target, target.self);
   dir.selfDifference = bits;
   if (bits === 0) return;

@@ -3,7 +3,7 @@
  * only, or the process dies before or after it. Everything else goes to the real one that it wraps.
  */
 import type { EntryBatch } from "../../src/core/entry-batch.ts";
-import { BatchFlag, rowFields } from "../../src/core/entry-batch.ts";
+import { BatchFlag, type EntryFields, rowFields } from "../../src/core/entry-batch.ts";
 import { failedItem } from "../../src/engine/large-file.ts";
 import type {
   Backend,
@@ -41,8 +41,11 @@ export interface BackendFault {
   readonly call: FaultyCall;
   /** Which call of the kind, from 1. */
   readonly nth: number;
-  /** A positive errno for all of it; `partial`: that errno for what stands behind the first half of the rows. */
-  readonly fault: number | { readonly partial: number };
+  /**
+   * A positive errno for all of it; `partial`: that errno for what stands behind the first half of the rows; `self`, of a
+   * walk: for the directory's own row.
+   */
+  readonly fault: number | { readonly partial: number } | { readonly self: number };
 }
 
 export interface FaultyBackend {
@@ -79,6 +82,8 @@ export function faultyBackend(real: Backend, fault: BackendFault | undefined): F
 }
 
 function failing(real: Backend, name: FaultyCall, args: readonly unknown[], fault: BackendFault["fault"]): unknown {
+  if (typeof fault === "object" && "self" in fault)
+    return selfless(real, args as Parameters<Backend["walk"]>, -fault.self);
   const isPartial = typeof fault === "object";
   const status = isPartial ? -fault.partial : -fault;
   const stage = STAGES.indexOf(CALLS[name]);
@@ -149,16 +154,33 @@ function noListing(real: Backend, status: number): EntryBatch {
 /** The first half of the names, and that reading the rest failed. */
 async function halfWalk(real: Backend, args: Parameters<Backend["walk"]>, status: number): Promise<EntryBatch> {
   const listing = await real.walk(...args);
-  if (listing.status !== 0) return listing;
-  const rows = Array.from({ length: listing.count >> 1 }, (_, row) => rowFields(listing, row));
-  const half = real.makeBatch([...rows, { ...rowFields(listing, listing.self), name: SELF }], {
-    status,
-    flags: listing.flags | BatchFlag.partial,
-    dirfd: listing.dirfd,
-    filesystemType: listing.filesystemType,
-  });
+  return listing.status !== 0
+    ? listing
+    : listingOf(real, listing, listing.count >> 1, rowFields(listing, listing.self), {
+        status,
+        flags: listing.flags | BatchFlag.partial,
+      });
+}
+
+/** All of the names, and that the directory itself could not be looked at. */
+async function selfless(real: Backend, args: Parameters<Backend["walk"]>, status: number): Promise<EntryBatch> {
+  const listing = await real.walk(...args);
+  return listing.status !== 0 ? listing : listingOf(real, listing, listing.count, { status }, { flags: listing.flags });
+}
+
+/** The first rows of a listing, which is released, and another row for the directory itself. */
+function listingOf(
+  real: Backend,
+  listing: EntryBatch,
+  count: number,
+  self: Omit<EntryFields, "name">,
+  how: { readonly status?: number; readonly flags: number },
+): EntryBatch {
+  const { dirfd, filesystemType } = listing;
+  const rows = Array.from({ length: count }, (_, row) => rowFields(listing, row));
+  const made = real.makeBatch([...rows, { ...self, name: SELF }], { ...how, dirfd, filesystemType });
   real.releaseBatch(listing);
-  return half;
+  return made;
 }
 
 /** Results of the first rows, and a failure for each further one. */
