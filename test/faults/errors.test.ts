@@ -11,7 +11,7 @@ import { getXattr, libcMissing, setXattr } from "../support/libc.ts";
 import { PLACEMENT, stopDaemons } from "../support/placement.ts";
 import { describe as describeResult, fastsyncMissing, type ProcessResult } from "../support/run.ts";
 import { kindOf, libraryMissing, type Plan, POINTS, type PointKind } from "./support/library.ts";
-import { ALL, assertDocumented, forEach, ROLES, type Role, runAgain, runFaulted } from "./support/runs.ts";
+import { ALL, assertDocumented, forEach, inShard, ROLES, type Role, runAgain, runFaulted } from "./support/runs.ts";
 import { MODES, type Mode, makeScene, modeNamed, summaryOf } from "./support/scene.ts";
 
 setDefaultTimeout(3_600_000);
@@ -134,9 +134,10 @@ describe.skipIf(missing !== undefined)(because("B43 B53 system calls that fail",
         }
       }
     }
+    const chosen = inShard(cases);
     let turn = 0;
-    await forEach(cases, nameOf, (one) => failOnce(one, ALL || turn++ % 5 === 0));
-    console.log(`${cases.length} cases`);
+    await forEach(chosen, nameOf, (one) => failOnce(one, ALL || turn++ % 5 === 0));
+    console.log(`${chosen.length} of ${cases.length} cases`);
     expect(cases.length).toBeGreaterThan(POINTS.length / 2);
   });
 
@@ -157,9 +158,10 @@ describe.skipIf(missing !== undefined)(because("B43 B53 system calls that fail",
             cases.push({ role, mode, plan: { point, pass, fault } });
         }
       }
+      const chosen = inShard(cases);
       let turn = 0;
-      await forEach(cases, nameOf, (one) => failOnce(one, ALL || turn++ % 5 === 0));
-      console.log(`${role.name}: ${cases.length} cases`);
+      await forEach(chosen, nameOf, (one) => failOnce(one, ALL || turn++ % 5 === 0));
+      console.log(`${role.name}: ${chosen.length} of ${cases.length} cases`);
     },
   );
 });

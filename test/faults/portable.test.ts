@@ -12,7 +12,7 @@ import { ROOT } from "../support/program.ts";
 import { describe as describeResult, type ProcessResult, start } from "../support/run.ts";
 import { tempDir } from "../support/temp.ts";
 import { passesIn } from "./support/library.ts";
-import { ALL, assertDocumented, forEach } from "./support/runs.ts";
+import { ALL, assertDocumented, forEach, inShard } from "./support/runs.ts";
 import { MODES, type Mode, makeScene, type Scene, summaryOf } from "./support/scene.ts";
 
 setDefaultTimeout(3_600_000);
@@ -98,8 +98,9 @@ describe.skipIf(missing !== undefined)(because("the portable twin", missing), ()
           cases.push({ mode, call, pass, fault: "kill" });
       }
     }
+    const chosen = inShard(cases);
     let kills = 0;
-    await forEach(cases, nameOf, async ({ mode, call, pass }) => {
+    await forEach(chosen, nameOf, async ({ mode, call, pass }) => {
       using scene = makeScene(mode);
       const { result } = await runPlanned(scene, `${call}:${pass}:kill`);
       if (result.signal === "SIGKILL") kills++;
@@ -107,8 +108,8 @@ describe.skipIf(missing !== undefined)(because("the portable twin", missing), ()
       scene.assertOldOrNew();
       await again(scene);
     });
-    console.log(`${cases.length} cases, ${kills} killed`);
-    expect(kills).toBeGreaterThan(cases.length * 0.7);
+    console.log(`${chosen.length} of ${cases.length} cases, ${kills} killed`);
+    expect(kills).toBeGreaterThan(chosen.length * 0.7);
   });
 
   test("B43 B53 each call with each errno: it is named, nothing is partial, the next run ends the work", async () => {
@@ -123,7 +124,8 @@ describe.skipIf(missing !== undefined)(because("the portable twin", missing), ()
         }
       }
     }
-    await forEach(cases, nameOf, async ({ mode, call, pass, fault }) => {
+    const chosen = inShard(cases);
+    await forEach(chosen, nameOf, async ({ mode, call, pass, fault }) => {
       using scene = makeScene(mode);
       const { result } = await runPlanned(scene, `${call}:${pass}:${fault}`);
       assertDocumented(result);
@@ -134,7 +136,7 @@ describe.skipIf(missing !== undefined)(because("the portable twin", missing), ()
       if (result.exitCode === 0 && call !== "unlinkSync") scene.assertDone();
       await again(scene);
     });
-    console.log(`${cases.length} cases`);
+    console.log(`${chosen.length} of ${cases.length} cases`);
   });
 
   test("EINTR, EAGAIN and short transfers are invisible", async () => {
