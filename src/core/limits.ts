@@ -137,13 +137,16 @@ export const LIMITS = {
   unreadBytes: 64 * MIB,
   /** Worker threads that a caller may ask a daemon for, where it has no more cores. */
   servedWorkers: 8,
-  /** Streams of one session: at first, and at most. */
+  /** Streams of one session: at first, on a line that is far, and at most. Each of them starts slowly, all at once. */
   streamsAtFirst: 4,
+  streamsAtFirstFar: 8,
   streamsMost: 16,
   /** Tokens that a daemon may grant at once, as its `max_streams` may say. */
   streamsGrantable: 64,
   /** From this round trip on it is tried whether more streams help. */
   tuneFromMs: 3,
+  /** From this round trip on a line is far. */
+  farFromMs: 10,
   /** Content inside the control plane: of one message, and on its way at a time unless the run wants less. */
   payloadBytes: 256 * KIB,
   payloadWindowBytes: 8 * MIB,
@@ -234,7 +237,8 @@ assertRelation(
   LIMITS.listedPaths + LIMITS.filterRules * 2 <= LIMITS.messageElements,
   "listedPaths + filterRules * 2 <= messageElements",
 );
-assertRelation(LIMITS.streamsAtFirst <= LIMITS.streamsMost, "streamsAtFirst <= streamsMost");
+assertRelation(LIMITS.streamsAtFirst <= LIMITS.streamsAtFirstFar, "streamsAtFirst <= streamsAtFirstFar");
+assertRelation(LIMITS.streamsAtFirstFar <= LIMITS.streamsMost, "streamsAtFirstFar <= streamsMost");
 assertRelation(LIMITS.heartbeatMs < LIMITS.idleMs, "heartbeatMs < idleMs");
 assertRelation(LIMITS.idleMs <= LIMITS.stalledMs, "idleMs <= stalledMs");
 assertRelation(

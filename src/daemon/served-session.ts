@@ -11,6 +11,7 @@ import type { ControlStream, StreamFailure } from "../link/control-stream.ts";
 import type { DataSocket } from "../link/data-client.ts";
 import { SESSION_ID_BYTES } from "../link/data-handshake.ts";
 import { type DaemonAddress, printableAddress } from "../link/dial.ts";
+import { isFarLine } from "../link/line.ts";
 import { Carriers, carrierBuffers } from "../session/carriers.ts";
 import { bootId } from "../session/facts.ts";
 import { greeting, isCompatible, versionsOf } from "../session/greeting.ts";
@@ -259,7 +260,8 @@ export class ServedSession {
     );
     data.add(this.sessionId, (_index, socket) => this.takeStream(socket));
     this.closing.push(() => data.remove(this.sessionId));
-    const tokens = data.grant(this.sessionId, Math.min(LIMITS.streamsAtFirst, maxStreams));
+    const first = isFarLine(this.stream.descriptor) ? LIMITS.streamsAtFirstFar : LIMITS.streamsAtFirst;
+    const tokens = data.grant(this.sessionId, Math.min(first, maxStreams));
     this.granted = tokens.length;
     this.maxStreams = maxStreams;
     return { dataPort: data.port, tokens, maxStreams };

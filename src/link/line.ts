@@ -1,6 +1,7 @@
 /** How far away the other end of a connection is. */
 import { ptr } from "bun:ffi";
 import { openSystemLibc } from "../../ffi/system-libc.ts";
+import { LIMITS } from "../core/limits.ts";
 
 /* linux/tcp.h: struct tcp_info, tcpi_min_rtt in microseconds; the rest of the struct differs between kernels. */
 const IPPROTO_TCP = 6;
@@ -30,6 +31,12 @@ function kernelRoundTripMs(fd: number): number | undefined {
  */
 export function lineRoundTripMs(fd: number, answeredMs: number): number {
   return Math.min(answeredMs, kernelRoundTripMs(fd) ?? answeredMs);
+}
+
+/** Whether its round trips are what costs; false where nothing is known. */
+export function isFarLine(fd: number | undefined): boolean {
+  const ms = fd === undefined ? undefined : kernelRoundTripMs(fd);
+  return ms !== undefined && ms >= LIMITS.farFromMs;
 }
 
 /** Below it an answer is there before anybody misses it. */

@@ -1,6 +1,7 @@
 /** A line of 20 ms: what earlier runs found out about it counts, and a run says so. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdirSync, writeFileSync } from "node:fs";
+import { LIMITS } from "../../src/core/limits.ts";
 import { History } from "../../src/history/history.ts";
 import type { RunRecord } from "../../src/history/run-record.ts";
 import { statePlace } from "../../src/history/state-place.ts";
@@ -12,6 +13,7 @@ import { type FarLine, farLine, farLineMissing } from "./support/far-line.ts";
 
 const missing = farLineMissing();
 const MIB = 1 << 20;
+const FIRST = LIMITS.streamsAtFirstFar;
 
 describe.skipIf(missing !== undefined)(`a far line${missing === undefined ? "" : ` (${missing})`}`, () => {
   let scratch: TempDir;
@@ -21,10 +23,16 @@ describe.skipIf(missing !== undefined)(`a far line${missing === undefined ? "" :
     scratch = tempDir();
     for (const name of ["module", "source"]) mkdirSync(scratch.join(name));
     // Enough for streams that are asked for later to come into it.
-    for (let i = 0; i < 24; i++) writeFileSync(scratch.join(`source/${i}`), noise(MIB, i));
+    for (let i = 0; i < 64; i++) writeFileSync(scratch.join(`source/${i}`), noise(MIB, i));
     line = await farLine(20);
     const path = scratch.join("module");
-    daemon = await startDaemon({ bind: [line.farAddress], prefix: line.far, path, port: 9040 });
+    daemon = await startDaemon({
+      bind: [line.farAddress],
+      prefix: line.far,
+      path,
+      port: 9040,
+      daemon: "max_streams = 16",
+    });
   });
   afterAll(async () => {
     await daemon?.[Symbol.asyncDispose]();
@@ -76,17 +84,20 @@ describe.skipIf(missing !== undefined)(`a far line${missing === undefined ? "" :
   }
 
   test("begins with as many streams as helped earlier runs, and says so", async () => {
-    const env = historyOf("known", [{ streams: 4, daysAgo: 9 }, ...Array(3).fill({ streams: 8, daysAgo: 1 })]);
+    const env = historyOf("known", [{ streams: 4, daysAgo: 9 }, ...Array(3).fill({ streams: 12, daysAgo: 1 })]);
     const { streams, learnt } = await push(env);
-    expect(learnt).toEqual(["data streams: 4 to 8, as many as helped earlier runs to this daemon"]);
-    expect(streams).toBe(8);
+    expect(learnt).toEqual([`data streams: ${FIRST} to 12, as many as helped earlier runs to this daemon`]);
+    expect(streams).toBe(12);
     // The most that the line allows counts, whatever was found.
-    expect(await push(env, "--streams", "5")).toEqual({ streams: 5, learnt: [expect.stringContaining("4 to 5, ")] });
+    expect(await push(env, "--streams", "9")).toEqual({
+      streams: 9,
+      learnt: [expect.stringContaining(`${FIRST} to 9, `)],
+    });
     expect((await push(env, "--no-history")).learnt).toEqual([]);
   });
 
   test("knows nothing of another daemon, of what is too long ago, or of fewer than a session begins with", async () => {
-    for (const found of [[], [{ streams: 8, daysAgo: 31 }], [{ streams: 4, daysAgo: 1 }]])
+    for (const found of [[], [{ streams: 12, daysAgo: 31 }], [{ streams: 4, daysAgo: 1 }]])
       expect((await push(historyOf(`unknown${found.length}${found[0]?.daysAgo}`, found))).learnt).toEqual([]);
   });
 });

@@ -146,7 +146,8 @@ function carrying({ network: asked, preview: { network, notices }, options }: Pl
       : lineMs < LIMITS.tuneFromMs
         ? `a round trip takes ${lineMs.toFixed(2)} ms: so near that more streams would not help`
         : `a round trip takes ${lineMs.toFixed(1)} ms: more are tried while work waits, and kept when they help`;
-  const first = Math.min(LIMITS.streamsAtFirst, ceiling);
+  const isFar = lineMs !== undefined && lineMs >= LIMITS.farFromMs;
+  const first = Math.min(isFar ? LIMITS.streamsAtFirstFar : LIMITS.streamsAtFirst, ceiling);
   const streams: Decision = { topic: "streams", value: `${first} at first, ${most}`, reason: line };
   const { sendBufferBytes: send, receiveBufferBytes: receive } = options.transfer;
   const granted = notices.find(({ code }) => code === "socket_buffers");
