@@ -230,6 +230,7 @@ async function serveAsSource(
       other.stream.send(message);
       return true;
     });
+    runner.onUnwanted = () => role!.carriers.stop();
     runner.start();
     void role.chooseCarrier(networkOf(delegation));
     try {

@@ -113,6 +113,7 @@ export async function serveSource(
     Object.assign(session.counters, seen);
   };
   session.dispatch(link, () => false);
+  runner.onUnwanted = () => session.carriers!.stop();
   runner.start();
   // Of a check nothing was asked yet, so there is nothing that was interrupted.
   const left = Promise.withResolvers<void>();

@@ -122,6 +122,7 @@ export async function prepareServedTarget(
     renames: false,
     signal: session.stopping.signal,
     onContentLost: () => session.carriers?.contentLost(),
+    onUnwanted: () => session.carriers?.stop(),
     link,
   });
 }

@@ -5,6 +5,7 @@ import type { TransferOptions } from "../core/options.ts";
 import type { Backend, StreamEnd, WireStream } from "../fs/backend.ts";
 import type { ControlStream } from "../link/control-stream.ts";
 import type { DataSocket } from "../link/data-client.ts";
+import { keepAlive } from "../link/keep-alive.ts";
 import {
   type PayloadReceiver,
   type PayloadSender,
@@ -104,7 +105,10 @@ export class Carriers {
 
   add(socket: DataSocket): void {
     if (this.isClosed) return socket.release();
-    if (!this.inStream) this.sizeBuffers(socket.fd);
+    if (!this.inStream) {
+      keepAlive(socket.fd, this.idleMs);
+      this.sizeBuffers(socket.fd);
+    }
     const wire = this.backend.openStream(socket.fd, this.direction, { idleMs: this.idleMs });
     const open = { wire, socket };
     this.streams.add(open);

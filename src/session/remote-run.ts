@@ -293,6 +293,7 @@ async function push(
   const role = new CallerSession(session, backend, direction, hooks, carrierBuffers(request.options.transfer, true));
   const told = new ToldSummary(session.stream, counters, hooks);
   dispatch(role, (message) => told.take(message));
+  source.onUnwanted = () => role.carriers.stop();
   source.start();
   void role.chooseCarrier(network);
   let inOrder = false;
@@ -383,6 +384,7 @@ async function openPull(attempt: Attempt, sources: readonly DaemonPlace[], targe
         renames: false,
         signal,
         onContentLost: () => role.carriers.contentLost(),
+        onUnwanted: () => role.carriers.stop(),
         link,
       });
       const role = new CallerSession(

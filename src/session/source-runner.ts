@@ -72,6 +72,8 @@ type ContentEffect = Extract<SourceEffect<SourceDirectory>, { kind: "content" }>
 
 /** Answers handed to the streams at a time: enough that none of them waits, few enough to leave the workers' queue free. */
 const SENDS_UNDER_WAY = 64;
+/** What was sent is heard of within moments. */
+const HEARD_MS = 500;
 const SELF_NAME = Uint8Array.of(0x2e);
 
 function identityOf(listing: EntryBatch, row: number): string {
@@ -126,6 +128,7 @@ export class SourceRunner {
     this.link.onMessage((message) => {
       try {
         this.feed({ kind: "message", message });
+        if (message.kind === "finished" && this.backlog > 0) this.endSoon();
       } catch (error) {
         // Messages are handed on from wherever they wait: what one of them breaks ends this run, and nothing else.
         this.broken(error);
@@ -133,6 +136,23 @@ export class SourceRunner {
     });
     this.feed({ kind: "start" });
     if (this.context.isNear) setTimeout(() => this.feed({ kind: "widen" }), FIRST_OFFERS_MS).unref();
+  }
+
+  /** Hears that nobody waits for what the streams are sending. */
+  onUnwanted: () => void = () => undefined;
+
+  /**
+   * The target has ended. What is still to be sent was not wanted to the end: it is full, or its job was cancelled. Unless
+   * it was sent, and this side has only not heard that yet.
+   */
+  private endSoon(): void {
+    const timer = setTimeout(() => {
+      if (this.isDone || this.backlog === 0) return;
+      if (this.state.removing > 0) return this.endSoon();
+      this.stop();
+      this.onUnwanted();
+    }, HEARD_MS);
+    timer.unref();
   }
 
   /** What the streams are sending is the carriers' to stop. */

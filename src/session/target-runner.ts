@@ -73,6 +73,8 @@ export interface TargetContext {
   readonly signal: AbortSignal;
   /** Content that was asked for cannot come any more. Absent where nothing travels. */
   readonly onContentLost?: (() => void) | undefined;
+  /** The target is full, or cannot be written to: what is on its way is not wanted any more. As `onContentLost`. */
+  readonly onUnwanted?: (() => void) | undefined;
 }
 
 type CopyEffect = Extract<TargetEffect, { kind: "copy" }>;
@@ -186,6 +188,7 @@ export class TargetRunner {
     }
     const wasFull = this.state.fatal !== undefined;
     const effects = stepTarget(this.state, event);
+    if (!wasFull && this.state.fatal !== undefined) this.context.onUnwanted?.();
     for (const effect of wasFull ? effects : this.withReason(effects)) this.perform(effect);
   }
 

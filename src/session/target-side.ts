@@ -44,7 +44,9 @@ export interface TargetSideRequest {
   /** A move within one file system that may rename. */
   readonly renames: boolean;
   readonly signal: AbortSignal;
+  /** See `TargetContext`. */
   readonly onContentLost?: () => void;
+  readonly onUnwanted?: () => void;
   readonly link: LinkEnd<TargetMessage, SourceMessage>;
 }
 
@@ -135,6 +137,7 @@ export async function prepareTarget(request: TargetSideRequest): Promise<TargetS
       workerFacts: automatic ? workerFacts : undefined,
       signal,
       onContentLost: request.onContentLost,
+      onUnwanted: request.onUnwanted,
     },
     state,
     request.link,

@@ -10,7 +10,7 @@ import { TreeBuilder } from "../support/tree.ts";
 import { type DaemonSettings, eventually, placeAt, startDaemon, type TestDaemon } from "./support/daemon.ts";
 import { type Host, type Hosts, hostsMissing, threeHosts } from "./support/hosts.ts";
 import { expectSchema } from "./support/schema.ts";
-import { leftovers, MIB, mixedTree } from "./support/trees.ts";
+import { bytesOf, leftovers, MIB, mixedTree } from "./support/trees.ts";
 
 const missing = hostsMissing();
 const PORT = 9040;
@@ -390,4 +390,35 @@ describe.skipIf(missing !== undefined)(`three hosts${missing === undefined ? "" 
       expect(leftovers(target)).toEqual([]);
     });
   });
+
+  const firewallMissing = Bun.which("iptables") === null ? "iptables is not installed" : undefined;
+  test.skipIf(firewallMissing !== undefined)(
+    `a data connection that the network forgot is missed, though the control connection stands${firewallMissing === undefined ? "" : ` (${firewallMissing})`}`,
+    async () => {
+      const [source, target] = [emptyTarget(), emptyTarget()];
+      const tree = new TreeBuilder(source);
+      // So little, and so slowly, that all of it fits into what the kernel keeps for a connection.
+      for (let i = 0; i < 60; i++) tree.file(`${i}/file`, bytesOf(3000, i));
+      tree.finish();
+      await using from = await on(hosts.source, { path: source, daemon: 'idle_timeout = "2s"' });
+      const caller = startFastsync(["copy", "--bwlimit=2K", from.place(), `${target}/`], atCaller());
+      await eventually(
+        () =>
+          readdirSync(target).length > 0 &&
+          readdirSync(target).some((name) => readdirSync(join(target, name)).length > 0),
+        () => "the first file",
+      );
+      const port = String(from.dataPort);
+      hosts.source.run("iptables", "-A", "OUTPUT", "-p", "tcp", "--sport", port, "-j", "DROP");
+      hosts.source.run("iptables", "-A", "INPUT", "-p", "tcp", "--dport", port, "-j", "DROP");
+      try {
+        const result = await caller.result;
+        expect(result.exitCode, shown(result)).toBe(30);
+        expect(result.stderr).toContain("a data connection stood still");
+        expect((await from.logged("session_end"))["exit_reason"]).not.toBe("ok");
+      } finally {
+        hosts.source.run("iptables", "-F");
+      }
+    },
+  );
 });

@@ -5,7 +5,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, readlinkSync, writeFileSync } from "node:fs";
 import { type AddressInfo, createServer, type Socket } from "node:net";
-import { fastsync, fastsyncOnTerminal, describe as shown, startFastsync } from "../support/run.ts";
+import { canMount, mountFilesystem } from "../support/filesystems.ts";
+import { fastsync, fastsyncJson, fastsyncOnTerminal, describe as shown, startFastsync } from "../support/run.ts";
 import { type TempDir, tempDir } from "../support/temp.ts";
 import { type DaemonSettings, eventually, startDaemon, type TestDaemon } from "./support/daemon.ts";
 import { freePort } from "./support/ports.ts";
@@ -133,6 +134,33 @@ test("a job that is cancelled while its question is open ends", async () => {
   expect((await caller).exitCode).toBe(INTERRUPTED);
   expect(existsSync(`${target}/extra`)).toBe(true);
 });
+
+const mountMissing = canMount("tmpfs");
+describe.skipIf(mountMissing !== undefined)(
+  `a target that is full${mountMissing === undefined ? "" : ` (${mountMissing})`}`,
+  () => {
+    const cases = (["push", "pull"] as const).flatMap((way) =>
+      ([[], ["--force-grpc"]] as const).map((flags) => [way, flags] as const),
+    );
+    test.each(cases)("is told at once, and nothing more is sent: %s, %j", async (way, flags) => {
+      await using small = await mountFilesystem("tmpfs", "3M");
+      const source = empty();
+      let all = 0;
+      for (let i = 0; i < 80; i++) {
+        mkdirSync(`${source}/${i}`);
+        writeFileSync(`${source}/${i}/file`, bytesOf(300_000, i));
+        all += 300_000;
+      }
+      await using daemon = await startDaemon({ path: way === "push" ? small.path : source });
+      const words = way === "push" ? [`${source}/`, daemon.place()] : [daemon.place(), `${small.path}/`];
+      const result = await fastsyncJson(["copy", "--bwlimit=6M", ...flags, ...words]);
+      expect(result.exitCode, shown(result)).toBe(11);
+      expect(result.summary["exit_reason"]).toBe("no_space");
+      expect((result.summary["network"] as { bytes: number }).bytes).toBeLessThan(all * 0.8);
+      await daemon.logged("session_end");
+    });
+  },
+);
 
 test("content that was lost holds up nothing else: what the session had open is closed", async () => {
   const source = empty();

@@ -105,6 +105,20 @@ export class PortProxy implements AsyncDisposable {
     }
   }
 
+  reset(): void {
+    for (const { caller, daemon } of this.pairs) {
+      caller.resetAndDestroy();
+      daemon.resetAndDestroy();
+    }
+  }
+
+  /** Connections that stalled are gone; new ones pass. */
+  restore(): void {
+    this.isStalled = false;
+    this.cut();
+    this.pairs.clear();
+  }
+
   /** Connections stay open and nothing passes any more. */
   stall(): void {
     this.isStalled = true;
