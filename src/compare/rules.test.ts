@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { compareRules, type RulesOver } from "../../test/support/compare-rules.ts";
 import { listingOf, type Made } from "../../test/support/listings.ts";
-import { type EntryBatch, FileType } from "../core/entry-batch.ts";
+import { type EntryBatch, FileType, RowFlag } from "../core/entry-batch.ts";
 import { bytesOf } from "../core/paths.ts";
 import {
   type CompareRules,
@@ -184,6 +184,7 @@ describe("metadataDifference", () => {
     ["--chown to a group, by somebody else", { preserve: { chownGid: 9 }, mayChown: false }, FILE, FILE, NONE],
     ["attributes, low", {}, { ...FILE, attrLow: 1 }, FILE, Difference.attributes],
     ["attributes, high", {}, FILE, { ...FILE, attrHigh: 1 }, Difference.attributes],
+    ["attributes that could not be read", {}, { ...FILE, flags: RowFlag.attrFailed }, FILE, Difference.attributes],
     ["--no-xattrs keeps ACLs", { preserve: { xattrs: false } }, { ...FILE, attrLow: 1 }, FILE, Difference.attributes],
     ["--no-xattrs --no-acls", { preserve: { xattrs: false, acls: false } }, { ...FILE, attrLow: 1 }, FILE, NONE],
     ["everything", {}, FILE, { ...mode(0o600), ...OLDER, uid: 2, gid: 2, attrLow: 3 }, 31],

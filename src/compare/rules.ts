@@ -1,5 +1,5 @@
 /** The one set of rules by which a source entry and a target entry are held against each other. */
-import { type EntryBatch, FileType } from "../core/entry-batch.ts";
+import { type EntryBatch, FileType, RowFlag } from "../core/entry-batch.ts";
 import type { CompareOptions, PreserveOptions } from "../core/options.ts";
 
 /** In seconds since 1970. */
@@ -138,7 +138,10 @@ export function metadataDifference(
   if (wantsTime && !sameTime(rules, source, row, target, targetRow)) bits |= Difference.mtime;
   if (
     (preserve.xattrs || preserve.acls) &&
-    (source.attrLow(row) !== target.attrLow(targetRow) || source.attrHigh(row) !== target.attrHigh(targetRow))
+    // What could not be read is read again, or named.
+    (source.attrLow(row) !== target.attrLow(targetRow) ||
+      source.attrHigh(row) !== target.attrHigh(targetRow) ||
+      (source.rowFlags(row) & RowFlag.attrFailed) !== 0)
   ) {
     bits |= Difference.attributes;
   }

@@ -1,7 +1,7 @@
 /** What the target role asks for: content and attributes of rows, planned as tasks; or what a run that touches nothing would. */
 import { RowState } from "../compare/compare-directory.ts";
 import { describeDifference, differenceWords } from "../compare/rules.ts";
-import { type EntryBatch, FileType } from "../core/entry-batch.ts";
+import { type EntryBatch, FileType, RowFlag } from "../core/entry-batch.ts";
 import { NO_HANDLE, ROW_EXISTS } from "../fs/backend.ts";
 import type { TaskKind } from "../plan/planner.ts";
 import type { NeedPurpose } from "./messages.ts";
@@ -11,8 +11,9 @@ import { BARE, pathOf, type TargetDir, type TargetEffect, type TargetState, touc
 /** Entries of one request for metadata. */
 const REPAIR_ROWS = 512;
 
+/** It has extended attributes or ACLs, or nobody could tell. */
 export function carriesAttributes(batch: EntryBatch, row: number): boolean {
-  return batch.attrLow(row) !== 0 || batch.attrHigh(row) !== 0;
+  return batch.attrLow(row) !== 0 || batch.attrHigh(row) !== 0 || (batch.rowFlags(row) & RowFlag.attrFailed) !== 0;
 }
 
 export function need(

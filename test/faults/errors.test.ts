@@ -188,6 +188,28 @@ describe.skipIf(missing !== undefined)(because("a move", missing), () => {
   );
 });
 
+describe.skipIf(missing !== undefined)(because("attributes that cannot be read", missing), () => {
+  const NAMES = ["attributes", "with-attributes"];
+  const SENDERS = ROLES.filter(({ name }) =>
+    ["here", "push, the sending caller", "pull, the sending daemon"].includes(name),
+  );
+  test.each(SENDERS.map((role) => [role.name, role] as const))(
+    "B46 are read again, or named and kept by a move: %s",
+    async (_, role) => {
+      using scene = makeScene(modeNamed("move"));
+      const failing = (onward: boolean): Plan => ({ point: "getxattr", pass: 1, onward, fault: E.EIO });
+      const always = await runFaulted(scene, role, [failing(true)]);
+      const left = readdirSync(scene.source).filter((name) => NAMES.includes(name));
+      expect([always.result.exitCode, ...left.sort()]).toEqual([23, ...NAMES]);
+      // What the target has of them stays meanwhile.
+      expect(getXattr(join(scene.target, "attributes"), "user.kept")).toEqual(bytesOf("old"));
+      const once = await runFaulted(scene, role, [failing(false)]);
+      expect([once.result.exitCode, ...readdirSync(scene.source).filter((name) => NAMES.includes(name))]).toEqual([0]);
+      scene.assertDone(true);
+    },
+  );
+});
+
 describe.skipIf(missing !== undefined)(because("calls that are made again", missing), () => {
   const calls = POINTS.filter(({ kind }) => !NO_CALLS.has(kind)).map(({ name }) => name);
   const plans: readonly Plan[] = calls.flatMap((point) => [
