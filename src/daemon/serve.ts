@@ -280,7 +280,9 @@ class DaemonServer implements Listener {
   ): AsyncGenerator<SessionResponse> {
     const stream = new ControlStream(context.values.get(DESCRIPTOR));
     const caller = context.values.get(CALLER);
-    context.signal.addEventListener("abort", () => stream.fail("broken", "the caller closed the connection"));
+    const onLeft = (): void => stream.fail("broken", "the caller closed the connection");
+    context.signal.addEventListener("abort", onLeft);
+    if (context.signal.aborted) onLeft();
     stream.read(requests);
     const served = this.serveOne(stream, caller);
     this.track(served);

@@ -42,6 +42,8 @@ export class CallerStreams {
     const reason = await this.dial(asked > 0 ? tokens.slice(0, asked) : tokens);
     // A near line is full with the first few: there is nothing to find out.
     if (reason !== undefined || this.roundTripMs < LIMITS.tuneFromMs) return reason;
+    // The session ended while they were dialled.
+    if (this.isStopped) return undefined;
     this.tune(most);
     void learnt?.().then((streams) => this.begin(Math.min(streams ?? 0, most)));
     return undefined;
@@ -122,8 +124,10 @@ export class CallerStreams {
   }
 
   stop(): void {
+    this.isStopped = true;
     clearInterval(this.tuning);
   }
+  private isStopped = false;
 }
 
 function speed(bytesPerSecond: number): string {

@@ -19,7 +19,7 @@ import { pick } from "../session/mutate.ts";
 import { ChaosSession } from "./support/chaos-session.ts";
 
 const SLOTS = 3;
-const IDLE_SECONDS = 3;
+const IDLE_SECONDS = 5;
 /** For a daemon to end what its callers have left, and to close what they had open. */
 const SETTLE_MS = (IDLE_SECONDS + 9) * 1000;
 /** Threads that the engine takes when it wants to, and connections that are still being closed. */

@@ -88,6 +88,27 @@ describe("a source that waits for its turn under a rate limit", () => {
   );
 });
 
+test.each(["push", "pull"] as const)("a caller that is stopped while no data stream is open yet: %s", async (way) => {
+  const target = empty();
+  await using daemon = await served();
+  await using proxy = await proxied(daemon);
+  // It connects, and no word comes back.
+  proxy.data.stall();
+  const at = (inside: string): string => `${proxy.host}:${daemon.port}:/m/${inside}/`;
+  const words = way === "push" ? [`${tree}/`, at(target.slice(scratch.path.length + 1))] : [at("tree"), `${target}/`];
+  const caller = startFastsync(["copy", ...words]);
+  await daemon.logged("session_start");
+  await eventually(
+    () => proxy.data.connections > 0 && readdirSync(target).length > 0,
+    () => "directories, and content that is asked for",
+  );
+  caller.kill("SIGINT");
+  const result = await caller.result;
+  expect(result.exitCode, shown(result)).toBe(INTERRUPTED);
+  expect(result.stderr).not.toContain("did not stop in time");
+  expect((await daemon.logged("session_end"))["exit_reason"]).toBe("interrupted");
+});
+
 test("a caller that leaves while its daemon waits for another one gives its place back", async () => {
   const sockets: Socket[] = [];
   // Takes every connection, and says nothing.

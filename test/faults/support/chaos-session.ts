@@ -51,6 +51,7 @@ const HAPPENINGS = [
   "the data connections are reset",
   "all connections are reset",
   "the control connection stalls",
+  "its job is cancelled",
 ] as const;
 
 /** What a caller may end with, whatever happens to it: docs/scripting.md. Never that a side broke the protocol. */
@@ -87,7 +88,8 @@ export class ChaosSession {
     this.ground = ground;
     this.way = pick(random, WAYS);
     this.verb = pick(random, VERBS);
-    this.flags = pick(random, FLAGS);
+    const flags = pick(random, FLAGS);
+    this.flags = this.way === "delegated" && random() < 0.2 ? ["--detach", ...flags] : flags;
     this.env = random() < 0.2 ? { FASTSYNC_NATIVE: "off" } : {};
     this.happening = pick(random, HAPPENINGS);
     // Most of a small run is over soon: half of the moments are in its first tenths of a second.
@@ -136,7 +138,7 @@ export class ChaosSession {
         : this.way === "pull"
           ? at(near, nearProxy, "source")
           : at(far, farProxy, "source");
-    const flags = this.flags.filter((flag) => !isClean || !flag.startsWith("--bwlimit"));
+    const flags = this.flags.filter((flag) => !isClean || !/^--(bwlimit|detach)/.test(flag));
     return [this.verb, ...(this.verb === "mirror" ? ["--yes"] : []), ...flags, source, target];
   }
 
@@ -194,7 +196,19 @@ export class ChaosSession {
         return;
       case "the control connection stalls":
         return control.stall();
+      case "its job is cancelled":
+        return this.cancelJob();
     }
+  }
+
+  private async cancelJob(): Promise<void> {
+    const { near, inside } = this.ground;
+    const ended = new Set(near.log("session_end").map(({ session }) => session));
+    const job = near
+      .log("session_start")
+      .findLast(({ session, path }) => !ended.has(session) && String(path).startsWith(`${inside}/`));
+    if (job === undefined) return;
+    await startFastsync(["jobs", "cancel", `${near.host}:${near.port}`, String(job["session"])]).result;
   }
 
   private checkEnd(result: ProcessResult): void {
