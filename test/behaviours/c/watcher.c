@@ -1,7 +1,8 @@
 /* Reads a file again and again while somebody replaces it.
  *
- *   watcher FILE SIZE   every byte of a version is the same letter, and every version has SIZE bytes; prints "ready",
- *                       reads until SIGTERM, then prints: reads, versions seen (letters), torn reads, times missing */
+ *   watcher FILE SIZE SEEN   every byte of a version is the same letter, and every version has SIZE bytes; prints "ready",
+ *                            reads until SIGTERM, then prints: reads, versions seen (letters), torn reads, times missing.
+ *                            The file SEEN gets each letter when it is seen for the first time */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -19,10 +20,11 @@ static void on_signal(int number) {
 }
 
 int main(int argc, char **argv) {
-  if (argc != 3) return 2;
+  if (argc != 4) return 2;
   size_t size = strtoul(argv[2], NULL, 10);
   char *bytes = malloc(size + 1);
-  if (!bytes) return 2;
+  int notes = open(argv[3], O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+  if (!bytes || notes < 0) return 2;
   signal(SIGTERM, on_signal);
   unsigned long reads = 0, torn = 0, missing = 0;
   char seen[256] = {0};
@@ -40,7 +42,10 @@ int main(int argc, char **argv) {
     close(fd);
     reads++;
     if (got != size || (size > 1 && memcmp(bytes, bytes + 1, size - 1) != 0)) torn++;
-    else seen[(unsigned char)bytes[0]] = 1;
+    else if (!seen[(unsigned char)bytes[0]]) {
+      seen[(unsigned char)bytes[0]] = 1;
+      if (write(notes, bytes, 1) != 1) return 2;
+    }
   }
   printf("%lu ", reads);
   for (int i = 0; i < 256; i++)
