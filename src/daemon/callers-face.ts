@@ -6,6 +6,9 @@ import { say } from "../session/wire-messages.ts";
 import { encodeEvent, encodeProgress } from "../wire/events.ts";
 import type { Open, SessionMessage } from "../wire/gen/fastsync/v1/session_pb.ts";
 
+/** What an item takes, about. */
+const ITEM_BYTES = 64;
+
 /** What a face hears of the run, beside its events. */
 export interface FaceNeeds {
   /** Payload bytes that are in the target by now, files in progress included. */
@@ -57,9 +60,15 @@ export class CallersFace {
 
   private tell(event: RunEvent): void {
     const message = encodeEvent(event);
+    if (message !== undefined) this.handOn(message);
+  }
+
+  /** Also what another daemon has said. A caller that reads nothing of it costs no memory without end. */
+  handOn(message: SessionMessage): void {
+    const { body } = message;
     if (this.stream.outbox.waitingBytes > LIMITS.unreadBytes)
       return this.stream.fail("silent", "it does not read what it is told");
-    if (message !== undefined) this.stream.send(message, event.kind === "items" ? event.rows.length * 64 : 0);
+    this.stream.send(message, body.case === "items" ? body.value.names.length * ITEM_BYTES : 0);
   }
 
   private tellCounters(): void {

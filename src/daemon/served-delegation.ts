@@ -221,7 +221,7 @@ async function serveAsSource(
         else if (message.body.case === "confirm" && delegation.detach) {
           const answer = delegation.acceptDeletions ? "accepted" : "unattended";
           other.stream.send(say({ case: "confirmed", value: { answer } }));
-        } else session.stream.send(message);
+        } else notices.handOn(message);
         return true;
       });
     });

@@ -65,7 +65,7 @@ class Lane implements AsyncDisposable {
     return startDaemon({
       path: this.dir.path,
       port: this.ports[index]!,
-      daemon: `idle_timeout = "${IDLE_SECONDS}s"\nhandshake_timeout = "2s"\nmdns = false\nmax_connections_per_peer = 256`,
+      daemon: `idle_timeout = "${IDLE_SECONDS}s"\nhandshake_timeout = "2s"\nmdns = false\nmax_sessions = 8\nmax_connections_per_peer = 32`,
       delegation: 'enabled = true\nallow = ["127.0.0.0/8"]',
       ...(this.random() < 0.25 ? { env: { FASTSYNC_NATIVE: "off" } } : {}),
     });

@@ -52,6 +52,8 @@ const HAPPENINGS = [
   "all connections are reset",
   "the control connection stalls",
   "its job is cancelled",
+  "the control connection is cut at a byte",
+  "the data connections are cut at a byte",
 ] as const;
 
 /** What a caller may end with, whatever happens to it: docs/scripting.md. Never that a side broke the protocol. */
@@ -77,6 +79,8 @@ export class ChaosSession {
   private readonly flags: readonly string[];
   private readonly env: Readonly<Record<string, string>>;
   private readonly happening: (typeof HAPPENINGS)[number];
+  /** The way that something happens to. */
+  private readonly chosen: ProxiedDaemon;
   private readonly atMs: number;
   private readonly lastsMs: number;
   private readonly contents = new Map<string, Content>();
@@ -93,6 +97,7 @@ export class ChaosSession {
     this.env = random() < 0.2 ? { FASTSYNC_NATIVE: "off" } : {};
     this.happening = pick(random, HAPPENINGS);
     // Most of a small run is over soon: half of the moments are in its first tenths of a second.
+    this.chosen = this.way === "delegated" && random() < 0.5 ? ground.farProxy : ground.nearProxy;
     this.atMs = Math.round(60 + 1_500 * random() ** 3);
     this.lastsMs = Math.round(200 + 6_000 * random() ** 2);
     this.source = join(ground.directory, "source");
@@ -144,6 +149,10 @@ export class ChaosSession {
 
   /** Runs it to its end; throws when that does not come, or is none that is documented. */
   async run(): Promise<void> {
+    const { control, data } = this.chosen;
+    const bytes = 1 + Math.floor(this.random() ** 3 * 3 * MIB);
+    if (this.happening === "the control connection is cut at a byte") control.cutAtByte = control.bytes + (bytes >> 6);
+    if (this.happening === "the data connections are cut at a byte") data.cutAtByte = data.bytes + bytes;
     const caller = startFastsync(this.words(false), { env: this.env, timeoutMs: 600_000 });
     const ended = caller.result.then((result) => ({ result }));
     await Promise.race([ended, Bun.sleep(this.atMs)]);
@@ -165,11 +174,12 @@ export class ChaosSession {
   }
 
   private async happen(caller: RunningProcess, ended: Promise<unknown>): Promise<void> {
-    const { nearProxy, farProxy } = this.ground;
-    const { control, data } = this.way === "delegated" && this.random() < 0.5 ? farProxy : nearProxy;
+    const { control, data } = this.chosen;
     const some = async (what: Promise<unknown>): Promise<void> => void (await Promise.race([ended, what]));
     switch (this.happening) {
       case "nothing":
+      case "the control connection is cut at a byte":
+      case "the data connections are cut at a byte":
         return;
       case "the caller is interrupted":
         return caller.kill("SIGINT");

@@ -115,6 +115,7 @@ export class PortProxy implements AsyncDisposable {
   /** Connections that stalled are gone; new ones pass. */
   restore(): void {
     this.isStalled = false;
+    this.cutAtByte = Number.POSITIVE_INFINITY;
     this.cut();
     this.pairs.clear();
   }
