@@ -39,6 +39,8 @@ const FLAGS: readonly (readonly string[])[] = [
   ["--force-grpc", "--bwlimit=3M"],
   ["--verify"],
 ];
+/** Of a run that something is sure to end: what waits for its turn there would wait for minutes. */
+const SLOW: readonly (readonly string[])[] = [["--bwlimit=20K"], ["--bwlimit=20K", "--force-grpc"]];
 const HAPPENINGS = [
   "nothing",
   "the caller is interrupted",
@@ -92,13 +94,14 @@ export class ChaosSession {
     this.ground = ground;
     this.way = pick(random, WAYS);
     this.verb = pick(random, VERBS);
-    const flags = pick(random, FLAGS);
-    this.flags = this.way === "delegated" && random() < 0.2 ? ["--detach", ...flags] : flags;
-    this.env = random() < 0.2 ? { FASTSYNC_NATIVE: "off" } : {};
     this.happening = pick(random, HAPPENINGS);
-    // Most of a small run is over soon: half of the moments are in its first tenths of a second.
+    const flags =
+      random() < 0.4 && /killed|interrupted/.test(this.happening) ? pick(random, SLOW) : pick(random, FLAGS);
+    this.flags = this.way === "delegated" && !SLOW.includes(flags) && random() < 0.2 ? ["--detach", ...flags] : flags;
+    this.env = random() < 0.2 ? { FASTSYNC_NATIVE: "off" } : {};
     this.chosen = this.way === "delegated" && random() < 0.5 ? ground.farProxy : ground.nearProxy;
-    this.atMs = Math.round(60 + 1_500 * random() ** 3);
+    // Most of a small run is over soon: half of the moments are in its first tenths of a second. A slow one waits.
+    this.atMs = Math.round((SLOW.includes(flags) ? 700 : 60) + 1_500 * random() ** 3);
     this.lastsMs = Math.round(200 + 6_000 * random() ** 2);
     this.source = join(ground.directory, "source");
     this.target = join(ground.directory, "target");

@@ -25,6 +25,8 @@ export class PortProxy implements AsyncDisposable {
   isClosed = false;
   private isStalled = false;
   private readonly pairs = new Set<Pair>();
+  /** All that are open, also those of which the other end is gone: a paused one does not hear of that. */
+  private readonly sockets = new Set<Socket>();
   private readonly server: Server;
 
   private constructor(host: string, port: number) {
@@ -54,8 +56,10 @@ export class PortProxy implements AsyncDisposable {
     this.forward(caller, daemon);
     this.forward(daemon, caller);
     for (const socket of [caller, daemon]) {
+      this.sockets.add(socket);
       socket.on("error", () => undefined);
       socket.on("close", () => {
+        this.sockets.delete(socket);
         // As on a line that was cut somewhere far away, neither side hears of the other's end.
         if (this.isStalled) return;
         this.pairs.delete(pair);
@@ -116,7 +120,7 @@ export class PortProxy implements AsyncDisposable {
   restore(): void {
     this.isStalled = false;
     this.cutAtByte = Number.POSITIVE_INFINITY;
-    this.cut();
+    for (const socket of this.sockets) socket.destroy();
     this.pairs.clear();
   }
 
@@ -127,7 +131,7 @@ export class PortProxy implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.cut();
+    for (const socket of this.sockets) socket.destroy();
     await new Promise<void>((resolve) => this.server.close(() => resolve()));
   }
 }
