@@ -16,12 +16,16 @@ export interface Connection {
 /** Through `self`, which a unit with ProcSubset=pid leaves. */
 const TABLES = ["/proc/self/net/tcp", "/proc/self/net/tcp6"];
 const ESTABLISHED = "01";
+/** The list is no snapshot: while others connect and leave, what stands in it may be passed over. */
+const LOOKS = 3;
 
 /** undefined: the list cannot be read, or the connection is not in it any more. */
 export async function userOfPeer(connection: Connection): Promise<number | undefined> {
-  for (const path of TABLES) {
-    const user = userIn(await readFile(path, "latin1").catch(() => ""), connection);
-    if (user !== undefined) return user;
+  for (let look = 0; look < LOOKS; look++) {
+    for (const path of TABLES) {
+      const user = userIn(await readFile(path, "latin1").catch(() => ""), connection);
+      if (user !== undefined) return user;
+    }
   }
   return undefined;
 }
