@@ -308,7 +308,7 @@ export interface Backend {
   setRate(bytesPerSecond: number): void;
   /** Payload bytes landed so far, large files in progress included. */
   bytesDone(): number;
-  /** Everything outstanding answers -ECANCELED soon. */
+  /** Everything outstanding answers -ECANCELED soon, and streams end with it: one that stopped in a frame is of no use. */
   cancel(): void;
   /**
    * Cancels, streams too, and resolves when nothing uses a descriptor or a batch any more, nor what callers sent on

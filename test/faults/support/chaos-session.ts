@@ -4,6 +4,7 @@
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { LIMITS } from "../../../src/core/limits.ts";
 import { temporariesIn } from "../../behaviours/moments.ts";
 import type { TestDaemon } from "../../network/support/daemon.ts";
 import type { PortProxy, ProxiedDaemon } from "../../network/support/proxy.ts";
@@ -64,8 +65,8 @@ const EXITS = new Set([0, 5, 10, 12, 20, 23, 24, 30, 35]);
 const KILLED: readonly number[] = [130, 137];
 /** From what happened to the caller's end: the longest waits of these daemons, and what a busy machine adds. */
 const PATIENCE_MS = 30_000;
-/** A connection that stalls before the daemon has said how long it waits is waited for as long as any. */
-const STALLED_MS = 80_000;
+/** When the control connection stalls before the daemon has told its idle timeout, a caller waits for its own. */
+const STALLED_MS = LIMITS.idleMs + 20_000;
 
 interface Content {
   readonly old: Buffer | undefined;
