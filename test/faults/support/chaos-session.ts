@@ -217,6 +217,8 @@ export class ChaosSession {
 
   private async cancelJob(): Promise<void> {
     const { near, inside } = this.ground;
+    // A daemon that ended meanwhile took its log along, and its jobs.
+    if (!existsSync(`/proc/${near.pid}/exe`)) return;
     const ended = new Set(near.log("session_end").map(({ session }) => session));
     const job = near
       .log("session_start")
