@@ -54,9 +54,6 @@ export interface Case {
   readonly also?: (places: Places) => void;
 }
 
-/** Longer than the step in which file systems take the time: at most 10 ms, of a kernel with 100 ticks in a second. */
-const TICK_MS = 15;
-
 /** Defines `ROWS rsync agrees: TITLE`, or `differs`, for each case, on a filesystem that has all that is compared. */
 export function besideRsync(
   title: string,
@@ -82,11 +79,7 @@ export function besideRsync(
 async function compare(one: Case, dir: TempDir): Promise<void> {
   const places = { dir, source: dir.join("source"), ours: dir.join("ours"), theirs: dir.join("theirs") };
   build(places.source, one.source, dir);
-  if (one.target !== undefined) {
-    // Within one tick of the kernel's clock other content of the same size would count as the same.
-    await Bun.sleep(TICK_MS);
-    for (const at of [places.ours, places.theirs]) build(at, one.target, dir);
-  }
+  if (one.target !== undefined) for (const at of [places.ours, places.theirs]) build(at, one.target, dir);
   if (one.asUser === "owner") giveAway(dir.path);
   if (one.asUser === "stranger") chownSync(dir.path, ORDINARY_USER, ORDINARY_USER);
   const options: ProcessOptions = { cwd: dir.path, ...(one.asUser === undefined ? {} : { asUser: ORDINARY_USER }) };
@@ -113,7 +106,10 @@ export async function run(
   return result;
 }
 
-/** What has no time of its own gets one of long ago: both targets begin equal, and seconds that are right by chance mislead nobody. */
+/**
+ * What has no time of its own gets one of long ago: both targets begin equal, and seconds that are right by chance
+ * mislead nobody. Other content of the same size then counts as the same.
+ */
 export function build(root: string, fill: (tree: TreeBuilder, dir: TempDir) => void, dir: TempDir): void {
   const tree = new TreeBuilder(root);
   fill(tree, dir);
