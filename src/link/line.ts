@@ -1,27 +1,17 @@
 /** How far away the other end of a connection is. */
-import { ptr } from "bun:ffi";
-import { openSystemLibc } from "../../ffi/system-libc.ts";
 import { LIMITS } from "../core/limits.ts";
+import { IPPROTO_TCP, socketStruct } from "./socket-options.ts";
 
 /* linux/tcp.h: struct tcp_info, tcpi_min_rtt in microseconds; the rest of the struct differs between kernels. */
-const IPPROTO_TCP = 6;
 const TCP_INFO = 11;
 const MIN_RTT_AT = 148;
 const INFO_BYTES = 256;
 
-const SYMBOLS = { getsockopt: { args: ["i32", "i32", "i32", "ptr", "ptr"], returns: "i32" } } as const;
-let libc: ReturnType<typeof openSystemLibc<typeof SYMBOLS>>;
-
 /** The shortest round trip that the kernel saw on a TCP connection; undefined where it does not tell. */
 function kernelRoundTripMs(fd: number): number | undefined {
-  libc ??= openSystemLibc(SYMBOLS);
-  if (libc === undefined) return undefined;
-  const info = new Uint32Array(INFO_BYTES / 4);
-  const length = new Uint32Array([INFO_BYTES]);
-  if (libc.getsockopt(fd, IPPROTO_TCP, TCP_INFO, ptr(info), ptr(length)) !== 0) return undefined;
-  const micros = info[MIN_RTT_AT / 4]!;
+  const micros = socketStruct(fd, IPPROTO_TCP, TCP_INFO, INFO_BYTES)?.[MIN_RTT_AT / 4];
   // Without a sample it is all ones.
-  return length[0]! < MIN_RTT_AT + 4 || micros === 0 || micros === 0xffffffff ? undefined : micros / 1000;
+  return micros === undefined || micros <= 0 ? undefined : micros / 1000;
 }
 
 /**
