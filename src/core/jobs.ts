@@ -51,6 +51,11 @@ export function workOf({ verb, dryRun, explains }: Pick<Job, "verb" | "dryRun" |
   return dryRun ? `${verb} (dry run)` : verb;
 }
 
+/** It says what would be done or what differs, and does nothing. */
+export function onlyLooks({ verb, dryRun }: Pick<Job, "verb" | "dryRun">): boolean {
+  return dryRun || verb === "check";
+}
+
 /** What a daemon calls a job: 6 random bytes. */
 export function isJobId(text: string): boolean {
   return /^[0-9a-f]{12}$/.test(text);

@@ -4,9 +4,10 @@ import { createServer, type Http2Server, type ServerHttp2Session } from "node:ht
 import type { AddressInfo } from "node:net";
 import { create, type DescService } from "@bufbuild/protobuf";
 import { createContextKey, createContextValues, type HandlerContext } from "@connectrpc/connect";
+import type { Counters } from "../core/events.ts";
 import { ExitCode } from "../core/exit-codes.ts";
 import { isLoopback } from "../core/ip.ts";
-import { type JobEnd, workOf } from "../core/jobs.ts";
+import { type JobEnd, onlyLooks, workOf } from "../core/jobs.ts";
 import { LIMITS } from "../core/limits.ts";
 import { RunError } from "../core/run-error.ts";
 import { ControlStream } from "../link/control-stream.ts";
@@ -301,15 +302,17 @@ class DaemonServer implements Listener {
     const { peer } = caller;
     const startedMs = performance.now();
     let start: SessionStart | undefined;
+    let isLook = false;
     let jobEnded: ((end: JobEnd) => void) | undefined;
     const end: ServedEnd = await serveSession(stream, {
       ...this.hostOf(peer),
       onStart: ({ session, ...facts }, controls) => {
         start = { peer, ...facts, session, verb: workOf(facts) };
+        isLook = onlyLooks(facts);
         log.sessionStart(start);
         const ends = [
           this.jobs.begin({ ...facts, id: session, peer }, ownerOf(caller), controls),
-          this.counts.begin(facts.module, facts.role, controls.look),
+          this.counts.begin(facts.module, facts.role, isLook ? () => undone(controls.look()) : controls.look),
         ];
         jobEnded = (how) => {
           for (const tell of ends) tell(how);
@@ -321,12 +324,13 @@ class DaemonServer implements Listener {
       return;
     }
     jobEnded?.(end);
+    const { counters } = isLook ? undone(end) : end;
     log.sessionEnd({
       ...start,
-      files: end.counters.filesTransferred,
+      files: counters.filesTransferred,
       bytes: end.bytes,
-      deleted: end.counters.deleted,
-      failed: end.counters.failed,
+      deleted: counters.deleted,
+      failed: counters.failed,
       exitReason: end.exitReason,
       durationMs: Math.round(performance.now() - startedMs),
     });
@@ -413,4 +417,9 @@ function labelOf({ name }: ModuleConfig): string | undefined {
 /** All addresses of a host, as the system prefers them. */
 export async function resolveHost(host: string): Promise<readonly string[]> {
   return (await lookup(host, { all: true })).map(({ address }) => address);
+}
+
+/** Of a session that only looks: what would have been done was not. */
+function undone<Told extends { readonly counters: Readonly<Counters> }>(told: Told): Told {
+  return { ...told, counters: { ...told.counters, filesTransferred: 0, deleted: 0 } };
 }

@@ -115,14 +115,13 @@ export async function serveSource(
   session.dispatch(link, () => false);
   runner.onUnwanted = () => session.carriers!.stop();
   runner.start();
-  // Of a check nothing was asked yet, so there is nothing that was interrupted.
+  // Nothing was asked yet, so there is nothing that was interrupted.
   const left = Promise.withResolvers<void>();
-  const onlyLooked = (): boolean => options.verb === "check" && session.hasLeft;
   try {
     const stop = (): void => {
       session.carriers!.stop();
       runner.stop();
-      if (onlyLooked()) left.resolve();
+      if (session.hasLeft) left.resolve();
     };
     await session.untilDone(Promise.race([runner.done, left.promise]), stop, true);
     await session.carriers!.end(!session.isStopped);
@@ -131,7 +130,7 @@ export async function serveSource(
     await runner.dispose();
   }
   return session.endOf(
-    session.isStopped && !onlyLooked()
+    session.isStopped && !session.hasLeft
       ? { exitCode: ExitCode.interrupted, exitReason: "interrupted", message: "the caller stopped the run" }
       : { exitCode: ExitCode.ok, exitReason: "ok", message: undefined },
   );

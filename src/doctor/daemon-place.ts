@@ -1,15 +1,14 @@
 /** A place behind a daemon: whether it is reached, how far away it is, and how content would travel. */
-import { RemoteCalls } from "../admin/remote.ts";
+import { listModules, RemoteCalls } from "../admin/remote.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { RunOptions } from "../core/options.ts";
 import { printable } from "../core/paths.ts";
 import { RunError } from "../core/run-error.ts";
 import type { DaemonEndpoint } from "../endpoints/parse.ts";
 import { dialStreams } from "../link/data-client.ts";
-import { dial } from "../link/dial.ts";
+import { type DaemonAddress, dial, printableAddress } from "../link/dial.ts";
 import { descriptorOf, lineRoundTripMs } from "../link/line.ts";
-import { type OpenedSession, openSession } from "../session/caller.ts";
-import { say } from "../session/wire-messages.ts";
+import { leaveSession, openSession } from "../session/caller.ts";
 import { encodeTargetFacts } from "../wire/facts.ts";
 import { Role } from "../wire/gen/fastsync/v1/session_pb.ts";
 import { encodeOptions } from "../wire/options.ts";
@@ -18,23 +17,62 @@ import { inodesFinding, spaceFinding } from "./local-place.ts";
 
 /** For connecting, and again for an answer. */
 const PATIENCE_MS = 10_000;
-/** For the daemon to close the session that was opened to look. */
-const LEAVE_MS = 2_000;
+
+interface Reached {
+  readonly socket: Awaited<ReturnType<typeof dial>>;
+  /** That it was, and how far away it is. */
+  readonly words: string;
+}
+
+async function reach(address: DaemonAddress): Promise<Reached | Finding> {
+  const never = new AbortController().signal;
+  const dialledMs = performance.now();
+  try {
+    const socket = await dial(address, never, PATIENCE_MS);
+    const connectMs = performance.now() - dialledMs;
+    const fd = descriptorOf(socket);
+    const roundTripMs = fd === undefined ? connectMs : lineRoundTripMs(fd, connectMs);
+    const words = `reached, round trip ${roundTripMs < 10 ? roundTripMs.toFixed(1) : Math.round(roundTripMs)} ms`;
+    return { socket, words };
+  } catch (error) {
+    return finding("daemon", "problem", messageOf(error), fixOf(error, address));
+  }
+}
+
+const IS_IT = "is it a fastsync daemon, of about this version?";
+
+/** A daemon as such: whether it answers, and what it shows. */
+export async function examineDaemon(address: DaemonAddress): Promise<Finding[]> {
+  const reached = await reach(address);
+  if ("check" in reached) return [reached];
+  reached.socket.destroy();
+  const signal = AbortSignal.timeout(PATIENCE_MS);
+  try {
+    const modules = await listModules(address, signal);
+    const where = printableAddress(address);
+    const names = modules.map(({ name }) => name).join(", ");
+    return [
+      finding("daemon", "ok", reached.words),
+      modules.length === 0
+        ? finding("module", "warning", "none is shown to you", "the daemon's operator decides that")
+        : finding("module", "ok", `${names}; fastsync doctor ${where}:/MODULE looks at one`),
+    ];
+  } catch (error) {
+    if (!(error instanceof RunError)) throw error;
+    return [signal.aborted ? unanswered(reached.words) : finding("daemon", "problem", messageOf(error), IS_IT)];
+  }
+}
+
+function unanswered(reached: string): Finding {
+  const silence = `${reached}, but nothing answered within ${PATIENCE_MS / 1000} s`;
+  return finding("daemon", "problem", silence, "is it a fastsync daemon?");
+}
 
 /** `options`: of a run that changes nothing. The daemon sees a session that looks at the place and leaves. */
 export async function examineDaemonPlace(place: DaemonEndpoint, options: RunOptions): Promise<Finding[]> {
-  const never = new AbortController().signal;
-  let socket: Awaited<ReturnType<typeof dial>>;
-  const dialledMs = performance.now();
-  try {
-    socket = await dial(place, never, PATIENCE_MS);
-  } catch (error) {
-    return [finding("daemon", "problem", messageOf(error), fixOf(error, place))];
-  }
-  const connectMs = performance.now() - dialledMs;
-  const fd = descriptorOf(socket);
-  const roundTripMs = fd === undefined ? connectMs : lineRoundTripMs(fd, connectMs);
-  const reached = `reached, round trip ${roundTripMs < 10 ? roundTripMs.toFixed(1) : Math.round(roundTripMs)} ms`;
+  const found = await reach(place);
+  if ("check" in found) return [found];
+  const { socket, words: reached } = found;
   const stop = new AbortController();
   const timer = setTimeout(() => stop.abort(), PATIENCE_MS);
   try {
@@ -63,35 +101,15 @@ export async function examineDaemonPlace(place: DaemonEndpoint, options: RunOpti
         ...(await roomFindings(place)),
       ];
     } finally {
-      await leave(session);
+      await leaveSession(session);
     }
   } catch (error) {
     socket.destroy();
-    if (stop.signal.aborted)
-      return [
-        finding(
-          "daemon",
-          "problem",
-          `${reached}, but nothing answered within ${PATIENCE_MS / 1000} s`,
-          "is it a fastsync daemon?",
-        ),
-      ];
+    if (stop.signal.aborted) return [unanswered(reached)];
     return refused(error, reached, place);
   } finally {
     clearTimeout(timer);
   }
-}
-
-/** In order, so that the daemon counts no failure; one that does not close the session is left all the same. */
-async function leave({ stream }: OpenedSession): Promise<void> {
-  const closed = Promise.withResolvers<void>();
-  stream.onMessage(({ body }) => {
-    if (body.case === "closed" || body.case === "refusal") closed.resolve();
-  });
-  void stream.ended.then(() => closed.resolve());
-  stream.send(say({ case: "stop", value: {} }));
-  await Promise.race([closed.promise, Bun.sleep(LEAVE_MS)]);
-  stream.finish();
 }
 
 /** A daemon of a version that does not tell has none of these lines. */
@@ -147,7 +165,7 @@ function refused(error: unknown, reached: string, { module }: DaemonEndpoint): F
     case "protocol":
     case "version":
     case "timeout":
-      return [finding("daemon", "problem", message, "is it a fastsync daemon, of about this version?")];
+      return [finding("daemon", "problem", message, IS_IT)];
     case "source_missing":
       return [
         finding("daemon", "ok", reached),
@@ -166,7 +184,7 @@ function refused(error: unknown, reached: string, { module }: DaemonEndpoint): F
   }
 }
 
-function fixOf(error: unknown, { host, port }: DaemonEndpoint): string {
+function fixOf(error: unknown, { host, port }: DaemonAddress): string {
   const message = messageOf(error);
   if (error instanceof RunError && error.reason === "connect_timeout")
     return `let port ${port} through the firewall, or use ssh -L ${port}:127.0.0.1:${port} ${host}`;

@@ -75,12 +75,16 @@ export function spaceFinding({ totalBytes, availableBytes }: Room): Finding {
 
 export function inodesFinding({ totalInodes, freeInodes }: Room): Finding[] {
   if (totalInodes === 0) return [];
-  const text = `${freeInodes} of ${totalInodes} inodes are free`;
+  const text = `${count(freeInodes)} of ${count(totalInodes)} inodes are free`;
   if (freeInodes === 0)
     return [finding("inodes", "problem", "no inode is left", "remove files: no new one can be made")];
   if (freeInodes < totalInodes * FEW_SHARE)
     return [finding("inodes", "warning", text, "remove small files, or make the filesystem with more inodes")];
   return [finding("inodes", "ok", text)];
+}
+
+function count(value: number): string {
+  return String(value).replace(/\B(?=(\d{3})+$)/g, ",");
 }
 
 function size(bytes: number): string {

@@ -65,6 +65,26 @@ export async function openSession(
   }
 }
 
+/** For the daemon to close a session that was opened and is not used. */
+const LEAVE_MS = 2_000;
+
+/**
+ * Ends a session that was only opened, in order, so that the daemon counts no failure; one that does not close it is left
+ * all the same.
+ */
+export async function leaveSession({ stream }: OpenedSession): Promise<void> {
+  const closed = Promise.withResolvers<void>();
+  stream.onMessage(({ body }) => {
+    if (body.case === "closed" || body.case === "refusal") closed.resolve();
+  });
+  const patience = setTimeout(() => closed.resolve(), LEAVE_MS);
+  void stream.ended.then(() => closed.resolve());
+  stream.send(say({ case: "stop", value: {} }));
+  await closed.promise;
+  clearTimeout(patience);
+  stream.finish();
+}
+
 function answerOf(
   stream: ControlStream,
   address: DaemonAddress,

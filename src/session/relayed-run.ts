@@ -9,7 +9,7 @@ import { Role, type SessionMessage } from "../wire/gen/fastsync/v1/session_pb.ts
 import { encodeOptions } from "../wire/options.ts";
 import type { DaemonPlace } from "./api.ts";
 import { factsOf } from "./asked.ts";
-import { type OpenedSession, openSession, steerSession } from "./caller.ts";
+import { leaveSession, type OpenedSession, openSession, steerSession } from "./caller.ts";
 import type { TargetFacts } from "./facts.ts";
 import { type Attempt, moduleOf, type OpenAttempt, placementBetween } from "./remote-attempt.ts";
 import { ToldSummary } from "./told-summary.ts";
@@ -63,12 +63,11 @@ export async function openRelay(
     const their = to.accept.targetFacts === undefined ? ANY_TARGET : decodeTargetFacts(to.accept.targetFacts);
     if (their.privileged !== ANY_TARGET.privileged || their.makesDevices !== ANY_TARGET.makesDevices) {
       // Both sides have to know the same of each other: the source is asked once more, now that the target is known.
-      from.stream.finish();
+      await leaveSession(from);
       from = await openSource(their);
     }
   } catch (error) {
-    from.stream.finish();
-    to?.stream.finish();
+    await Promise.all([from, to].map((session) => session && leaveSession(session)));
     throw error;
   }
   const [source, sink] = [from, to];

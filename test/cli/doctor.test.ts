@@ -260,6 +260,20 @@ describe("a daemon", () => {
     expect((await doctor([other])).of("module", other)).toMatchObject({ level: "problem" });
   });
 
+  test("as a whole, without a module", async () => {
+    using dir = tempDir();
+    await using daemon = await startDaemon({ path: dir.path });
+    const host = `${daemon.host}:${daemon.port}`;
+    const { of, exitCode } = await doctor([host, `${daemon.host}:1:`]);
+    expect(of("daemon", host)).toMatchObject({ level: "ok", message: expect.stringMatching(/^reached, round trip/) });
+    expect(of("module", host)).toMatchObject({
+      level: "ok",
+      message: `m; fastsync doctor ${host}:/MODULE looks at one`,
+    });
+    expect(of("daemon", `${daemon.host}:1:`)).toMatchObject({ level: "problem" });
+    expect(exitCode).toBe(23);
+  });
+
   test("without a data port, and one that is not there", async () => {
     using dir = tempDir();
     await using daemon = await startDaemon({ path: dir.path, daemon: "data_port = 0" });

@@ -60,6 +60,25 @@ const SLOW = ["--bwlimit", "1M"];
 const SLOWEST = ["--bwlimit", "100K"];
 
 describe("list", () => {
+  test("a relay leaves no job that looks lost: what it opened to learn of the source ended well", async () => {
+    const served = empty();
+    await using target = await startDaemon({ path: served });
+    await using source = await startDaemon({ path: tree });
+    const relayed = await fastsync(["copy", source.place(), target.place("in/")]);
+    expect(shown(relayed)).toStartWith("exit 0");
+    expect(relayed.stderr).toContain("relayed by this machine");
+    const same = await fastsync(["copy", target.place("in/"), target.place("in/")]);
+    expect([same.exitCode, same.stderr]).toEqual([3, expect.stringContaining("the same, on one machine")]);
+    for (const daemon of [source, target]) {
+      const all = (): readonly string[] => daemon.log("session_end").map(({ exit_reason }) => String(exit_reason));
+      await eventually(
+        () => all().length === daemon.log("session_start").length,
+        () => all().join(),
+      );
+      expect(new Set(all())).toEqual(new Set(["ok"]));
+    }
+    assertSameTrees(tree, join(served, "in"));
+  });
   test("tells of both directions, while they run and afterwards, the latest first", async () => {
     const [served, pulled] = [empty(), empty()];
     await using daemon = await startDaemon({ path: served });

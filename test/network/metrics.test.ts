@@ -90,6 +90,25 @@ test("count sessions, bytes, files, failures and deletions of a module, by role"
   for (const [key, value] of before) if (!key.includes("running")) expect(last.get(key)!).toBeGreaterThanOrEqual(value);
 });
 
+test("what only looks counts no files and no deletions, nor does its line in the log", async () => {
+  const [tree, served] = [empty(), empty()];
+  mixedTree(tree, MIB);
+  writeFileSync(join(served, "extra"), "");
+  await using daemon = await startDaemon({ path: served, daemon: WATCHED });
+  const dry = await fastsync(["mirror", "-n", `${tree}/`, daemon.place()]);
+  expect(dry.stdout).toContain("Deleted      1 would be deleted");
+  expect((await fastsync(["check", `${tree}/`, daemon.place()])).exitCode).toBe(1);
+  await daemon.logged("session_end", ({ verb }) => verb === "check");
+  expect(daemon.log("session_end")).toMatchObject([
+    { verb: "mirror (dry run)", files: 0, deleted: 0, exit_reason: "ok" },
+    { verb: "check", files: 0, deleted: 0, exit_reason: "different" },
+  ]);
+  const after = await samples(daemon);
+  expect(of(after, "files_total", 'role="target"')).toBe(0);
+  expect(of(after, "deletions_total", 'role="target"')).toBe(0);
+  expect(of(after, "sessions_total", 'role="target",exit_code="0"')).toBe(1);
+});
+
 test("of a session that runs, and readiness while the daemon waits for its end", async () => {
   const [tree, served] = [empty(), empty()];
   mixedTree(tree, 4 * MIB);

@@ -17,7 +17,7 @@ import { openBackendExplained } from "../../fs/open-backend.ts";
 import type { CommandContext } from "../context.ts";
 import { checkValues } from "../settings/check.ts";
 import { loadSettings } from "../settings/load.ts";
-import { placeOf, requestOf } from "../settings/of-run.ts";
+import { daemonWord, placeOf, requestOf } from "../settings/of-run.ts";
 import { VERSION } from "../version.ts";
 import { ParsedArgs } from "../words/parse-args.ts";
 import type { Argument } from "../words/raw-args.ts";
@@ -91,6 +91,11 @@ export async function examinePlaces(
 async function examine(word: Argument, remotes: Parameters<typeof placeOf>[1]): Promise<Finding[]> {
   let place: ReturnType<typeof placeOf>;
   try {
+    const daemon = daemonWord(word, remotes);
+    if (daemon !== undefined) {
+      const { examineDaemon } = await import("../../doctor/daemon-place.ts");
+      return await examineDaemon(daemon);
+    }
     place = placeOf(word, remotes);
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;

@@ -51,12 +51,18 @@ export function placesOf(args: ParsedArgs, env: SettingsRequest["env"]): LookPla
   if (args.places.length === 0) return [];
   const { remotes } = usable(loadSettings(requestOf(args, env)));
   return args.places.map((word) => {
-    const name = /^([A-Za-z0-9_][A-Za-z0-9_-]+):$/.exec(word.text)?.[1];
-    const host = name !== undefined && remotes.has(name) ? undefined : hostOf(word, remotes);
-    if (host !== undefined && !exists(word.bytes)) return { kind: "host", address: host, shown: word.bytes };
+    const host = daemonWord(word, remotes);
+    if (host !== undefined) return { kind: "host", address: host, shown: word.bytes };
     const endpoint = placeWithRemotes(word, remotes, new Set());
     return endpoint.kind === "local" ? { ...endpoint, shown: endpoint.path } : modulePlace(endpoint);
   });
+}
+
+/** A daemon as such, where the word is none of a remote's and no local path that exists. Throws UsageError. */
+export function daemonWord(word: Argument, remotes: ReadonlyMap<string, Remote>): DaemonAddress | undefined {
+  const name = /^([A-Za-z0-9_][A-Za-z0-9_-]+):$/.exec(word.text)?.[1];
+  const host = name !== undefined && remotes.has(name) ? undefined : hostOf(word, remotes);
+  return host === undefined || exists(word.bytes) ? undefined : host;
 }
 
 /** `HOST:` and `HOST:PORT`: a daemon as such. `REMOTE:NUMBER` is a path of the remote. */
