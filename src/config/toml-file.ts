@@ -1,5 +1,5 @@
 /** Reads configuration files: TOML, of a size and with permissions that a configuration may have. */
-import { readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { errnoText } from "../core/errno.ts";
 import { LIMITS } from "../core/limits.ts";
@@ -31,27 +31,28 @@ export interface FileRules {
   readonly mayBePrivate?: boolean;
 }
 
-/** The `.toml` files of a conf.d, sorted by the bytes of their names; none when there is no such directory. */
+/** The `.toml` files of a conf.d, sorted by the bytes of their names; none when there is nothing of that name. */
 export function includes(directory: string, problems: Problems): string[] {
   try {
     const names = readdirSync(directory).filter((name) => name.endsWith(".toml") && !name.startsWith("."));
     return names.sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b))).map((name) => join(directory, name));
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
-    if (code !== "ENOENT" && code !== "ENOTDIR") problems.add(directory, "", `cannot be read: ${code}`);
+    if (code === "ENOTDIR" && existsSync(directory)) problems.add(directory, "", "is not a directory");
+    else if (code !== "ENOENT" && code !== "ENOTDIR") problems.add(directory, "", `cannot be read: ${code}`);
     return [];
   }
 }
 
-/** `undefined`: there is something wrong with it, which `problems` has. */
+/** `undefined`: there is something wrong with it, which `problems` has. "private": see `mayBePrivate`. */
 export function readTomlFile(
   path: string,
   isMain: boolean,
   problems: Problems,
   rules: FileRules = {},
-): ConfigFile | "missing" | undefined {
+): ConfigFile | "missing" | "private" | undefined {
   const bytes = contentOf(path, problems, rules);
-  if (bytes === undefined || bytes === "missing") return bytes;
+  if (bytes === undefined || typeof bytes === "string") return bytes;
   const text = utf8Of(bytes)?.replace(/^\ufeff/, "");
   if (text === undefined) {
     problems.add(path, "", "is not UTF-8, which TOML is written in");
@@ -67,7 +68,7 @@ export function readTomlFile(
   }
 }
 
-function contentOf(path: string, problems: Problems, rules: FileRules): Uint8Array | "missing" | undefined {
+function contentOf(path: string, problems: Problems, rules: FileRules): Uint8Array | "missing" | "private" | undefined {
   try {
     const stat = statSync(path);
     if (!stat.isFile()) problems.add(path, "", "is not a file");
@@ -81,7 +82,7 @@ function contentOf(path: string, problems: Problems, rules: FileRules): Uint8Arr
   } catch (error) {
     const { code, errno } = error as NodeJS.ErrnoException;
     if (code === "ENOENT" || code === "ENOTDIR") return "missing";
-    if (code === "EACCES" && rules.mayBePrivate) return "missing";
+    if (code === "EACCES" && rules.mayBePrivate) return "private";
     problems.add(path, "", `cannot be read: ${errno === undefined ? String(error) : `${errnoText(errno)} (${code})`}`);
     return undefined;
   }

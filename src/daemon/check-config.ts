@@ -4,6 +4,7 @@ import { SYSTEM_DIRECTORY } from "../config/toml-file.ts";
 import type { CheckDaemon, DaemonFlags } from "../core/daemon-flags.ts";
 import { readConfigFiles } from "./config-files.ts";
 import { loadConfig } from "./load-config.ts";
+import { moduleWarnings } from "./module-state.ts";
 
 export const checkDaemon: CheckDaemon = (file) => {
   const flags: DaemonFlags = {
@@ -27,6 +28,6 @@ export const checkDaemon: CheckDaemon = (file) => {
   if (!files.some(({ tables }) => DAEMON_TABLES.some((name) => Object.hasOwn(tables, name)))) return { kind: "none" };
   const loaded = loadConfig(flags);
   return loaded.kind === "usable"
-    ? { kind: "checked", problems: [], warnings: loaded.warnings }
+    ? { kind: "checked", problems: [], warnings: [...loaded.warnings, ...moduleWarnings(loaded.config)] }
     : { kind: "checked", problems: loaded.problems, warnings: [] };
 };

@@ -18,11 +18,11 @@ export function readConfigFiles(flags: DaemonFlags, problems: Problems): ConfigF
   const found = readTomlFile(main.path, true, problems);
   if (found === "missing") {
     if (main.isNamed) problems.add(main.path, "", "there is no such file");
-  } else if (found !== undefined) files.push(found);
+  } else if (typeof found === "object") files.push(found);
   for (const path of includes(join(dirname(main.path), INCLUDES), problems)) {
     const include = readTomlFile(path, false, problems);
     if (include === "missing") problems.add(path, "", "there is no such file");
-    else if (include !== undefined) files.push(include);
+    else if (typeof include === "object") files.push(include);
   }
   return files;
 }

@@ -2,6 +2,7 @@
 import { findLibrary, type LibraryCandidate, type LibrarySearch } from "../../ffi/library.ts";
 import type { Backend } from "./backend.ts";
 import { NativeBackend } from "./native/native-backend.ts";
+import { isNativeOff } from "./native-switch.ts";
 
 export interface OpenedBackend {
   readonly backend: Backend;
@@ -16,7 +17,7 @@ let search: LibrarySearch | undefined;
 
 /** Opens a backend with the full story, for `fastsync capabilities`. */
 export function openBackendExplained(options: { workers: number }): OpenedBackend {
-  if (process.env["FASTSYNC_NATIVE"] === "off") return openPortable("FASTSYNC_NATIVE=off", []);
+  if (isNativeOff(process.env["FASTSYNC_NATIVE"])) return openPortable("FASTSYNC_NATIVE=off", []);
   search ??= findLibrary();
   const { library, candidates } = search;
   if (library === undefined) {

@@ -70,6 +70,10 @@ describe("openBackend", () => {
   test("does as FASTSYNC_NATIVE=off says", () => {
     const told = run(bun, { FASTSYNC_NATIVE: "off" });
     expect([told.kind, told.reason, told.works]).toEqual(["portable", "FASTSYNC_NATIVE=off", true]);
+    expect([run(bun, { FASTSYNC_NATIVE: "0" }).kind, run(bun, { FASTSYNC_NATIVE: "1" }).kind]).toEqual([
+      "portable",
+      "native",
+    ]);
   });
 
   test("remembers why a candidate was not taken", () => {

@@ -1,6 +1,7 @@
 /** The configuration as an operator meets it: through the process, with files where they are looked for. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { unknownVariables } from "../../src/cli/settings/variables.ts";
 import { type TempDir, tempDir } from "../support/temp.ts";
 import { jsonLines, run, type StartOptions } from "./processes.ts";
 
@@ -44,7 +45,7 @@ describe("a run", () => {
     expect(readFileSync(dir.join("deep/store/in/kept~"), "utf8")).toBe("kept");
   });
   test("with a configuration that is wrong touches nothing, names the key and the way out", async () => {
-    writeFileSync(file, "[global]\nexcluded = []\nworkers = -1\n", { mode: 0o644 });
+    writeFileSync(file, "[global]\nexcluded = []\nworkers = [1]\n", { mode: 0o644 });
     const { code, out, err } = await fastsync(["copy", "A/", "B/"]);
     expect(code).toBe(1);
     expect(out).toBe("");
@@ -85,9 +86,18 @@ describe("fastsync config", () => {
     });
     expect(lines.at(-1)).toEqual({
       ...{ schema: 1, type: "config", files: [file] },
-      ...{ profile: null, profiles: ["wan"], remotes: {} },
+      ...{ profile: null, profiles: ["wan"], remotes: {}, remote_settings: {} },
     });
     expect(lines[0]).toMatchObject({ schema: 1, type: "setting" });
+  });
+  test("shows what a remote says beside its endpoint", async () => {
+    writeFileSync(file, '[remotes.nas]\nendpoint = "nas:/m"\nstreams = 2\nperms = false\n', { mode: 0o644 });
+    const { out } = await fastsync(["config"]);
+    expect(out).toContain('  nas:  nas:/m\n    perms = false\n    streams = "2"\n');
+    expect(jsonLines((await fastsync(["config", "--json"])).out).at(-1)).toMatchObject({
+      remotes: { nas: "nas:/m" },
+      remote_settings: { nas: { streams: ["2"], perms: false } },
+    });
   });
   test("checks all of it, what runs do not use too", async () => {
     writeFileSync(file, '[global]\nworkers = 2\n[profiles.wan]\nbwlimit = "2M"\n', { mode: 0o644 });
@@ -128,6 +138,13 @@ describe("fastsync config", () => {
     const env = { FASTSYNC_MAX_DELET: "1", FASTSYNC_NOSUCHKEY: "1", FASTSYNC_WORKERS: "1", FASTSYNC_EMPTY: "" };
     const mistyped = "FASTSYNC_MAX_DELET: nothing reads a variable of this name; did you mean FASTSYNC_MAX_DELETE?\n";
     const unknown = "FASTSYNC_NOSUCHKEY: nothing reads a variable of this name\n";
+    expect(
+      unknownVariables({ FASTSYNC_DELETE: "1", FASTSYNC_NO_PERMS: "1", FASTSYNC_NATIVE: "of", FASTSYNC_STREAMS: "2" }),
+    ).toEqual([
+      "FASTSYNC_DELETE: nothing reads a variable of this name: --delete is said on the command line: the verb sync deletes where it is told to",
+      "FASTSYNC_NO_PERMS: nothing reads a variable of this name; did you mean FASTSYNC_PERMS=0?",
+      'FASTSYNC_NATIVE: is "of", not on or off',
+    ]);
     const checked = await fastsync(["config", "check"], { env });
     expect([checked.code, checked.err]).toEqual([1, `fastsync config: ${mistyped}fastsync config: ${unknown}`]);
     for (const words of [

@@ -127,7 +127,7 @@ describe("what counts", () => {
     [["--preset", "wann"], {}, '--preset: there is no preset "wann"; did you mean wan?'],
     [["--preset", "x"], {}, 'there is no preset "x" (there are lan, wan,'],
     [["--profile", "laan"], {}, 'there is no profile "laan"; did you mean lan?'],
-    [[], { FASTSYNC_PRESET: "nothing" }, 'FASTSYNC_PRESET: preset: there is no preset "nothing"'],
+    [[], { FASTSYNC_PRESET: "nothing" }, 'FASTSYNC_PRESET: there is no preset "nothing"'],
   ] as const)("%p is refused", async (words, env, message) => {
     const { exitCode, stderr } = await fastsync(["copy", ...words, dir.join("source/"), dir.join("target")], { env });
     expect([exitCode, stderr]).toEqual([1, expect.stringContaining(message)]);
@@ -136,7 +136,7 @@ describe("what counts", () => {
     const env = config('[profiles.mine]\npreset = "fats"\n');
     const { exitCode, stderr } = await fastsync(["config", "check"], { env });
     expect(exitCode).toBe(1);
-    expect(stderr).toContain('[profiles.mine]: preset: there is no preset "fats"; did you mean fast?');
+    expect(stderr).toContain('config.toml: profiles.mine.preset: there is no preset "fats"; did you mean fast?');
   });
 });
 

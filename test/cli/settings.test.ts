@@ -1,6 +1,6 @@
 /** Settings: keys against the flag table, files and variables against precedence, and what a run makes of them. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { chmodSync, chownSync, mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, mkdirSync, rmdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { applySettings } from "../../src/cli/settings/apply.ts";
 import { checkValues } from "../../src/cli/settings/check.ts";
 import { SETTING_KEYS, takenBackBy } from "../../src/cli/settings/keys.ts";
@@ -167,6 +167,11 @@ describe("precedence", () => {
     write("user", "[global]\ninplace = true\nbackup = true\n");
     expect(() => flagsOf("mirror A B", load())).toThrow("inplace and backup contradict each other");
   });
+  test("rules that add up come from each place that has some", () => {
+    const file = write("user", '[global]\nexclude = ["a"]\n');
+    const { origins } = applySettings(parse("copy A B"), layersInOrder(load({ env: { FASTSYNC_EXCLUDE: "b" } })));
+    expect([...origins]).toEqual([["exclude", `FASTSYNC_EXCLUDE, ${file} [global]`]]);
+  });
   test("what a verb has no use for, or what lacks what it needs, waits for a run that has", () => {
     write("system", '[global]\nmax_delete = 5\nsuffix = ".old"\nbwlimit = "1M"\n');
     expect(flagsOf("copy A B", load())).toEqual(["--bwlimit=1M"]);
@@ -196,7 +201,9 @@ describe("what is wrong is told with file and key", () => {
     ["a remote without an endpoint", "[remotes.nas]\n", "remotes.nas.endpoint: is missing"],
     ["a remote of a relative path", '[remotes.nas]\nendpoint = "x"\n', "which means another place in every directory"],
     ["a remote that is none", '[remotes.nas]\nendpoint = "nas:x"\n', "is no place behind a daemon"],
-    ["a remote of one letter", '[remotes.c]\nendpoint = "/x"\n', "remotes.c: is no name"],
+    ["a remote of one letter", '[remotes.c]\nendpoint = "/x"\n', "remotes.c: is no name: two or more letters"],
+    ["a name with a space", "[profiles.'a b']\n", 'profiles."a b": is no name: letters, digits'],
+    ["a name of nothing", '[profiles.""]\n', 'profiles."": is no name'],
     ["no TOML", "[global\n", "line 1"],
   ])("%s", (_title, text, message) => {
     const file = write("system", text);
@@ -213,7 +220,7 @@ describe("what is wrong is told with file and key", () => {
   });
   test("a profile that is not there", () => {
     expect(load({ profile: "mine" }).problems[0]).toStartWith(
-      '--profile: there is no profile "mine"; no file has a [profiles.NAME], and the presets lan, wan, small-files',
+      '--profile: there is no profile "mine"; no file has a [profiles.NAME], and the presets are lan, wan, small-files',
     );
     write("user", "[profiles.lan]\n[profiles.nightly]\n");
     expect(load({ env: { FASTSYNC_PROFILE: "lann" } }).problems).toEqual([
@@ -239,9 +246,27 @@ describe("what is wrong is told with file and key", () => {
     write("system", '[global]\nbwlimit = "fast"\nexclude_from = "/no/such"\n[profiles.p]\nmin_size = "1Q"\n');
     const problems = await checkValues(load().layers);
     expect(problems).toHaveLength(3);
-    expect(problems[0]).toContain("exclude_from: --exclude-from: cannot read '/no/such': no such file");
-    expect(problems.join("\n")).toContain("[global]: bwlimit: --bwlimit");
-    expect(problems.join("\n")).toContain("[profiles.p]: min_size: --min-size");
+    expect(problems[0]).toEndWith("config.toml: global.exclude_from: cannot read '/no/such': no such file");
+    expect(problems.join("\n")).toContain("config.toml: global.bwlimit: 'fast' is not a size");
+    expect(problems.join("\n")).toContain("config.toml: profiles.p.min_size: '1Q' is not a size");
+  });
+  test("numbers are the flag's matter, also below 0", async () => {
+    write("system", "[global]\nworkers = -1\nretry = 1.5\nbwlimit = nan\n");
+    expect(load().problems).toEqual([]);
+    const problems = await checkValues(load({ env: { FASTSYNC_STREAMS: "many" } }).layers);
+    expect(problems.map((problem) => problem.replace(/^.*config\.toml: /, ""))).toEqual([
+      "FASTSYNC_STREAMS: 'many' is not a whole number from 1 to 64",
+      "global.retry: '1.5' is not a whole number from 0 to 1000000",
+      "global.bwlimit: 'NaN' is not a size",
+      "global.workers: '-1' is not a whole number from 1 to 256",
+    ]);
+  });
+  test("a conf.d that is a file, and a link in it that leads nowhere", () => {
+    const [directory, link] = [dir.join("system/conf.d"), dir.join("home/.config/fastsync/conf.d/20-gone.toml")];
+    rmdirSync(directory);
+    writeFileSync(directory, "");
+    symlinkSync("/no/such/file", link);
+    expect(load().problems).toEqual([`${directory}: is not a directory`, `${link}: there is no such file`]);
   });
   test("the daemon's tables are no concern of a run", () => {
     write("system", '[daemon]\nport = "what"\n[[module]]\nnothing = 1\n[delegation]\n');

@@ -70,7 +70,10 @@ function textOf(settings: Settings, width: number): string {
       ? [`${text}  ${origin}`]
       : [...flowing(text, width), ...indented(origin, width)];
   });
-  const remotes = [...settings.remotes.values()].map(({ name, endpoint }) => `  ${name}:  ${safe(endpoint)}`);
+  const remotes = [...settings.remotes.values()].flatMap(({ name, endpoint, layer }) => [
+    `  ${name}:  ${safe(endpoint)}`,
+    ...[...layer.values].map(([key, value]) => `    ${shown({ key, value })}`),
+  ]);
   return [
     ...hanging("", filesText(settings), width),
     ...(settings.profileName === undefined ? [] : [`Profile: ${settings.profileName}`]),
@@ -86,7 +89,7 @@ function filesText({ files }: Settings): string {
   return files.length === 0 ? "Files: none" : `Files, the nearest first: ${files.map(safe).join(", ")}`;
 }
 
-function shown({ key, value }: Effective): string {
+function shown({ key, value }: Pick<Effective, "key" | "value">): string {
   return `${key} = ${valueText(value)}`;
 }
 
@@ -106,9 +109,11 @@ function jsonOf(settings: Settings): string {
     value: value ?? null,
     origin,
   }));
-  const remotes = Object.fromEntries([...settings.remotes.values()].map(({ name, endpoint }) => [name, endpoint]));
+  const all = [...settings.remotes.values()];
+  const remotes = Object.fromEntries(all.map(({ name, endpoint }) => [name, endpoint]));
+  const remote_settings = Object.fromEntries(all.map(({ name, layer }) => [name, Object.fromEntries(layer.values)]));
   const { files, profiles, profileName } = settings;
-  lines.push({ schema: 1, type: "config", files, profile: profileName ?? null, profiles, remotes });
+  lines.push({ schema: 1, type: "config", files, profile: profileName ?? null, profiles, remotes, remote_settings });
   return lines.map((line) => `${JSON.stringify(line)}\n`).join("");
 }
 

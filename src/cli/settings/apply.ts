@@ -51,8 +51,15 @@ export function applySettings(args: ParsedArgs, layers: readonly Layer[]): Appli
       args.places,
       args.takenBack,
     ),
-    origins: new Map(kept.map(({ flag, key, layer }) => [flag, layer.origin(key)])),
+    origins: originsOf(kept),
   };
+}
+
+/** Of what adds up: all of its places, the nearest first. */
+function originsOf(words: readonly Word[]): ReadonlyMap<FlagName, string> {
+  const origins = new Map<FlagName, Set<string>>();
+  for (const { flag, key, layer } of words) origins.set(flag, (origins.get(flag) ?? new Set()).add(layer.origin(key)));
+  return new Map([...origins].map(([flag, places]) => [flag, [...places].join(", ")]));
 }
 
 /** The line has the flag, its opposite, or takes it back. */

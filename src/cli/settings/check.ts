@@ -5,7 +5,7 @@ import { argumentOf } from "../words/raw-args.ts";
 import { resolveOptions, type Surroundings, systemSurroundings } from "../words/resolve-options.ts";
 import { UsageError } from "../words/usage-error.ts";
 import { SETTING_KEYS, type SettingKey } from "./keys.ts";
-import type { Layer, SettingValue } from "./layer.ts";
+import { type Layer, placeOfKey, type SettingValue } from "./layer.ts";
 
 /** What is wrong with the values of these layers; empty: nothing. */
 export async function checkValues(
@@ -18,7 +18,7 @@ export async function checkValues(
       const value = layer.values.get(setting.key);
       if (value === undefined || typeof value === "boolean") continue;
       const problem = await problemOf(setting, value, around);
-      if (problem !== undefined) problems.push(`${layer.origin(setting.key)}: ${setting.key}: ${problem}`);
+      if (problem !== undefined) problems.push(`${placeOfKey(layer, setting.key)}: ${problem}`);
     }
   }
   return problems;
@@ -36,7 +36,8 @@ async function problemOf(
     await resolveOptions(new ParsedArgs(verb, occurrences, []), around);
     return undefined;
   } catch (error) {
-    if (error instanceof UsageError) return error.message;
+    // The key is named, and stands for the flag.
+    if (error instanceof UsageError) return error.message.replace(`--${flag.name}: `, "");
     throw error;
   }
 }

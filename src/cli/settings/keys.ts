@@ -92,12 +92,18 @@ export function keyOfFlag(flag: FlagName): SettingKey | undefined {
   return BY_FLAG.get(flag);
 }
 
+/** Why there is no standing value for this word, where it is a flag that has none. */
+export function whyOnLineOnly(word: string): string | undefined {
+  const flag = flagNamed(word.replaceAll("_", "-"));
+  return flag === undefined ? undefined : COMMAND_LINE_ONLY[flag.name];
+}
+
 /** Why this word is no key, where something better than "unknown" can be said. */
 export function whyNoKey(word: string): string | undefined {
   if (Object.hasOwn(FOREIGN, word)) return FOREIGN[word];
-  const flag = flagNamed(word.replaceAll("_", "-"));
-  const reason = flag === undefined ? undefined : COMMAND_LINE_ONLY[flag.name];
+  const reason = whyOnLineOnly(word);
   if (reason !== undefined) return reason;
+  const flag = flagNamed(word.replaceAll("_", "-"));
   const known = flag === undefined ? undefined : keyOfFlag(flag.name);
   if (known === undefined || known.key === word) return undefined;
   return known.off === flag?.name ? `is written ${known.key} = false` : `is written ${known.key}`;

@@ -68,7 +68,8 @@ function readSetting(reader: TableReader, { on, form }: SettingKey, key: string)
     return chosen === undefined ? undefined : [chosen];
   }
   if (typeof value === "string") return [value];
-  if (typeof value === "number" && Number.isFinite(value) && value >= 0) return [String(value)];
+  // Which numbers are right is the flag's matter, which knows the reason why not.
+  if (typeof value === "number") return [String(value)];
   reader.problem(key, `is ${shownValue(value)}, not a string or a number`);
   return undefined;
 }
@@ -90,6 +91,12 @@ export function layerOfEnvironment(problems: Problems, env: Readonly<Record<stri
   // Its variable is older than the key, and is obeyed where methods are chosen.
   const decides = zeroCopyDisabledBy(env) === undefined ? [] : ["use_zero_copy"];
   return { origin: variableOf, values, decides };
+}
+
+/** Where a layer has this key, as problems name it: `/etc/fastsync/config.toml: global.bwlimit`, `FASTSYNC_BWLIMIT`. */
+export function placeOfKey({ origin }: Layer, key: string): string {
+  const [, file, table] = /^(.*) \[(.*)\]$/s.exec(origin(key)) ?? [];
+  return file === undefined ? origin(key) : `${file}: ${table}.${key}`;
 }
 
 export function variableOf(key: string): string {

@@ -27,7 +27,7 @@ import {
 import { nearest } from "../../core/nearest.ts";
 import { bytesOf } from "../../core/paths.ts";
 import { EndpointError, parseEndpoint } from "../../endpoints/parse.ts";
-import { type Layer, layerOfEnvironment, layerOfTable } from "./layer.ts";
+import { type Layer, layerOfEnvironment, layerOfTable, placeOfKey } from "./layer.ts";
 import { layerOfPreset, PRESETS, type Preset, presetNamed, unknownPreset } from "./presets.ts";
 
 export interface SettingsRequest {
@@ -71,9 +71,20 @@ export interface Settings {
   readonly problems: readonly string[];
 }
 
-/** Letters, digits, dashes and underscores; a remote's name is not one letter, which is a drive elsewhere. */
-const PROFILE_NAME = /^[A-Za-z0-9][A-Za-z0-9_-]*$/;
-const REMOTE_NAME = /^[A-Za-z0-9_][A-Za-z0-9_-]+$/;
+interface NameForm {
+  readonly form: RegExp;
+  readonly words: string;
+}
+
+const PROFILE_NAME: NameForm = {
+  form: /^[A-Za-z0-9][A-Za-z0-9_-]*$/,
+  words: "letters, digits, - and _ make one, which begins with a letter or a digit",
+};
+/** Not one letter, which is a drive elsewhere. */
+const REMOTE_NAME: NameForm = {
+  form: /^[A-Za-z0-9_][A-Za-z0-9_-]+$/,
+  words: "two or more letters, digits, - and _ make one, which begins with no -",
+};
 
 export function loadSettings(request: SettingsRequest): Settings {
   const problems = new Problems();
@@ -142,7 +153,7 @@ function presetOf(layer: Layer | undefined): Preset | undefined {
 function checkPreset(problems: Problems, layer: Layer): void {
   const [name] = (layer.values.get("preset") ?? []) as readonly string[];
   if (name !== undefined && presetNamed(name) === undefined)
-    problems.add(layer.origin("preset"), "preset", unknownPreset(name));
+    problems.add(placeOfKey(layer, "preset"), "", unknownPreset(name));
 }
 
 function presetAsProfile(name: string): Layer[] | undefined {
@@ -169,11 +180,12 @@ function readFiles(
     const found = readTomlFile(path, isMain, problems, rules);
     if (found === "missing") {
       if (isNamed) problems.add(path, "", "there is no such file");
-    } else if (found !== undefined) files.unshift(found);
+    } else if (typeof found === "object") files.unshift(found);
   };
   const addDirectory = (directory: string, rules: FileRules): void => {
     add(join(directory, CONFIG_FILE), true, rules, false);
-    for (const path of includes(join(directory, INCLUDES), problems)) add(path, false, rules, false);
+    // They were listed: one that is not there is a link that leads nowhere.
+    for (const path of includes(join(directory, INCLUDES), problems)) add(path, false, rules, true);
   };
   const named = file ?? (env["FASTSYNC_CONFIG"] || undefined);
   if (named !== undefined) add(named, true, {}, true);
@@ -209,7 +221,7 @@ function namedTables(
   file: string,
   group: string,
   tables: Record<string, unknown>,
-  form: RegExp,
+  { form, words }: NameForm,
 ): [string, unknown][] {
   const table = tables[group];
   if (table === undefined) return [];
@@ -218,8 +230,10 @@ function namedTables(
     return [];
   }
   return Object.entries(table).filter(([name, value]) => {
-    if (!form.test(name)) problems.add(file, `${group}.${name}`, "is no name: letters, digits, - and _ make one");
-    else if (!isTable(value)) problems.add(file, `${group}.${name}`, `is ${kindOf(value)}, not a table`);
+    if (!form.test(name)) {
+      const shown = /^[A-Za-z0-9_-]+$/.test(name) ? name : JSON.stringify(name);
+      problems.add(file, `${group}.${shown}`, `is no name: ${words}`);
+    } else if (!isTable(value)) problems.add(file, `${group}.${name}`, `is ${kindOf(value)}, not a table`);
     else return true;
     return false;
   });
@@ -260,6 +274,6 @@ function addUnknownProfile(
     : known.length === 0
       ? "no file has a [profiles.NAME]"
       : `there are ${[...known].sort().join(", ")}`;
-  const way = meant !== undefined ? `; did you mean ${meant}?` : `; ${own}, and the presets ${builtIn.join(", ")}`;
+  const way = meant !== undefined ? `; did you mean ${meant}?` : `; ${own}, and the presets are ${builtIn.join(", ")}`;
   problems.add(where, "", `there is no profile ${JSON.stringify(name)}${way}`);
 }

@@ -1,7 +1,9 @@
-/** Variables that begin with ours and that nobody reads: a mistyped one would be obeyed by silence. */
+/** Variables that begin with ours and say nothing to anybody: a mistyped one would be obeyed by silence. */
 import { nearest } from "../../core/nearest.ts";
 import { bytesOf, printable } from "../../core/paths.ts";
-import { SETTING_KEYS } from "./keys.ts";
+import { isNativeSwitch } from "../../fs/native-switch.ts";
+import { flagNamed } from "../words/flags.ts";
+import { keyOfFlag, SETTING_KEYS, whyOnLineOnly } from "./keys.ts";
 import { variableOf } from "./layer.ts";
 
 const PREFIX = "FASTSYNC_";
@@ -17,12 +19,27 @@ const OF_THE_WORKSHOP =
 export function unknownVariables(env: Readonly<Record<string, string | undefined>>): string[] {
   const keys = [...SETTING_KEYS.flatMap(({ key, aliases }) => [key, ...aliases]), ...READ];
   const known = new Set(keys.map(variableOf));
-  return Object.keys(env)
+  const unknown = Object.keys(env)
     .filter((name) => name.startsWith(PREFIX) && env[name] && !known.has(name) && !OF_THE_WORKSHOP.test(name))
     .sort()
-    .map((name) => {
-      const meant = nearest(name.slice(PREFIX.length), keys);
-      const way = meant === undefined ? "" : `; did you mean ${variableOf(meant)}?`;
-      return `${printable(bytesOf(name))}: nothing reads a variable of this name${way}`;
-    });
+    .map(
+      (name) =>
+        `${printable(bytesOf(name))}: nothing reads a variable of this name${wayOf(name.slice(PREFIX.length), keys)}`,
+    );
+  const native = env["FASTSYNC_NATIVE"];
+  return native && !isNativeSwitch(native)
+    ? [...unknown, `FASTSYNC_NATIVE: is ${printable(bytesOf(JSON.stringify(native)))}, not on or off`]
+    : unknown;
+}
+
+function wayOf(word: string, keys: readonly string[]): string {
+  const name = word.toLowerCase().replaceAll("_", "-");
+  const why = whyOnLineOnly(name);
+  if (why !== undefined) return `: --${name} ${why}`;
+  const flag = flagNamed(name);
+  const setting = flag === undefined ? undefined : keyOfFlag(flag.name);
+  if (setting !== undefined)
+    return `; did you mean ${variableOf(setting.key)}${setting.off === flag?.name ? "=0" : ""}?`;
+  const meant = nearest(word, keys);
+  return meant === undefined ? "" : `; did you mean ${variableOf(meant)}?`;
 }

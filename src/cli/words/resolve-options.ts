@@ -251,6 +251,11 @@ function resolveBackup(args: ParsedArgs): WriteOptions["backup"] {
 function logFileValue(args: ParsedArgs): Uint8Array | undefined {
   const bytes = args.value("log-file")?.bytes;
   if (bytes?.length === 0) throw new UsageError("--log-file is empty");
+  if (bytes?.length === 1 && bytes[0] === 0x2d)
+    throw new UsageError(
+      "--log-file is a file: on stdout --json writes the same",
+      "A file of that name is written ./-",
+    );
   return bytes;
 }
 
@@ -260,9 +265,11 @@ function directoryValue(args: ParsedArgs, flag: FlagName): Uint8Array | undefine
   return bytes;
 }
 
-/** FASTSYNC_NO_ZERO_COPY, and its name in Orbit. Empty and 0 mean no. */
+/** FASTSYNC_NO_ZERO_COPY, and its name in Orbit. Empty, 0 and their like mean no. */
 export function zeroCopyDisabledBy(env: Surroundings["env"]): string | undefined {
-  return ["FASTSYNC_NO_ZERO_COPY", "ORBIT_NO_ZERO_COPY"].find((name) => !["", "0", undefined].includes(env[name]));
+  return ["FASTSYNC_NO_ZERO_COPY", "ORBIT_NO_ZERO_COPY"].find(
+    (name) => !["", "0", "false", "no", "off"].includes(env[name]?.toLowerCase() ?? ""),
+  );
 }
 
 /** A flag decides over the environment. */
