@@ -4,6 +4,7 @@ import type { EntriesPart, ListRequest } from "../core/admin-calls.ts";
 import { compareNames, type EntryBatch } from "../core/entry-batch.ts";
 import { E } from "../core/errno.ts";
 import type { Backend } from "../fs/backend.ts";
+import { isContents } from "../session/place-rules.ts";
 import { failureOf, Gathered } from "./entries.ts";
 import { type Ground, HERE, LOOK, openEntry, openPlace, pathOn } from "./open-place.ts";
 import { drop } from "./walk-tree.ts";
@@ -20,8 +21,10 @@ export async function* listPlace(
   request: ListRequest,
 ): AsyncGenerator<EntriesPart> {
   const gathered = new Gathered();
+  const clean = pathOn(ground, path);
+  // What ends in a slash, or in . or .., is a directory, whose last name is not the one it has.
   const place =
-    request.self && pathOn(ground, path).length > 0
+    request.self && clean.length > 0 && !isContents(clean)
       ? ({ kind: "entry", ...(await openEntry(backend, ground, path)) } as const)
       : await openPlace(backend, ground, path);
   if (place.kind === "entry") {

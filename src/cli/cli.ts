@@ -19,7 +19,7 @@ import { plain } from "./report/text-printer.ts";
 import { asksForJson, type CommandLine, explainedLine, parseCommandLine } from "./words/parse-args.ts";
 import type { Argument } from "./words/raw-args.ts";
 import { UsageError } from "./words/usage-error.ts";
-import { VERBS, type VerbName, verbNamed } from "./words/verbs.ts";
+import { isUtility, VERBS, type VerbName, verbNamed } from "./words/verbs.ts";
 
 export async function runCli(words: readonly Argument[], parts: Parts): Promise<never> {
   const frame = new Frame(words, standardOutputs());
@@ -28,7 +28,7 @@ export async function runCli(words: readonly Argument[], parts: Parts): Promise<
   // Whoever ends the process in the middle of a run: the run still gets its summary, and the end does not look good.
   process.on("exit", () => frame.lostRun());
   try {
-    return frame.exit(await answer(words, frame, parts));
+    return frame.exit(frame.told(await answer(words, frame, parts)));
   } catch (error) {
     return frame.crash(error);
   }
@@ -36,8 +36,8 @@ export async function runCli(words: readonly Argument[], parts: Parts): Promise<
 
 /** The same inside of a process that goes on: the exit code. Rejects with what would be an internal error. */
 export async function answerOf(words: readonly Argument[], parts: Parts, outputs: Outputs): Promise<number> {
-  const code = await answer(words, new Frame(words, outputs), parts);
-  outputs.out.flush();
+  const frame = new Frame(words, outputs);
+  const code = frame.told(await answer(words, frame, parts));
   outputs.err.flush();
   return code;
 }
@@ -109,8 +109,8 @@ class Frame {
   constructor(words: readonly Argument[], outputs: Outputs) {
     this.outputs = outputs;
     this.#json = asksForJson(words);
-    const first = words[0]?.text;
-    this.#verb = verbNamed(first === "utils" ? (words[1]?.text ?? first) : (first ?? ""));
+    const [first, second] = words.slice(0, 2).map(({ text }) => verbNamed(text));
+    this.#verb = first === "utils" && second !== undefined && isUtility(second) ? second : first;
     this.#explained = this.#verb === "explain" ? explainedLine(words.slice(1))?.[0]?.text : undefined;
   }
 
@@ -119,6 +119,23 @@ class Frame {
     this.outputs.out.flush();
     this.outputs.err.flush();
     process.exit(code);
+  }
+
+  /** The exit code: what could not be written in full looks neither like success nor like the answer of a check. */
+  told(code: number): number {
+    const { out, err } = this.outputs;
+    out.flush();
+    const verb = this.#verb;
+    const isAnswer = code === ExitCode.ok || (verb === "check" && code === ExitCode.usage);
+    if (out.failure === undefined || !isAnswer) return code;
+    const isRun = verb !== undefined && VERBS[verb].group === "Transfer" && verb !== "explain";
+    tellEnding(
+      err,
+      isRun ? undefined : verb,
+      `the report could not be written: ${out.failure.message}`,
+      ExitCode.fileIo,
+    );
+    return ExitCode.fileIo;
   }
 
   usageError(error: UsageError): ExitCode {

@@ -2,7 +2,7 @@
  * Where this user's history lies: `$XDG_STATE_HOME/fastsync`, or `~/.local/state/fastsync` (XDG Base Directory
  * Specification: a relative XDG_STATE_HOME is to be ignored). The directory is the user's alone.
  */
-import { closeSync, constants, fstatSync, lstatSync, mkdirSync, openSync, statSync } from "node:fs";
+import { closeSync, constants, existsSync, fstatSync, lstatSync, mkdirSync, openSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -14,11 +14,15 @@ export interface StatePlace {
   readonly off: string;
 }
 
-/** undefined: nobody says where home is. */
+/** undefined: nobody says where home is, or there is none: accounts of services have one that nobody is to make. */
 export function statePlace(env: Environment): StatePlace | undefined {
   const base = env["XDG_STATE_HOME"];
   const home = env["HOME"];
-  const state = base?.startsWith("/") ? base : home?.startsWith("/") ? join(home, ".local/state") : undefined;
+  const state = base?.startsWith("/")
+    ? base
+    : home?.startsWith("/") && existsSync(home)
+      ? join(home, ".local/state")
+      : undefined;
   if (state === undefined) return undefined;
   const directory = join(state, "fastsync");
   return { directory, database: join(directory, "history.sqlite"), off: join(directory, "history.off") };

@@ -1,7 +1,7 @@
 /** What ls, find, du and df tell of random trees, here and through a daemon: that of GNU's programs. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";
-import { mkdirSync, readdirSync, statfsSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, statfsSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { startDaemon, type TestDaemon } from "../network/support/daemon.ts";
 import { buildRandomTree } from "../support/random-tree.ts";
 import { fastsync, fastsyncJson, type JsonEvent } from "../support/run.ts";
@@ -244,6 +244,25 @@ describe.each(SIDES)("%s", (side) => {
     expect(both.exitCode).toBe(23);
     expect(both.stdout).toContain("plain/a\n");
     expect((await fastsync(["ls", place(side, "plain/a/")])).stderr).toContain("not a directory");
+  });
+
+  test.concurrent("ls -d shows a directory that has no name of its own in the place", async () => {
+    for (const path of side === "here" ? ["plain/.", "plain/..", "/", "plain/"] : ["", "plain/.", "plain/"]) {
+      const written = path === "/" ? path : place(side, path);
+      const [entry, ...others] = ofType(await records(["ls", "-d", written]), "entry");
+      const { size, mtime } = statSync(path === "/" ? path : dir.join(`trees/${path}`));
+      expect([written, entry, others]).toMatchObject([written, { kind: "directory", size, path: "." }, []]);
+      expect(String(entry!["mtime"]).slice(0, 19)).toBe(mtime.toISOString().slice(0, 19));
+      const { stdout } = await fastsync(["ls", "-d", written]);
+      const shown = side === "here" ? written : written.replace(/\/\.$/, "");
+      expect(stdout.replace(/\/+\n/, "")).toBe(shown.replace(/\/+$/, ""));
+    }
+  });
+
+  test.concurrent("ls has no heading over what cannot be used, nor with -d", async () => {
+    const [gone, there] = [place(side, "plain/nothing"), place(side, "plain/sub")];
+    expect((await fastsync(["ls", gone, there])).stdout).toStartWith(`${there}:\n`);
+    expect((await fastsync(["ls", "-d", there, there])).stdout).toBe(`${there}/\n${there}/\n`);
   });
 
   test.concurrent("a link at the end of a place is told, not followed", async () => {

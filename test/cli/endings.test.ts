@@ -3,7 +3,11 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { answerOf } from "../../src/cli/cli.ts";
+import { Output } from "../../src/cli/report/output.ts";
+import { argumentOf } from "../../src/cli/words/raw-args.ts";
 import { tempDir } from "../support/temp.ts";
+import { fakeParts } from "./fake-parts.ts";
 import { cleanEnv, jsonLines, run, type StartOptions, start } from "./processes.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "fastsync-endings-"));
@@ -116,6 +120,32 @@ describe("output that cannot be written", () => {
     });
     expect(await child.stderr.text()).toContain("the report could not be written: ENOSPC");
     expect(await child.exited).toBe(11);
+  });
+  test.each([
+    ["version", "fastsync version: ", 11],
+    ["help copy", "fastsync help: ", 11],
+    ["completions fish", "fastsync completions: ", 11],
+    ["presets", "fastsync presets: ", 11],
+    ["find .", "fastsync find: ", 11],
+    ["check A/ B", "fastsync: ", 11],
+    // It would not have been a success anyway.
+    ["ls nothing", "fastsync ls: nothing cannot be used: it does not exist (exit 3)", 3],
+  ])("neither does one of fastsync %s", async (line, said, expected) => {
+    let err = "";
+    const full = (): never => {
+      throw Object.assign(new Error("ENOSPC: no space left on device, write"), { code: "ENOSPC" });
+    };
+    const how = { isTerminal: false, colour: false };
+    const outputs = {
+      out: new Output(full, how),
+      err: new Output((bytes) => {
+        err += Buffer.from(bytes);
+        return bytes.length;
+      }, how),
+    };
+    const code = await answerOf(line.split(" ").map(argumentOf), fakeParts("different"), outputs);
+    expect(err).toStartWith(said);
+    expect([code, err.includes("could not be written: ENOSPC")]).toEqual([expected, expected === 11]);
   });
   test("a slow reader gets everything", async () => {
     const child = start(["mirror", "--json", "A/", "B"], { story: "flood" });

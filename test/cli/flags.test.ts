@@ -81,6 +81,12 @@ describe("help", () => {
     }
     for (const line of text.split("\n").slice(1)) expect(line.length).toBeLessThanOrEqual(80);
   });
+  test("is that of a verb behind --help, too", () => {
+    const asked = (line: string) => parseCommandLine(line.split(" ").map(argumentOf));
+    expect(asked("--help list")).toEqual({ kind: "help", verb: "ls" });
+    expect(asked("-h copy")).toEqual({ kind: "help", verb: "copy" });
+    expect(asked("--help nothing")).toEqual({ kind: "help", verb: undefined });
+  });
   test("of all verbs has a line for each, and the short one fits a small terminal", () => {
     const overview = overviewHelp().split("\n");
     for (const verb of VERB_NAMES) expect(overview).toContain(`  ${verb.padEnd(14)}${VERBS[verb].summary}`);

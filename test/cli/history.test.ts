@@ -125,6 +125,13 @@ test("enable and disable say when nothing can be written", async () => {
   }
 });
 
+test("a home that is not there is not made: an account of a service has one by name only", async () => {
+  const homeless = { ...env, XDG_STATE_HOME: "", HOME: dir.join("no-home") };
+  expect((await fastsync(["copy", "source/", "target"], { env: homeless, cwd: dir.path })).exitCode).toBe(0);
+  expect((await fastsync(["copy", "gone/", "target"], { env: homeless, cwd: dir.path })).exitCode).toBe(3);
+  expect(existsSync(dir.join("no-home"))).toBe(false);
+});
+
 describe("what stands in its way", () => {
   const why = async (): Promise<string> => {
     const result = await fastsync(["copy", "source/", `t${Math.random()}`], {

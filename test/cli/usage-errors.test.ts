@@ -162,7 +162,24 @@ const CASES: readonly (readonly [line: string, message: string])[] = [
   ["du -s --max-depth 1", "fastsync du: --summarize and --max-depth contradict each other; leave one out"],
   ["df nas:", "fastsync df: nas: names no module\n  fastsync list-modules HOST"],
   ["rm --yes nas:9040:", "fastsync rm: nas:9040: names no module"],
-  ["utils copy A B", "fastsync copy: 'copy' is none of the utilities\n  Write: fastsync copy"],
+  [
+    "utils copy A B",
+    "fastsync utils: 'copy' is none of the utilities\n  Write: fastsync copy ...\n  See: fastsync utils",
+  ],
+  ["find --name a/b A", "fastsync find: --name: 'a/b' has a slash, which no name has\n  --path is matched"],
+  [
+    "explain check A B",
+    "explain knows the runs of copy, mirror, move, cp and sync, not check\n  A source of that name",
+  ],
+  ["explain ls B", "explain knows the runs of copy, mirror, move, cp and sync, not ls"],
+  [
+    "capabilities A nas:",
+    "'nas:' is a place on another machine, and here only local paths can be used\n  fastsync doctor",
+  ],
+  [
+    "copy --log-file - A B",
+    "--log-file is a file: on stdout --json writes the same\n  A file of that name is written ./-",
+  ],
   // values
   ["copy --max-size", "--max-size needs a value: --max-size=SIZE"],
   ["copy --fsync", "--fsync needs a value: --fsync=none|file|end"],

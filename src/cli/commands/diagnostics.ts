@@ -4,10 +4,13 @@ import type { CommandContext } from "../context.ts";
 import type { NotedFailure } from "../diagnostics/failures.ts";
 import { type Diagnostics, diagnose } from "../diagnostics/report.ts";
 import { findingLines } from "../doctor/doctor-text.ts";
-import { formatBytes, formatCount } from "../report/format.ts";
+import { formatBytes, formatCount, plural } from "../report/format.ts";
 import { jsonText } from "../report/json-printer.ts";
+import { hanging, proseWidthOf } from "../report/screen.ts";
 
 const WIDTH = 80;
+const READ_IT =
+  "Read it before you send it: names, paths and texts of yours were left out, as far as that can be known.";
 
 export const diagnosticsCommand = defineCommand({
   async run({ data }: { data?: CommandContext }) {
@@ -21,7 +24,7 @@ export const diagnosticsCommand = defineCommand({
     out.write(`${linesOf(report).join("\n")}\n`);
     if (!err.isTerminal) return;
     out.flush();
-    err.line("Read it before you send it: names, paths and texts of yours were left out, as far as that can be known.");
+    for (const line of hanging("", READ_IT, proseWidthOf(err, "stderr"))) err.line(line);
   },
 });
 
@@ -32,12 +35,12 @@ function linesOf(report: Diagnostics): string[] {
     report.findings.filter((found) => found.place === place).flatMap((found) => findingLines(found, WIDTH, false));
   return [
     `fastsync ${report.version}, ${report.compiled ? "compiled" : "from its sources"}, bun ${report.bun}`,
-    `${report.platform}, ${report.libc}, ${report.cpus} processors, ${formatBytes(report.memoryBytes)} of memory`,
+    `${report.platform}, ${report.libc}, ${plural(report.cpus, "processor")}, ${formatBytes(report.memoryBytes)} of memory`,
     "",
     ...of(undefined),
     ...places.flatMap((place) => ["", place, ...of(place)]),
     "",
-    `Configuration: ${configuration.files} files, ${configuration.profiles} profiles, ${configuration.remotes} remotes`,
+    `Configuration: ${plural(configuration.files, "file")}, ${plural(configuration.profiles, "profile")}, ${plural(configuration.remotes, "remote")}`,
     ...configuration.problems.map((problem) => `  wrong: ${problem}`),
     ...configuration.settings.map(({ key, value, origin }) => `  ${key} = ${value}  (${origin})`),
     "",

@@ -100,6 +100,11 @@ function patterns(args: ParsedArgs, flag: FlagName): Uint8Array[] {
     throw new UsageError(`--${flag} is given more than ${LIMITS.findPatterns} times`);
   for (const pattern of found) {
     if (pattern.length === 0) throw new UsageError(`--${flag} is empty`);
+    if (flag === "name" && pattern.includes(0x2f))
+      throw new UsageError(
+        `--name: '${printable(pattern)}' has a slash, which no name has`,
+        "--path is matched against the whole path below the place.",
+      );
     if (pattern.length > LIMITS.pathBytes) throw new UsageError(`--${flag}: the pattern is longer than any path`);
   }
   return found;

@@ -17,20 +17,27 @@ export const lsCommand = defineCommand({
       if (args.has("after") && places.length > 1)
         throw new UsageError("--after goes on in one directory, and several are named", "Name one place.");
       looking.counts["entries"] = 0;
-      let first = true;
+      let isFirst = true;
       await looking.each(places, async (place) => {
-        if (places.length > 1 && looking.records === undefined) {
-          looking.out.line(`${first ? "" : "\n"}${printable(place.shown)}:`);
-          first = false;
-        }
-        if (place.kind === "host") await tellModules(looking, place);
-        else await list(looking, place);
+        // What cannot be used has no heading: below one it would look like an empty directory.
+        const begin = (): void => {
+          // With -d every entry is called as it was named.
+          if (places.length === 1 || looking.records !== undefined || args.has("directory")) return;
+          looking.out.line(`${isFirst ? "" : "\n"}${printable(place.shown).replace(/:$/, "")}:`);
+          isFirst = false;
+        };
+        if (place.kind === "host") await tellModules(looking, place, begin);
+        else await list(looking, place, begin);
       });
     });
   },
 });
 
-async function list(looking: Looking, place: LookPlace & { kind: "local" | "module" }): Promise<void> {
+async function list(
+  looking: Looking,
+  place: LookPlace & { kind: "local" | "module" },
+  begin: () => void,
+): Promise<void> {
   const { args, out, records } = looking;
   const after = args.value("after")?.bytes ?? new Uint8Array(0);
   if (after.length > 255 || after.includes(0x2f))
@@ -41,7 +48,10 @@ async function list(looking: Looking, place: LookPlace & { kind: "local" | "modu
   const size = sizeText(args.has("bytes"));
   const request = { all: args.has("all"), after, limit: looking.count("limit", 1, 0), self: args.has("directory") };
   let last: Uint8Array | undefined;
+  let hasBegun = false;
   await takeParts(looking, place, calls.list(place.path, request), ({ entries, more }) => {
+    if (!hasBegun) begin();
+    hasBegun = true;
     names.learn(entries);
     looking.counts["entries"] = Number(looking.counts["entries"]) + entries.paths.length;
     if (more) looking.counts["more"] = true;

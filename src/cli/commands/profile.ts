@@ -28,7 +28,7 @@ export const profileCommand = defineCommand({
       throw new RunError(
         ExitCode.selecting,
         "place_unusable",
-        "neither HOME nor XDG_STATE_HOME says where a history lies",
+        "neither HOME nor XDG_STATE_HOME names a place for a history",
       );
     const [what] = args.places;
     const json = args.has("json");

@@ -267,12 +267,11 @@ function sayStopping({ err }: Outputs, face: FaceOptions): void {
   err.flush();
 }
 
-/** A report that could not be written in full must not look like success. */
-export function exitCodeOf(summary: Pick<RunSummary, "exitCode">, { out, err }: Outputs, log?: Output): number {
-  const failure = out.failure ?? log?.failure;
-  if (failure === undefined || summary.exitCode !== ExitCode.ok) return summary.exitCode;
-  const what = out.failure === undefined ? "log" : "report";
-  tellEnding(err, undefined, `the ${what} could not be written: ${failure.message}`, ExitCode.fileIo);
+/** A log that could not be written in full must not look like success. */
+function exitCodeOf({ exitCode }: RunSummary, { out, err }: Outputs, log: Output | undefined): number {
+  // Of both the report is told, by the frame around every command.
+  if (log?.failure === undefined || out.failure !== undefined || exitCode !== ExitCode.ok) return exitCode;
+  tellEnding(err, undefined, `the log could not be written: ${log.failure.message}`, ExitCode.fileIo);
   err.flush();
   return ExitCode.fileIo;
 }

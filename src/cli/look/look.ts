@@ -154,10 +154,7 @@ export class Looking {
     });
     this.out.flush();
     if (exitCode !== ExitCode.ok) this.tellEnd(exitCode, message);
-    const { failure } = this.out;
-    if (failure === undefined || exitCode !== ExitCode.ok) return exitCode;
-    tellEnding(this.err, this.verb, `the report could not be written: ${failure.message}`, ExitCode.fileIo);
-    return ExitCode.fileIo;
+    return exitCode;
   }
 
   /** Why it ends with that code, once: what was refused as a whole, or how much failed. */
@@ -203,10 +200,10 @@ async function framed(context: CommandContext, run: (looking: Looking) => Promis
   context.exitCode = looking.end();
 }
 
-/** The same for a verb whose words are hosts. */
+/** The same for a verb whose words are hosts. `begin` writes the heading, where there is to be one. */
 export async function lookAtHosts(
   context: CommandContext,
-  run: (looking: Looking, host: LookPlace & { kind: "host" }) => Promise<void>,
+  run: (looking: Looking, host: LookPlace & { kind: "host" }, begin: () => void) => Promise<void>,
 ): Promise<void> {
   const { daemonOf } = daemonWords(context.args, process.env);
   const hosts = context.args.places.map((word) => {
@@ -216,8 +213,9 @@ export async function lookAtHosts(
   await framed(context, async (looking) => {
     await looking.each(hosts, async (host) => {
       if (host.kind !== "host") return;
-      if (hosts.length > 1 && looking.records === undefined) looking.out.line(printable(host.shown));
-      await run(looking, host);
+      await run(looking, host, () => {
+        if (hosts.length > 1 && looking.records === undefined) looking.out.line(printable(host.shown));
+      });
     });
   });
 }

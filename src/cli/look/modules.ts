@@ -5,11 +5,17 @@ import type { Looking } from "./look.ts";
 import type { LookPlace } from "./place.ts";
 import { moduleFields } from "./records.ts";
 
-export async function tellModules(looking: Looking, { address, shown }: LookPlace & { kind: "host" }): Promise<void> {
+/** `begin` is told before the first of them. */
+export async function tellModules(
+  looking: Looking,
+  { address, shown }: LookPlace & { kind: "host" },
+  begin: () => void,
+): Promise<void> {
   const { listModules } = await import("../../admin/remote.ts");
   const modules = await listModules(address, looking.signal);
   looking.counts["modules"] = Number(looking.counts["modules"] ?? 0) + modules.length;
   const { records, out } = looking;
+  begin();
   if (records !== undefined) {
     for (const module of modules) records.line("module", { host: printable(shown), ...moduleFields(module) });
     return;

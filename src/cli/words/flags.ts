@@ -468,7 +468,7 @@ const TABLE = [
     verbs: WRITE,
     value: { hint: "DIR" },
     group: "Writing",
-    help: "write temporary files in DIR, not beside the target",
+    help: "write temporary files in DIR (relative to TARGET, made when missing), not beside the target",
   },
   {
     name: "backup",

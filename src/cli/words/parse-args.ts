@@ -80,7 +80,7 @@ export function parseCommandLine(words: readonly Argument[]): CommandLine {
   const [first, ...rest] = words;
   if (first === undefined) return { kind: "nothing" };
   if (first.text === COMPLETE) return { kind: "complete", words: rest.map(({ text }) => text) };
-  if (first.text === "--help" || first.text === "-h") return { kind: "help", verb: undefined };
+  if (first.text === "--help" || first.text === "-h") return { kind: "help", verb: verbNamed(rest[0]?.text ?? "") };
   if (first.text === "--version") return { kind: "version", json: asksForJson(rest) };
   if (first.text === "utils" && rest[0] !== undefined && !rest[0].text.startsWith("-")) return utility(rest);
   const verb = verbOf(first, rest);
@@ -101,7 +101,7 @@ function utility(words: readonly Argument[]): CommandLine {
   const [first] = words;
   const verb = verbOf(first!, words.slice(1));
   if (isUtility(verb) || verb === "help" || verb === "version") return parseCommandLine(words);
-  throw new UsageError(`${quoted(first!)} is none of the utilities`, `Write: fastsync ${verb}`);
+  throw new UsageError(`${quoted(first!)} is none of the utilities`, `Write: fastsync ${verb} ...`);
 }
 
 /** The verb of the run that `explain VERB ...` is about; a source of that name comes first. */
@@ -460,6 +460,11 @@ class Parser {
       throw new UsageError(
         `${quoted(verb!)} comes first, before its flags`,
         `Write: fastsync explain ${verb!.text} ...`,
+      );
+    if (this.#verb === "explain" && verb !== undefined && isVerb(verb.text) && !exists(verb) && count >= minPlaces)
+      throw new UsageError(
+        `explain knows the runs of ${listed(EXPLAINED_VERBS, "and")}, not ${verb.text}`,
+        `A source of that name is written ./${verb.text}`,
       );
     // With a free number of sources, `-p 8 A B` would take 8 for a source.
     if (this.#mistakenValue !== undefined) throw this.#mistakenValue;

@@ -22,11 +22,13 @@ export function place(word: Argument): Endpoint {
 
 /** Refuses what was meant for another machine: copying it into a local file named `host:` would look like success. */
 export function localPlace(word: Argument): LocalPlace {
-  const { kind, path } = place(word);
-  if (kind === "local") return { path };
+  const isElsewhere = !exists(word.bytes) && /^[^/]*:/.test(word.text);
+  const { kind, path } = isElsewhere ? { kind: "daemon", path: undefined } : place(word);
+  if (kind === "local" && path !== undefined) return { path };
+  const shown = quoted(word).slice(1, -1);
   throw new UsageError(
     `${quoted(word)} is a place on another machine, and here only local paths can be used`,
-    `If it is a local path, write ./${quoted(word).slice(1, -1)}`,
+    `fastsync doctor ${shown} looks behind a daemon. If it is a local path, write ./${shown}`,
   );
 }
 
