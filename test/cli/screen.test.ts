@@ -57,12 +57,13 @@ describe("screens", () => {
     XDG_STATE_HOME: dir.join("state"),
     FASTSYNC_CONFIG: dir.join("config.toml"),
     FASTSYNC_HISTORY: undefined,
+    FASTSYNC_DELETE: "a variable that nothing reads is told in a long line",
   });
   beforeAll(async () => {
     dir = tempDir();
     mkdirSync(dir.join("from/a directory with a name of many words that goes on and on"), { recursive: true });
     writeFileSync(dir.join("from/file"), "x");
-    mkdirSync(dir.join("m"));
+    for (const name of ["m", "empty"]) mkdirSync(dir.join(name));
     daemon = await startDaemon({
       path: dir.join("m"),
       module: 'comment = "the pictures of the family, of all the years that there were pictures"',
@@ -90,6 +91,9 @@ describe("screens", () => {
     ["profile", () => ["profile"]],
     ["df", () => ["df", "/", "/proc", dir.path, daemon.place("")]],
     ["config show", () => ["config", "show"]],
+    ["config check", () => ["config", "check"]],
+    ["a guard", () => ["mirror", "-n", "empty/", "to/"]],
+    ["settings of a verbose run", () => ["copy", "-nv", "empty/", "to/"]],
     ["jobs list", () => ["jobs", "list", `127.0.0.1:${daemon.port}`]],
     ["list-modules", () => ["list-modules", `127.0.0.1:${daemon.port}`]],
     ["capabilities", () => ["capabilities", dir.path, dir.path]],
@@ -98,7 +102,7 @@ describe("screens", () => {
   ];
   for (const columns of [80, 60])
     test.concurrent.each(SCREENS)(`%s at ${columns} columns`, async (_, words) => {
-      const { output } = await fastsyncOnTerminal(words(), [], { columns, env: env() });
+      const { output } = await fastsyncOnTerminal(words(), [], { columns, env: env(), cwd: dir.path });
       const lines = output
         .replace(/\u001b\[\d*m/g, "")
         .replaceAll("\r", "")
@@ -110,8 +114,8 @@ describe("screens", () => {
     });
 
   test.concurrent.each(SCREENS)("%s is not wrapped where no terminal is", async (_, words) => {
-    const { stdout, stderr } = await fastsync(words(), { env: env() });
-    const terminal = await fastsyncOnTerminal(words(), [], { columns: 60, env: env() });
+    const { stdout, stderr } = await fastsync(words(), { env: env(), cwd: dir.path });
+    const terminal = await fastsyncOnTerminal(words(), [], { columns: 60, env: env(), cwd: dir.path });
     const count = (text: string): number => text.trimEnd().split("\n").length;
     expect(count(stdout + stderr)).toBeLessThan(count(terminal.output));
   });

@@ -4,7 +4,9 @@ import type { DaemonCheck } from "../../core/daemon-flags.ts";
 import { ExitCode } from "../../core/exit-codes.ts";
 import { bytesOf, printable } from "../../core/paths.ts";
 import type { CommandContext } from "../context.ts";
-import { flowing, hanging, indented, widthOf } from "../report/screen.ts";
+import { tellWarning } from "../report/ending-text.ts";
+import type { Output } from "../report/output.ts";
+import { flowing, hanging, indented, proseWidthOf, widthOf } from "../report/screen.ts";
 import { type Effective, effectiveSettings } from "../settings/apply.ts";
 import { checkValues } from "../settings/check.ts";
 import type { SettingValue } from "../settings/layer.ts";
@@ -24,7 +26,7 @@ export const configCommand = defineCommand({
     switch (what?.text ?? "show") {
       case "show":
         outputs.out.write(json ? jsonOf(usable(settings)) : textOf(usable(settings), widthOf(outputs.out)));
-        for (const problem of unknownVariables(process.env)) outputs.err.line(`warning: ${problem}`);
+        for (const problem of unknownVariables(process.env)) tellWarning(outputs.err, problem);
         return;
       case "check": {
         const daemon = await daemonCheck(context);
@@ -36,11 +38,11 @@ export const configCommand = defineCommand({
           outputs.out.line(JSON.stringify({ schema: 1, type: "config_check", files: settings.files, problems }));
         else if (problems.length === 0) {
           const too = daemon.kind === "checked" ? ", that of the daemon too" : "";
-          outputs.out.line(`The configuration is right${too}. ${filesText(settings)}`);
-        } else for (const problem of problems) outputs.err.line(`fastsync config: ${problem}`);
-        if (daemon.kind === "private") outputs.err.line("warning: the daemon's files may not be read: not checked");
-        if (daemon.kind === "checked")
-          for (const warning of daemon.warnings) outputs.err.line(`warning: ${safe(warning)}`);
+          const text = `The configuration is right${too}. ${filesText(settings)}`;
+          for (const line of hanging("", text, proseWidthOf(outputs.out))) outputs.out.line(line);
+        } else for (const problem of problems) tellProblem(outputs.err, problem);
+        if (daemon.kind === "private") tellWarning(outputs.err, "the daemon's files may not be read: not checked");
+        if (daemon.kind === "checked") for (const warning of daemon.warnings) tellWarning(outputs.err, safe(warning));
         context.exitCode = problems.length === 0 ? ExitCode.ok : ExitCode.usage;
         return;
       }
@@ -56,6 +58,10 @@ async function daemonCheck({ args, parts }: CommandContext): Promise<DaemonCheck
   const variable = process.env["FASTSYNC_CONFIG"];
   const checkDaemon = await parts.checkDaemon();
   return checkDaemon(args.value("config")?.bytes ?? (variable ? bytesOf(variable) : undefined));
+}
+
+function tellProblem(err: Output, problem: string): void {
+  for (const line of flowing(`fastsync config: ${problem}`, proseWidthOf(err, "stderr"))) err.line(line);
 }
 
 function textOf(settings: Settings, width: number): string {

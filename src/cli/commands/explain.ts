@@ -14,7 +14,7 @@ import { lookAtSources, lookAtTarget } from "../../session/look-at-places.ts";
 import type { CommandContext } from "../context.ts";
 import { explainedOf, type Preview, type Side } from "../explain/explain-plan.ts";
 import { explainJson, explainText } from "../explain/explain-text.ts";
-import { tellEnding } from "../report/ending-text.ts";
+import { tellEnding, tellWarning } from "../report/ending-text.ts";
 import { formatCount } from "../report/format.ts";
 import { proseWidthOf } from "../report/screen.ts";
 import { settingNotes } from "../settings/notes.ts";
@@ -33,7 +33,7 @@ export const explainCommand = defineCommand({
     const resolved = await resolveOptions(args).catch((error: unknown) => {
       throw error instanceof UsageError ? explained(error, origins) : error;
     });
-    for (const problem of unknownVariables(process.env)) context.outputs.err.line(`warning: ${problem}`);
+    for (const problem of unknownVariables(process.env)) tellWarning(context.outputs.err, problem);
     const verb = args.verb === "explain" ? undefined : args.verb;
     const stop = new AbortController();
     using _signals = onStopSignals({ onFirst: () => stop.abort(), onSecond: () => process.exit(ExitCode.interrupted) });

@@ -11,7 +11,7 @@ import { teaches } from "../../history/run-record.ts";
 import type { NetworkOptions, Place, Placement } from "../../session/api.ts";
 import { confirmDeletions } from "../confirm.ts";
 import type { CommandContext } from "../context.ts";
-import { tellEnding } from "../report/ending-text.ts";
+import { tellEnding, tellWarning } from "../report/ending-text.ts";
 import { JsonPrinter } from "../report/json-printer.ts";
 import { hasLiveLine, Output, type Outputs } from "../report/output.ts";
 import { LiveLine } from "../report/progress-line.ts";
@@ -37,7 +37,7 @@ export const treeCommand = defineCommand({
       throw error instanceof UsageError ? explained(error, origins) : error;
     });
     if (!resolved.face.quiet)
-      for (const warning of warningsBefore(resolved, places)) context.outputs.err.line(`warning: ${warning}`);
+      for (const warning of warningsBefore(resolved, places)) tellWarning(context.outputs.err, warning);
     const log = resolved.face.logFile === undefined ? undefined : openLog(resolved.face.logFile);
     const { reporter, live } = makeReporter(
       withOrigins(resolved, origins),

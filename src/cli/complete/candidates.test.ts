@@ -122,6 +122,7 @@ describe("what is offered", () => {
     expect(await values("help mir")).toEqual(["mirror"]);
     expect(await offered("capabilities /")).toEqual({ candidates: [], rest: "directories" });
     expect(await values("jobs w")).toEqual(["watch"]);
+    expect(await values("jobs watch nas.lan ")).toEqual([]);
     expect(await offered("jobs watch ")).toEqual({
       candidates: [{ value: "nas.lan", about: "of nas" }],
       rest: "nothing",

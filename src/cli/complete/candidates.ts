@@ -214,7 +214,9 @@ async function operand(verb: VerbName, line: Line, current: string, known: Known
   if (line.places.length >= maxPlaces) return NOTHING;
   if (typeof operands === "object") {
     const [first, next] = "first" in operands ? [operands.first, operands.next] : [operands, undefined];
-    if (line.places.length > 0) return next === "hosts" ? starting(hosts(known), current) : NOTHING;
+    // Behind a host stands the id of a job, which nobody can guess.
+    if (line.places.length > 0)
+      return next === "hosts" && line.places.length === 1 ? starting(hosts(known), current) : NOTHING;
     return starting(
       first.map((value) => ({ value })),
       current,

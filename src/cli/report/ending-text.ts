@@ -3,7 +3,7 @@
  * code is always 1, and answers (`check`, `doctor`, `config check`) are told without it.
  */
 import type { Output } from "./output.ts";
-import { hanging, proseWidthOf } from "./screen.ts";
+import { flowing, hanging, proseWidthOf } from "./screen.ts";
 
 /**
  * Writes it, in lines that fit. `verb` undefined: of a run, whose lines all begin with the program alone. `paint` colours
@@ -19,6 +19,18 @@ export function tellEnding(
   const name = `fastsync${verb === undefined ? "" : ` ${verb}`}: `;
   const [first = "", ...rest] = hanging("", `${name}${why} (exit ${exitCode})`, proseWidthOf(err, "stderr"));
   err.line(name + paint(first.slice(name.length)));
+  for (const line of rest) err.line(paint(line));
+}
+
+/** `warning: ...` on stderr, in lines that fit. `head`: what stands before it, without colour. */
+export function tellWarning(
+  err: Output,
+  text: string,
+  head = "",
+  paint: (text: string) => string = (one) => one,
+): void {
+  const [first = "", ...rest] = flowing(`${head}warning: ${text}`, proseWidthOf(err, "stderr"));
+  err.line(head + paint(first.slice(head.length)));
   for (const line of rest) err.line(paint(line));
 }
 

@@ -4,7 +4,7 @@ import { FileType } from "../../core/entry-batch.ts";
 import type { Action, ItemsEvent, NoticeEvent, RunEvent, RunSummary } from "../../core/events.ts";
 import { bytesOf, joinPath, printable } from "../../core/paths.ts";
 import type { Placement } from "../../session/api.ts";
-import { tellEnding } from "./ending-text.ts";
+import { tellEnding, tellWarning } from "./ending-text.ts";
 import { red } from "./format.ts";
 import { rootOr } from "./json-printer.ts";
 import type { Output } from "./output.ts";
@@ -12,6 +12,7 @@ import type { PhaseTimes, Printer, RunFacts } from "./printer.ts";
 import type { LiveLine } from "./progress-line.ts";
 import { progressText } from "./progress-line.ts";
 import type { Progress } from "./progress-meter.ts";
+import { flowing, proseWidthOf } from "./screen.ts";
 import { statsLines } from "./stats-text.ts";
 import { attributeLines, failureLine, failureLines, summaryLines } from "./summary-text.ts";
 
@@ -41,6 +42,7 @@ const WORDS: Readonly<Record<Action, string>> = {
   differ: "differ",
 };
 const WORD_WIDTH = 6;
+const PROGRAM = "fastsync: ";
 
 export class TextPrinter implements Printer {
   readonly #out: Output;
@@ -61,7 +63,7 @@ export class TextPrinter implements Printer {
     this.#started = true;
     if (this.#options.quiet) return;
     this.#out.line(bannerText(this.#facts, placement));
-    if (this.#options.verbose) for (const note of this.#options.notes) this.#out.line(note);
+    if (this.#options.verbose) for (const note of this.#options.notes) this.#note(note);
     this.#out.flush();
   }
 
@@ -109,15 +111,25 @@ export class TextPrinter implements Printer {
 
   #notice({ level, message }: NoticeEvent): void {
     if (level === "warning") {
-      this.#trouble(`warning: ${plain(message)}`);
+      this.#warning(plain(message));
       this.#lastWarning = message;
-    } else if (this.#options.verbose) this.#out.line(plain(message));
+    } else if (this.#options.verbose) this.#note(plain(message));
+  }
+
+  #note(text: string): void {
+    for (const line of flowing(text, proseWidthOf(this.#out))) this.#out.line(line);
+  }
+
+  #warning(text: string): void {
+    this.#out.flush();
+    tellWarning(this.#err, text, PROGRAM, (line) => red(line, this.#err.colour));
+    this.#err.flush();
   }
 
   #trouble(text: string): void {
     // What was listed before comes before it on a terminal that shows both.
     this.#out.flush();
-    this.#err.line(`fastsync: ${red(text, this.#err.colour)}`);
+    this.#err.line(PROGRAM + red(text, this.#err.colour));
     this.#err.flush();
   }
 
@@ -140,7 +152,7 @@ export class TextPrinter implements Printer {
     this.#failures(summary);
     for (const pattern of summary.unmatchedPatterns) {
       if (!this.#options.quiet && !this.#options.standing?.has(pattern))
-        this.#trouble(`warning: pattern matched nothing: ${plain(pattern)}`);
+        this.#warning(`pattern matched nothing: ${plain(pattern)}`);
     }
     // A run that was refused before it began has nothing to count.
     if (!this.#options.quiet && this.#started) {
