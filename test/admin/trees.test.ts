@@ -4,7 +4,7 @@ import { spawnSync } from "node:child_process";
 import { mkdirSync, readdirSync, statfsSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { startDaemon, type TestDaemon } from "../network/support/daemon.ts";
 import { buildRandomTree } from "../support/random-tree.ts";
-import { fastsync, fastsyncJson, type JsonEvent } from "../support/run.ts";
+import { type Argument, fastsync, fastsyncJson, type JsonEvent } from "../support/run.ts";
 import { type TempDir, tempDir } from "../support/temp.ts";
 import { expectLookLines } from "./support/look-schema.ts";
 
@@ -48,7 +48,7 @@ function told(cwd: string, command: readonly string[]): string {
   return done.stdout.toString("latin1");
 }
 
-async function records(words: readonly string[]): Promise<readonly JsonEvent[]> {
+async function records(words: readonly Argument[]): Promise<readonly JsonEvent[]> {
   const { events, exitCode } = await fastsyncJson(words);
   expect(exitCode).toBe(0);
   expectLookLines(events);
@@ -134,6 +134,18 @@ describe.each(SIDES)("%s", (side) => {
     const found = entries.map(bytesOf).filter((path) => path !== ".");
     const expected = told(root, ["find", ".", "-mindepth", "1", ...orderOf(theirs), "-printf", "%P\\0"]).split("\0");
     expect(sorted(found)).toEqual(sorted(expected.filter((line) => line !== "")));
+  });
+
+  test.concurrent("find --print0 gives names as they are, which are places again", async () => {
+    const { exitCode, stdoutBytes } = await fastsync(["find", "--print0", place(side, "2")]);
+    const raw = Buffer.from(stdoutBytes).toString("latin1");
+    const names = raw.split("\0").slice(0, -1);
+    const expected = told(dir.join("trees/2"), ["find", ".", "-printf", "%P\\0"]).split("\0").slice(0, -1);
+    const shown = expected.map((path) => place(side, path === "" ? "2" : `2/${path}`));
+    expect([exitCode, raw.at(-1), sorted(names)]).toEqual([0, "\0", sorted(shown)]);
+    const odd = names.find((name) => /[^ -~]/.test(name))!;
+    const again = await records(["ls", "-d", Buffer.from(odd, "latin1")]);
+    expect(ofType(again, "entry")).toHaveLength(1);
   });
 
   test.concurrent("find --path matches the whole path below the place", async () => {

@@ -149,6 +149,12 @@ describe.each(["here", "in a module"] as const)("rm of what is not there, %s", (
   });
 });
 
+test("names as they are go to no terminal", async () => {
+  const { exitCode, output } = await fastsyncOnTerminal(["find", "--print0", dir.path]);
+  expect([exitCode, output]).toEqual([1, expect.stringContaining("--print0 is for programs")]);
+  expect(output).not.toContain("\0");
+});
+
 describe("the exit code", () => {
   const cases: readonly (readonly [words: () => string[], code: number])[] = [
     [() => ["ls", "/nowhere/x"], 3],

@@ -13,9 +13,16 @@ import type { ParsedArgs } from "../words/parse-args.ts";
 import { parseAge, parseSize } from "../words/sizes.ts";
 import { UsageError } from "../words/usage-error.ts";
 
+const END_OF_NAME = Uint8Array.of(0);
+
 export const findCommand = defineCommand({
   async run({ data }: { data?: CommandContext }) {
     await look(data!, async (looking, places) => {
+      if (looking.args.has("print0") && looking.out.isTerminal)
+        throw new UsageError(
+          "--print0 is for programs: names as they are may steer a terminal",
+          "Pipe it: ... | xargs -0",
+        );
       const request = requestOf(looking);
       let left = request.limit;
       let isCut = false;
@@ -58,6 +65,10 @@ async function findIn(
     if (records !== undefined) {
       const where = printable(place.shown);
       for (let at = 0; at < entries.paths.length; at++) records.line("entry", entryFields(where, entries, at, names));
+      return;
+    }
+    if (args.has("print0")) {
+      out.bytes(Buffer.concat(entries.paths.flatMap((path) => [shownPath(place, path), END_OF_NAME])));
       return;
     }
     if (args.has("long")) {

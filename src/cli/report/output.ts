@@ -54,6 +54,14 @@ export class Output {
     this.write(`${text}\n`);
   }
 
+  /** What is no text, behind what was written before. */
+  bytes(bytes: Uint8Array): void {
+    this.flush();
+    if (bytes.length === 0 || this.#closed) return;
+    this.beforeWrite?.();
+    this.#writeAll(bytes);
+  }
+
   flush(): void {
     if (this.#pending === "" || this.#closed) return;
     this.beforeWrite?.();

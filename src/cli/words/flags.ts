@@ -206,6 +206,13 @@ const TABLE = [
     help: "show sizes in bytes",
   },
   {
+    name: "print0",
+    verbs: ["find"],
+    group: "Output",
+    help: "names as they are, each ended by a NUL byte, for xargs -0 and --files-from",
+    conflicts: ["json", "long"],
+  },
+  {
     name: "summarize",
     short: { look: "s" },
     verbs: ["du"],
