@@ -56,6 +56,11 @@ export function onlyLooks({ verb, dryRun }: Pick<Job, "verb" | "dryRun">): boole
   return dryRun || verb === "check";
 }
 
+/** As the daemon that serves the session calls its job, in its log too. */
+export function jobIdOf(sessionId: Uint8Array): string {
+  return Buffer.from(sessionId.subarray(0, 6)).toString("hex");
+}
+
 /** What a daemon calls a job: 6 random bytes. */
 export function isJobId(text: string): boolean {
   return /^[0-9a-f]{12}$/.test(text);

@@ -31,6 +31,8 @@ export interface DaemonConfig {
   readonly metrics: { readonly host: string; readonly port: number } | undefined;
   /** No data plane, although there may be a data port. */
   readonly forceGrpcData: boolean;
+  /** Each data connection has lines in the log. */
+  readonly traceDataPlane: boolean;
   /** Data streams of one session. */
   readonly maxStreams: number;
   /** Connections of one address at a time, whatever they are for. */

@@ -52,7 +52,7 @@ export function loadConfig(flags: DaemonFlags): LoadedConfig {
     problems.add(
       where,
       "",
-      `${main === undefined ? "is not there, so " : ""}nothing is served: no [[module]], no root`,
+      `${main === undefined ? "is not there, so " : ""}nothing is served: no [[module]], no root (--root DIR serves one directory, read-only)`,
     );
   }
   if (problems.list.length > 0) return { kind: "unusable", problems: problems.list };
@@ -79,6 +79,7 @@ function readDaemon(main: ConfigFile | undefined, flags: DaemonFlags, problems: 
     jobHistory: reader.integer("job_history", { min: 0, max: 10_000 }) ?? DEFAULTS.jobHistory,
     admin: reader.boolean("admin") ?? false,
     metrics: readMetrics(reader),
+    traceDataPlane: reader.boolean("trace_data_plane") ?? false,
     forceGrpcData: (reader.boolean("force_grpc_data") ?? false) || flags.forceGrpcData,
     maxStreams: reader.integer("max_streams", { min: 1, max: 64 }) ?? DEFAULTS.maxStreams,
     maxConnectionsPerPeer:

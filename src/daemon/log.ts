@@ -9,12 +9,14 @@
  */
 import { writeSync } from "node:fs";
 import { bytesOf, lossyUtf8Of, printable, utf8Of } from "../core/paths.ts";
+import type { ConnectionTrace } from "../session/carriers.ts";
 import type { LogFormat } from "./config.ts";
 
 export type LogLevel = "info" | "warning" | "error";
 export type LogEvent =
   | "session_start"
   | "session_end"
+  | "connection"
   | "call"
   | "refused"
   | "warning"
@@ -55,6 +57,12 @@ export interface Refused {
   readonly detail?: string | undefined;
 }
 
+/** A connection that carries content of a session: opened, or ended. */
+export interface Connection extends ConnectionTrace {
+  readonly peer: string;
+  readonly session: string;
+}
+
 /** A call on a place, outside of any session. */
 export interface Call {
   readonly peer: string;
@@ -93,6 +101,13 @@ export class DaemonLog {
       ...{ peer, session, module, role, verb, path, files, bytes, deleted, failed },
       exit_reason: end.exitReason,
       duration_ms: Math.round(end.durationMs),
+    });
+  }
+
+  connection({ peer, session, index, end }: Connection): void {
+    this.event("info", "connection", {
+      ...{ peer, session, connection: index ?? "control", state: end === undefined ? "open" : "closed" },
+      ...(end === undefined ? {} : { bytes: end.bytes, duration_ms: Math.round(end.durationMs), problem: end.problem }),
     });
   }
 

@@ -206,7 +206,7 @@ function sessionsText(count: number): string {
 /** The last word of a start that failed: for people as the command line speaks, for machines as an event. */
 function failed(log: DaemonLog, exitCode: ExitCode, message: string): ExitCode {
   if (log.format === "json") log.event("error", "stopped", { reason: message, exit_code: exitCode });
-  else console.error(`fastsync daemon: ${safe(message)}`);
+  else console.error(`fastsync daemon: ${safe(message)} (exit ${exitCode})`);
   return exitCode;
 }
 

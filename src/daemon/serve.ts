@@ -348,6 +348,9 @@ class DaemonServer implements Listener {
       streamsMost: config.maxStreams,
       data: config.forceGrpcData ? undefined : data,
       signal: this.stopping.signal,
+      onConnection: config.traceDataPlane
+        ? (session, told) => this.hooks.log.connection({ peer, session, ...told })
+        : undefined,
     };
   }
 

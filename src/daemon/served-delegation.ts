@@ -122,6 +122,7 @@ async function serveAsTarget(
       session.host.stalledMs,
     );
     session.carriers = role.carriers;
+    session.follow(role.carriers);
     session.steer((message) => face.take(message));
     role.dispatch(link, () => false);
     side.runner.start();
@@ -209,6 +210,7 @@ async function serveAsSource(
       session.host.stalledMs,
     );
     session.carriers = role.carriers;
+    session.follow(role.carriers);
     const told = new Promise<Summary>((resolve) => {
       role!.dispatch(link, (message) => {
         if (!isForFace(message)) return false;

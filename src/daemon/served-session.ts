@@ -1,7 +1,7 @@
 /** One session, as the daemon keeps it: what was said at its opening, its content's ways, and how it ends. */
 import { type Counters, newCounters, type Phase } from "../core/events.ts";
 import { ExitCode } from "../core/exit-codes.ts";
-import type { JobEnd } from "../core/jobs.ts";
+import { type JobEnd, jobIdOf } from "../core/jobs.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { ExplainedVerb, RunOptions, Verb } from "../core/options.ts";
 import { RunError } from "../core/run-error.ts";
@@ -12,7 +12,7 @@ import type { DataSocket } from "../link/data-client.ts";
 import { SESSION_ID_BYTES } from "../link/data-handshake.ts";
 import { type DaemonAddress, printableAddress } from "../link/dial.ts";
 import { isFarLine } from "../link/line.ts";
-import { Carriers, carrierBuffers } from "../session/carriers.ts";
+import { Carriers, type ConnectionTrace, carrierBuffers } from "../session/carriers.ts";
 import { bootId } from "../session/facts.ts";
 import { greeting, isCompatible, versionsOf } from "../session/greeting.ts";
 import { PROTOCOL_VERSION } from "../session/messages.ts";
@@ -55,6 +55,8 @@ export interface SessionHost {
   /** Aborted when the daemon is to end at once. */
   readonly signal: AbortSignal;
   onStart(facts: SessionFacts, controls: JobControls): void;
+  /** Undefined: nobody follows the connections of sessions. */
+  readonly onConnection: ((session: string, told: ConnectionTrace) => void) | undefined;
 }
 
 /** What a session that was accepted is about. */
@@ -123,11 +125,11 @@ export class ServedSession {
   refresh: () => void = () => undefined;
   private final: ReturnType<JobControls["look"]> | undefined;
   /** Streams that the caller has not yet spoken of, by Carrier. */
-  parked: DataSocket[] = [];
+  parked: { readonly index: number; readonly socket: DataSocket }[] = [];
 
   /** As the log and `--detach` name it. */
   get name(): string {
-    return Buffer.from(this.sessionId.subarray(0, 6)).toString("hex");
+    return jobIdOf(this.sessionId);
   }
   get isStopped(): boolean {
     return this.stopping.signal.aborted;
@@ -252,13 +254,14 @@ export class ServedSession {
     // A peer gets no more of the kernel's memory than anybody may ask for.
     const buffers = carrierBuffers(transfer, false);
     this.carriers = new Carriers(this.backend!, direction, this.stream, this.host.idleMs, buffers);
+    this.follow(this.carriers);
     const { data } = this.host;
     if (data === undefined) return { dataPort: 0, tokens: [], maxStreams: 0 };
     const maxStreams = Math.max(
       1,
       Math.min(this.host.streamsMost, open.maxStreams === 0 ? LIMITS.streamsMost : open.maxStreams),
     );
-    data.add(this.sessionId, (_index, socket) => this.takeStream(socket));
+    data.add(this.sessionId, (index, socket) => this.takeStream(index, socket));
     this.closing.push(() => data.remove(this.sessionId));
     const first = isFarLine(this.stream.descriptor) ? LIMITS.streamsAtFirstFar : LIMITS.streamsAtFirst;
     const tokens = data.grant(this.sessionId, Math.min(first, maxStreams));
@@ -269,12 +272,18 @@ export class ServedSession {
   granted = 0;
   maxStreams = 0;
 
-  takeStream(socket: DataSocket): boolean {
+  /** Each of its connections is told to the host, where that wants it. */
+  follow(carriers: Carriers): void {
+    const { onConnection } = this.host;
+    if (onConnection !== undefined) carriers.trace = (told) => onConnection(this.name, told);
+  }
+
+  takeStream(index: number, socket: DataSocket): boolean {
     const { carriers } = this;
     if (carriers === undefined || carriers.inStream || this.stopping.signal.aborted) return false;
     // The caller says when it has what it wants: one that receives has to be ready for the first frame, and of one that
     // gives a stream up nothing may be lost.
-    this.parked.push(socket);
+    this.parked.push({ index, socket });
     return true;
   }
   isReceiver = false;
@@ -284,9 +293,9 @@ export class ServedSession {
       case "carrier":
         if (body.value.inStream) this.carriers!.useControlPlane();
         // Beside the control plane no stream is used: one that did open is none that the caller waits for.
-        for (const socket of this.parked.splice(0)) {
+        for (const { index, socket } of this.parked.splice(0)) {
           if (body.value.inStream) socket.release();
-          else this.carriers!.add(socket);
+          else this.carriers!.add(socket, index);
         }
         return true;
       case "streamRequest": {
@@ -428,7 +437,7 @@ export class ServedSession {
 
   async close(): Promise<void> {
     for (const close of this.closing.splice(0)) close();
-    for (const socket of this.parked.splice(0)) socket.release();
+    for (const { socket } of this.parked.splice(0)) socket.release();
     await this.carriers?.end(false);
     this.backend?.close(this.handles.filter((handle) => handle >= 0));
     await this.backend?.shutdown();

@@ -25,7 +25,7 @@ export interface DataGrant {
 export type DialResult =
   | {
       readonly kind: "open";
-      readonly sockets: readonly DataSocket[];
+      readonly sockets: readonly (DataSocket & { readonly index: number })[];
       /** Of the line: the shortest that any of them saw. */
       readonly roundTripMs: number;
     }
@@ -35,7 +35,7 @@ export async function dialStreams(grant: DataGrant, timeoutMs: number): Promise<
   const results = await Promise.allSettled(
     grant.tokens.map((token, i) => dial(grant, token, grant.firstIndex + i, timeoutMs)),
   );
-  const sockets: DataSocket[] = [];
+  const sockets: DialledSocket[] = [];
   let roundTripMs = Number.POSITIVE_INFINITY;
   let reason: string | undefined;
   for (const result of results) {
@@ -49,6 +49,7 @@ export async function dialStreams(grant: DataGrant, timeoutMs: number): Promise<
 }
 
 interface DialledSocket extends DataSocket {
+  readonly index: number;
   readonly roundTripMs: number;
 }
 
@@ -86,7 +87,7 @@ function dial(grant: DataGrant, token: Uint8Array, index: number, timeoutMs: num
           socket.pause();
           const fd = fdOf(socket);
           const roundTripMs = lineRoundTripMs(fd, performance.now() - greetedMs);
-          resolve({ fd, release: () => socket.end(), roundTripMs });
+          resolve({ fd, release: () => socket.end(), index, roundTripMs });
         },
         error(_socket, error) {
           fail(error.message);

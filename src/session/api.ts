@@ -33,6 +33,8 @@ export interface NetworkOptions {
   readonly inStream: boolean;
   /** Data streams at most; 0: as many as help. */
   readonly streams: number;
+  /** Each connection that carries content is told of, by notices of the code `data_plane`. */
+  readonly trace?: boolean;
   /** How many streams earlier runs to this daemon found to help; asked only where the line is not near. */
   readonly learntStreams?: () => Promise<number | undefined>;
   /** Between two daemons: leave once they go on without us. */

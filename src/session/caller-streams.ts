@@ -66,7 +66,7 @@ export class CallerStreams {
     const dialled = await dialStreams(grant, LIMITS.dataConnectMs);
     if (dialled.kind === "unreachable") return dialled.reason;
     this.roundTripMs = Math.min(this.roundTripMs, dialled.roundTripMs);
-    for (const socket of dialled.sockets) this.carriers.add(socket);
+    for (const socket of dialled.sockets) this.carriers.add(socket, socket.index);
     return undefined;
   }
 

@@ -20,6 +20,24 @@ import { ProtocolViolation } from "../wire/protocol-violation.ts";
 interface OpenStream {
   readonly wire: WireStream;
   readonly socket: DataSocket;
+  readonly index: number | undefined;
+  readonly openedMs: number;
+}
+
+/** One connection that carries content, as it is told to who follows each of them. */
+export interface ConnectionTrace {
+  /** Its number in the session, the same on both sides; undefined: the control connection in the place of all. */
+  readonly index: number | undefined;
+  /** undefined: it was opened just now. */
+  readonly end:
+    | {
+        /** Frames included. */
+        readonly bytes: number;
+        readonly durationMs: number;
+        /** undefined: both sides said goodbye. */
+        readonly problem: string | undefined;
+      }
+    | undefined;
 }
 
 /** After a session's last word its streams get so long to say goodbye. */
@@ -65,6 +83,8 @@ export class Carriers {
   /** Messages for a bridge that is being made. */
   private early: SessionMessage[] | undefined;
   inStream = false;
+  /** Hears of each connection. */
+  trace: ((told: ConnectionTrace) => void) | undefined;
 
   constructor(
     backend: Backend,
@@ -103,15 +123,17 @@ export class Carriers {
     };
   }
 
-  add(socket: DataSocket): void {
+  /** `index`: see `ConnectionTrace`. */
+  add(socket: DataSocket, index?: number): void {
     if (this.isClosed) return socket.release();
     if (!this.inStream) {
       keepAlive(socket.fd, this.idleMs);
       this.sizeBuffers(socket.fd);
     }
     const wire = this.backend.openStream(socket.fd, this.direction, { idleMs: this.idleMs });
-    const open = { wire, socket };
+    const open = { wire, socket, index, openedMs: performance.now() };
     this.streams.add(open);
+    this.trace?.({ index, end: undefined });
     this.most = Math.max(this.most, this.streams.size);
     this.gone.push(
       wire.ended.then((end) => {
@@ -135,8 +157,11 @@ export class Carriers {
     this.streams.delete(open);
     this.endedBytes += end.bytes;
     open.socket.release();
-    if (this.isEnding || end.status === 0) return;
     const what = end.detail === "" ? `errno ${-end.status}` : end.detail;
+    const problem = end.status === 0 ? undefined : what;
+    const durationMs = performance.now() - open.openedMs;
+    this.trace?.({ index: open.index, end: { bytes: end.bytes, durationMs, problem } });
+    if (this.isEnding || problem === undefined) return;
     if (end.status === -E.PROTO) this.stream.fail("misbehaved", `on a data stream: ${what}`);
     else if (end.status === -E.TIMEDOUT) this.stream.fail("silent", "a data connection stood still");
     else this.onBroken(`${what} (a data connection)`);

@@ -58,6 +58,13 @@ export async function openDelegated(
       open: { ...common, daemonRole: Role.SOURCE, sources: sources.map(moduleOf), delegation: toTarget },
     },
   ];
+  if (attempt.network.trace === true)
+    hooks.onEvent({
+      kind: "notice",
+      level: "info",
+      code: "data_plane",
+      message: "content does not pass here; a daemon with trace_data_plane = true tells of its connections in its log",
+    });
   const reasons: string[] = [];
   for (const { asked, open } of tries) {
     try {

@@ -212,6 +212,7 @@ const REACH: Readonly<Record<string, readonly [line: string, get: Get, set: unkn
     undefined,
   ],
   "force-grpc": ["copy --force-grpc A B", ({ network }) => network.inStream, true, false],
+  "trace-data-plane": ["copy --trace-data-plane A B", ({ network }) => network.trace, true, false],
   streams: ["copy --streams=3 A B", ({ network }) => network.streams, 3, 0],
   detach: ["copy --detach A B", ({ network }) => network.detach, true, false],
   "no-zero-copy": ["copy --no-zero-copy A B", option((o) => o.write.methods), ["read_write"], undefined],

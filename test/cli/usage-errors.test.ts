@@ -304,6 +304,20 @@ const CASES: readonly (readonly [line: string, message: string])[] = [
   ["cp -x16 A B", "unknown flag '-1' (in '-x16')"],
 ];
 
+describe("what is odd is no mistake", () => {
+  test.each([
+    [
+      "copy -n --bwlimit 1000 A/ B",
+      "--bwlimit is 1,000 B/s, since it counts bytes; what rsync calls 1000 is 1000K here",
+    ],
+    ["copy -n --bwlimit 16K A/ B", ""],
+    ["check --trace-data-plane A/ B", "--trace-data-plane: both places are on this machine, and no connection"],
+  ])("fastsync %s", async (line, said) => {
+    const { code, err } = await answered(line.split(" "));
+    expect([code, err]).toEqual([0, said === "" ? "" : expect.stringContaining(`warning: ${said}`)]);
+  });
+});
+
 describe("usage errors", () => {
   const before = process.cwd();
   beforeAll(() => process.chdir(directory));

@@ -62,6 +62,7 @@ const KEYS = [
     "drain_timeout",
     "log",
     "force_grpc_data",
+    "trace_data_plane",
     "max_streams",
     "name",
     "path",

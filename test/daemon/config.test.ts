@@ -72,6 +72,7 @@ describe("what is read", () => {
       jobHistory: 500,
       admin: false,
       metrics: undefined,
+      traceDataPlane: false,
       forceGrpcData: false,
       maxStreams: 8,
       maxConnectionsPerPeer: 1024,
@@ -114,6 +115,7 @@ describe("what is read", () => {
       admin = true
       metrics = "[::]:9042"
       metrics_public = true
+      trace_data_plane = true
       force_grpc_data = true
       max_streams = 3
       max_connections_per_peer = 9
@@ -152,6 +154,7 @@ describe("what is read", () => {
       ...{ stateDirectory: "/var/lib/fastsync", jobHistory: 7, admin: true },
       metrics: { host: "::", port: 9042 },
     });
+    expect(config.traceDataPlane).toBe(true);
     expect([config.logFormat, config.forceGrpcData, config.maxStreams, config.maxConnectionsPerPeer]).toEqual([
       "json",
       true,
@@ -229,8 +232,16 @@ describe("what is read", () => {
 });
 
 const CASES: readonly (readonly [title: string, main: string, ...problems: string[]])[] = [
-  ["nothing to serve", "", "FILE: nothing is served: no [[module]], no root"],
-  ["nothing to serve, with a section", "[daemon]\nport = 1", "FILE: nothing is served: no [[module]], no root"],
+  [
+    "nothing to serve",
+    "",
+    "FILE: nothing is served: no [[module]], no root (--root DIR serves one directory, read-only)",
+  ],
+  [
+    "nothing to serve, with a section",
+    "[daemon]\nport = 1",
+    "FILE: nothing is served: no [[module]], no root (--root DIR serves one directory, read-only)",
+  ],
   ["no TOML", `${MODULE}[daemon]\nport = = 1`, "FILE: line 5: "],
   ["a list that does not end", `${MODULE}allow = ["a",\n"b"\n`, "FILE: line 5: "],
   ["a key twice", `${MODULE}name = "n"\n`, "FILE: line 4: Cannot redefine key 'name'"],

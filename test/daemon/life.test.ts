@@ -81,7 +81,7 @@ describe("start", () => {
     await using daemon = startDaemon(["--config", file]);
     expect(await daemon.exited).toBe(10);
     expect(daemon.text()).toBe(
-      "fastsync daemon: cannot listen on 192.0.2.1, port 0: this machine has no such address\n",
+      "fastsync daemon: cannot listen on 192.0.2.1, port 0: this machine has no such address (exit 10)\n",
     );
   });
 });

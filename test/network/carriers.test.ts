@@ -81,6 +81,45 @@ describe("which way", () => {
     isWhole(run.target);
   });
 
+  test.each(BOTH)("--trace-data-plane and trace_data_plane tell the same of each connection: %s", async (direction) => {
+    await using run = await between(direction, "trace_data_plane = true");
+    const result = await fastsync(["copy", "--streams", "3", ...run.places, "--trace-data-plane"]);
+    expect(result.exitCode).toBe(0);
+    const session = (await run.daemon.logged("session_end"))["session"] as string;
+    const [head, ...lines] = result.stderr.trimEnd().split("\n");
+    expect(head).toMatch(
+      new RegExp(`^\\[data-plane\\] session ${session} with .*: data port \\d+, 3 connections granted, at most 3$`),
+    );
+    const moved = direction === "push" ? "sent" : "received";
+    const closed = new RegExp(
+      `^\\[data-plane\\] connection (\\d): ([\\d.]+) MiB ${moved} in [\\d.]+ s, closed in order$`,
+    );
+    const here = lines.flatMap((line) => closed.exec(line)?.slice(1, 3) ?? []);
+    expect(lines.filter((line) => line.endsWith(": open"))).toHaveLength(3);
+    const logged = run.daemon.log("connection").filter(({ state }) => state === "closed");
+    const there = logged.sort((a, b) => Number(a["connection"]) - Number(b["connection"]));
+    expect(there).toHaveLength(3);
+    for (const line of there)
+      expect(line).toMatchObject({ session, peer: expect.any(String), duration_ms: expect.any(Number) });
+    const pairs = Array.from({ length: 3 }, (_, at) => [here[2 * at], here[2 * at + 1]]).sort();
+    const mib = (bytes: unknown): string => (Number(bytes) / (1 << 20)).toFixed(1);
+    expect(pairs).toEqual(there.map(({ connection, bytes }) => [String(connection), mib(bytes)]));
+    isWhole(run.target);
+  });
+
+  test("--trace-data-plane inside the control connection, and where nothing travels", async () => {
+    await using run = await between("push", "trace_data_plane = true");
+    const inside = await fastsync(["copy", ...run.places, "--force-grpc", "--trace-data-plane"]);
+    expect(inside.stderr).toContain("[data-plane] the control connection carries the content\n");
+    expect(inside.stderr).toMatch(
+      /^\[data-plane\] the control connection: [\d.]+ MiB sent in [\d.]+ s, closed in order$/m,
+    );
+    const line = await run.daemon.logged("connection", ({ state }) => state === "closed");
+    expect(line).toMatchObject({ connection: "control" });
+    const here = await fastsync(["copy", "-n", `${tree}/`, `${empty()}/`, "--trace-data-plane"]);
+    expect([here.exitCode, here.stderr]).toEqual([0, expect.stringContaining("no connection carries content")]);
+  });
+
   test.each(BOTH)("--force-grpc: %s", async (direction) => {
     await using run = await between(direction);
     const result = await fastsyncJson(["copy", ...run.places, "--force-grpc"]);

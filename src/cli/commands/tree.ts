@@ -8,10 +8,11 @@ import { RunError } from "../../core/run-error.ts";
 import type { Endpoint } from "../../endpoints/parse.ts";
 import { whyThrown } from "../../fs/denied.ts";
 import { teaches } from "../../history/run-record.ts";
-import type { NetworkOptions, Place, Placement } from "../../session/api.ts";
+import { isLocal, type NetworkOptions, type Place, type Placement } from "../../session/api.ts";
 import { confirmDeletions } from "../confirm.ts";
 import type { CommandContext } from "../context.ts";
 import { tellEnding, tellWarning } from "../report/ending-text.ts";
+import { formatRate } from "../report/format.ts";
 import { JsonPrinter } from "../report/json-printer.ts";
 import { hasLiveLine, Output, type Outputs } from "../report/output.ts";
 import { LiveLine } from "../report/progress-line.ts";
@@ -37,7 +38,7 @@ export const treeCommand = defineCommand({
       throw error instanceof UsageError ? explained(error, origins) : error;
     });
     if (!resolved.face.quiet)
-      for (const warning of warningsBefore(resolved, places)) tellWarning(context.outputs.err, warning);
+      for (const warning of warningsBefore(resolved, places, context.args)) tellWarning(context.outputs.err, warning);
     const log = resolved.face.logFile === undefined ? undefined : openLog(resolved.face.logFile);
     const { reporter, live } = makeReporter(
       withOrigins(resolved, origins),
@@ -95,10 +96,23 @@ export const treeCommand = defineCommand({
   },
 });
 
+/** Bytes a second that nobody means. */
+const SLOW_RATE = 16 * 1024;
+
 /** What is odd about the line, and no reason to refuse it. */
-function warningsBefore({ options }: Resolved, places: readonly Place[]): string[] {
+function warningsBefore({ options }: Resolved, places: readonly Place[], line: ParsedArgs): string[] {
   const links = options.copyLinks ? [] : places.slice(0, -1).map(heldOpen);
-  return [...unknownVariables(process.env), ...links.filter((link) => link !== undefined)];
+  const rate = options.write.rateBytesPerSecond;
+  return [
+    ...unknownVariables(process.env),
+    ...links.filter((link) => link !== undefined),
+    ...(rate > 0 && rate < SLOW_RATE
+      ? [`--bwlimit is ${formatRate(rate)}, since it counts bytes; what rsync calls ${rate} is ${rate}K here`]
+      : []),
+    ...(line.has("trace-data-plane") && places.every(isLocal)
+      ? ["--trace-data-plane: both places are on this machine, and no connection carries content"]
+      : []),
+  ];
 }
 
 /** A wrong command line, trees that differ and a no to deletions are no trouble of ours. */

@@ -109,11 +109,19 @@ export class TextPrinter implements Printer {
     this.#out.write(`${this.#facts.dryRun ? "would " : ""}${word}  ${printable(rootOr(path))}${tail}${why}\n`);
   }
 
-  #notice({ level, message }: NoticeEvent): void {
-    if (level === "warning") {
+  #notice({ level, code, message }: NoticeEvent): void {
+    if (code === "data_plane") this.#trace(plain(message));
+    else if (level === "warning") {
       this.#warning(plain(message));
       this.#lastWarning = message;
     } else if (this.#options.verbose) this.#note(plain(message));
+  }
+
+  /** A record, for grep(1) and its like: never wrapped. */
+  #trace(text: string): void {
+    this.#out.flush();
+    this.#err.line(`[data-plane] ${text}`);
+    this.#err.flush();
   }
 
   #note(text: string): void {

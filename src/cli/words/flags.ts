@@ -627,6 +627,13 @@ const TABLE = [
     help: "send content through the control connection, without trying the data port",
   },
   {
+    name: "trace-data-plane",
+    verbs: RUN,
+    group: "Network",
+    help: "tell on stderr of each connection that carries content: opened, how much it carried, how it ended",
+    conflicts: ["quiet"],
+  },
+  {
     name: "streams",
     short: { transfer: "p" },
     verbs: TREE,

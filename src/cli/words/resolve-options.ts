@@ -123,6 +123,7 @@ export async function resolveOptions(args: ParsedArgs, around: Surroundings = sy
   const network: NetworkOptions = {
     inStream: args.has("force-grpc"),
     streams: parsed(args, "streams", (text) => parseCount(text, "streams", 1, LIMITS.streamsGrantable)) ?? 0,
+    trace: args.has("trace-data-plane"),
     detach: args.has("detach"),
     acceptsDeletions: args.has("yes"),
   };
