@@ -63,10 +63,11 @@ function fromMessage<A, B>(table: readonly (readonly [A, B])[], value: B, name: 
 
 /**
  * What only a run on one machine knows (copy methods, but for whether sendfile may be used) and what only the caller does
- * (retries) stays behind.
+ * (retries) stays behind. Throws RunError, exit 1, for more than a daemon takes.
  */
 export function encodeOptions(options: RunOptions): RunOptionsMessage {
   const { compare, preserve, write, filter } = options;
+  refuseTooMuch(filter);
   const { limit } = options.delete;
   return create(RunOptionsSchema, {
     verb: toMessage(VERBS, options.verb),
@@ -318,6 +319,29 @@ function checkedPaths(paths: Uint8Array[]): Uint8Array[] {
     }
   }
   return paths;
+}
+
+/** Of a message, for everything that is no rule and no path. */
+const OTHER_BYTES = 1 << 20;
+/** Of one rule or path, beside its own bytes: at most. */
+const ITEM_BYTES = 12;
+
+/** What a daemon would call a broken protocol is a matter of the command line here. */
+function refuseTooMuch({ rules, filesFrom = [] }: FilterSpec): void {
+  const longest = rules.reduce((most, { text }) => Math.max(most, text.length), 0);
+  let bytes = 0;
+  for (const { text, origin } of rules) bytes += text.length + origin.length + 2 * ITEM_BYTES;
+  for (const path of filesFrom) bytes += path.length + ITEM_BYTES;
+  const most = LIMITS.messageBytes - OTHER_BYTES;
+  const why =
+    rules.length > LIMITS.filterRules
+      ? `${rules.length} filter rules are more than the ${LIMITS.filterRules} that a daemon takes`
+      : longest > LIMITS.filterRuleBytes
+        ? `a filter rule of ${longest} bytes is longer than the ${LIMITS.filterRuleBytes} that a daemon takes`
+        : filesFrom.length > LIMITS.listedPaths || bytes > most
+          ? `filter rules and paths of --files-from are more than a daemon takes in one run: ${filesFrom.length} paths, ${bytes} bytes of at most ${most}; divide the list`
+          : undefined;
+  if (why !== undefined) throw new RunError(ExitCode.usage, "usage", why);
 }
 
 function decodeFilter(filter: NonNullable<RunOptionsMessage["filter"]>): FilterSpec {

@@ -233,6 +233,9 @@ function resolveTransfer(args: ParsedArgs): TransferOptions {
   };
 }
 
+/** NAME_MAX. */
+const NAME_BYTES = 255;
+
 function resolveBackup(args: ParsedArgs): WriteOptions["backup"] {
   const directory = directoryValue(args, "backup-dir");
   if (!args.has("backup") && directory === undefined) return undefined;
@@ -240,6 +243,8 @@ function resolveBackup(args: ParsedArgs): WriteOptions["backup"] {
   const suffix = given ?? bytesOf(directory === undefined ? "~" : "");
   if (suffix.includes(0x2f))
     throw new UsageError("--suffix may not contain a slash", "Another directory is --backup-dir.");
+  if (suffix.length > NAME_BYTES)
+    throw new UsageError(`--suffix has ${suffix.length} bytes, and no name has more than ${NAME_BYTES}`);
   if (suffix.length === 0 && directory === undefined) {
     throw new UsageError(
       "--suffix is empty, so a backup would have the name of its file",
@@ -263,6 +268,8 @@ function logFileValue(args: ParsedArgs): Uint8Array | undefined {
 function directoryValue(args: ParsedArgs, flag: FlagName): Uint8Array | undefined {
   const bytes = args.value(flag)?.bytes;
   if (bytes?.length === 0) throw new UsageError(`--${flag} is empty`, "The current directory is written .");
+  if (bytes !== undefined && bytes.length > LIMITS.pathBytes)
+    throw new UsageError(`--${flag} has ${bytes.length} bytes, and no path has more than ${LIMITS.pathBytes}`);
   return bytes;
 }
 
