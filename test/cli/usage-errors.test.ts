@@ -18,6 +18,8 @@ const CASES: readonly (readonly [line: string, message: string])[] = [
   // verbs
   ["scp A B", "fastsync: unknown verb 'scp'; did you mean cp?"],
   ["rsync A B", "fastsync: unknown verb 'rsync'; did you mean sync?"],
+  ["push A B", "fastsync: unknown verb 'push'; did you mean copy?"],
+  ["dl https://host/file", "fastsync: there is no verb dl yet: this build does not speak HTTP\n  fastsync copy takes"],
   ["miror A B", "fastsync: unknown verb 'miror'; did you mean mirror?"],
   ["mrirro A B", "fastsync: unknown verb 'mrirro'; did you mean mirror?"],
   ["A B", "fastsync: unknown verb 'A'\n  Put a verb before the places"],

@@ -17,6 +17,7 @@ import {
   FOREIGN_VERBS,
   isUtility,
   isVerb,
+  PENDING_VERBS,
   VERB_ALIASES,
   VERB_NAMES,
   VERBS,
@@ -137,6 +138,11 @@ function verbOf(first: Argument, rest: readonly Argument[]): VerbName {
     const words = ["fastsync", verb, ...knownPart(first, verb), "..."].join(" ");
     throw new UsageError(`the verb comes first, before ${shown}`, `Write: ${words} (verbs: ${VERB_NAMES.join(", ")})`);
   }
+  if (Object.hasOwn(PENDING_VERBS, first.text))
+    throw new UsageError(
+      `there is no verb ${first.text} yet: ${PENDING_VERBS[first.text]}`,
+      "fastsync copy takes what is here or behind a daemon: fastsync copy HOST:/MODULE/PATH .",
+    );
   const meant = Object.hasOwn(FOREIGN_VERBS, first.text)
     ? FOREIGN_VERBS[first.text]
     : nearest(first.text, [...VERB_NAMES, ...Object.keys(VERB_ALIASES)]);

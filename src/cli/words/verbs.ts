@@ -391,8 +391,19 @@ export function isUtility(verb: VerbName): boolean {
   return utility === true;
 }
 
+/** Verbs of others that are not there yet, and why. */
+export const PENDING_VERBS: Readonly<Record<string, string>> = {
+  dl: "this build does not speak HTTP",
+  download: "this build does not speak HTTP",
+};
+
 /** Words that other tools use for our verbs. */
 export const FOREIGN_VERBS: Readonly<Record<string, VerbName>> = {
+  push: "copy",
+  pull: "copy",
+  get: "copy",
+  put: "copy",
+  upload: "copy",
   rsync: "sync",
   scp: "cp",
   clone: "copy",
