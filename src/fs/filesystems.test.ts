@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { filesystemName, isRemoteFilesystem, tellsTimeSteps, timeKeeping } from "./filesystems.ts";
+import { filesystemName, isRemoteFilesystem, tellsTimeSteps, timeKeeping, triedTimes } from "./filesystems.ts";
 
 test.each([
   ["ext2/3/4", 0xef53, false, 1],
@@ -34,4 +34,14 @@ test.each([
   ["unknown", 0, false],
 ] as const)("%s tells its time steps: %p", (_name, type, tells) => {
   expect(tellsTimeSteps(type)).toBe(tells);
+});
+
+test("a range that wrapped around is not known, its step is", () => {
+  const known = { stepNs: 1e9, earliestSec: -(2 ** 31), latestSec: 2 ** 31 - 1 };
+  expect(triedTimes(known.stepNs, known.earliestSec, known.latestSec)).toEqual(known);
+  const open = triedTimes(1e9, 0, 0)!;
+  expect(open.stepNs).toBe(1e9);
+  expect(open.earliestSec).toBeLessThan(-(2 ** 50));
+  expect(open.latestSec).toBeGreaterThan(2 ** 50);
+  expect(triedTimes(0, -1, 1)).toBeUndefined();
 });

@@ -102,6 +102,17 @@ export function timeKeeping(type: number, smallInodes: boolean): TimeKeeping {
 }
 
 /**
+ * As it was tried with one entry: the step, 0 where none was seen, and what a time far before and one far after became.
+ * Where these are in no order they wrapped around, as with servers that know 32 bits: the ends are not known then, the
+ * step is all the same.
+ */
+export function triedTimes(stepNs: number, earliestSec: number, latestSec: number): TimeKeeping | undefined {
+  if (stepNs === 0) return undefined;
+  if (earliestSec >= latestSec) return { stepNs, earliestSec: -ALL_SECONDS, latestSec: ALL_SECONDS };
+  return { stepNs, earliestSec, latestSec };
+}
+
+/**
  * Servers made with libfuse 2 ignore a new mtime that comes without an atime: such an entry's atime becomes the time of
  * the run.
  */

@@ -1,6 +1,7 @@
 /** Times that a filesystem cannot keep, or keeps in steps: nothing is copied again and again for them. */
 import { afterAll, describe, expect, test } from "bun:test";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { because, expectNothingDone, touched } from "../behaviours/behaviour.ts";
 import { assertSameTrees } from "../support/diff.ts";
@@ -8,6 +9,7 @@ import type { FilesystemKind } from "../support/filesystems.ts";
 import { lstat, setTimes } from "../support/libc.ts";
 import { stopDaemons } from "../support/placement.ts";
 import { takeSnapshot } from "../support/snapshot.ts";
+import { tempDir } from "../support/temp.ts";
 import { TreeBuilder } from "../support/tree.ts";
 import { mirrorWords, missing, twoFilesystems, WAYS } from "./edge.ts";
 
@@ -146,3 +148,37 @@ for (const kind of ["ext4-128", "vfat", "exfat"] as const) {
     });
   });
 }
+
+const SFTP_SERVER = "/usr/lib/openssh/sftp-server";
+const sftpMissing =
+  missing("tmpfs") ??
+  (Bun.which("sshfs") === null
+    ? "sshfs is not installed"
+    : existsSync(SFTP_SERVER)
+      ? undefined
+      : `there is no ${SFTP_SERVER}`);
+
+describe.skipIf(sftpMissing !== undefined)(because("times behind a server that wraps them around", sftpMissing), () => {
+  test.each(WAYS)("B02 B13 whole seconds, and 32 bits of them, are found out: $name", async ({ run }) => {
+    await using trees = await twoFilesystems("tmpfs", "tmpfs");
+    using dir = tempDir();
+    const mounted = dir.join("mounted");
+    for (const path of [trees.target, mounted]) mkdirSync(path);
+    // No ssh: its place is taken by the server that it would start.
+    writeFileSync(dir.join("ssh"), `#!/bin/sh\nexec ${SFTP_SERVER}\n`, { mode: 0o755 });
+    const made = spawnSync("sshfs", ["-o", `ssh_command=${dir.join("ssh")}`, `nobody:${trees.target}`, mounted]);
+    expect([made.status, String(made.stderr)]).toEqual([0, ""]);
+    try {
+      const tree = new TreeBuilder(trees.source);
+      for (let i = 0; i < 20; i++) tree.file(`d/${i}`, `${i}`, { mtimeNs: at(1_600_000_000 + i, 1 + i * 19_999_999) });
+      tree.dir("d", { mtimeNs: at(1_600_000_001, 999_999_999) }).finish();
+      const words = mirrorWords(trees.source, mounted);
+      await run("mirror", words);
+      expectNothingDone(await run("mirror", words));
+      new TreeBuilder(trees.source).file("d/3", "x", { mtimeNs: at(1_600_000_009) }).finish();
+      expect((await run("mirror", words)).summary).toMatchObject({ updated: 1, created: 0 });
+    } finally {
+      spawnSync("umount", [mounted]);
+    }
+  });
+});

@@ -1,6 +1,6 @@
 import { PROBE } from "../../../ffi/layout.ts";
 import type { ProbeResult } from "../backend.ts";
-import type { TimeKeeping } from "../filesystems.ts";
+import { type TimeKeeping, triedTimes } from "../filesystems.ts";
 import type { RequestRing } from "./request-ring.ts";
 
 /** Copies the answer of a probe out of its arena block. */
@@ -39,5 +39,5 @@ export function readTimes(ring: RequestRing, block: number): TimeKeeping | undef
   const stepNs = ring.u32[(block + PROBE.at.time_granularity_ns) >> 2]!;
   const earliestSec = ring.f64[(block + PROBE.at.earliest_sec) >> 3]!;
   const latestSec = ring.f64[(block + PROBE.at.latest_sec) >> 3]!;
-  return stepNs === 0 || earliestSec >= latestSec ? undefined : { stepNs, earliestSec, latestSec };
+  return triedTimes(stepNs, earliestSec, latestSec);
 }

@@ -2,7 +2,7 @@
 import fs from "node:fs";
 import { bytesOf } from "../../core/paths.ts";
 import { type DirHandle, NO_HANDLE, type ProbeResult } from "../backend.ts";
-import type { TimeKeeping } from "../filesystems.ts";
+import { type TimeKeeping, triedTimes } from "../filesystems.ts";
 import { below, closeHandle, descriptorPath, fstat, lstatOrNothing, O_NOFOLLOW } from "./directories.ts";
 import { entryOfStat, packDevice } from "./entry.ts";
 import { attempt, E, StatusError, statusOf } from "./errno.ts";
@@ -132,8 +132,7 @@ function timesOf(c: Libc, fd: number): TimeKeeping | undefined {
   const limit = (sec: number): number =>
     c.setTimesOf(fd, sec, 0, true) < 0 ? 0 : entryOfStat(new Uint8Array(0), fstat(fd)).mtimeSec;
   try {
-    const times = { stepNs: granularity(fd), earliestSec: limit(-FAR_SEC), latestSec: limit(FAR_SEC) };
-    return times.stepNs === 0 || times.earliestSec >= times.latestSec ? undefined : times;
+    return triedTimes(granularity(fd), limit(-FAR_SEC), limit(FAR_SEC));
   } finally {
     closeHandle(fd);
   }
