@@ -146,11 +146,13 @@ int fsy_meta_apply(fsy_job *j, fsy_subject s, const fsy_entry *want, fsy_state *
   if (status) return fsy_fail(r, status, FSY_STAGE_META);
 
   uint32_t which = fsy_attr_mask(flags), synced = 0;
+  bool opened = false;
   bool attrs = which && (want->attrs || (want->flags & FSY_ROW_ATTR_FAILED) || now->attrs_possible);
   if (attrs) {
     /* user.* wants write permission on the inode, also through an open descriptor; the mode is set again below */
     bool locked = !j->may_chown && now->mode_known && !(now->mode & 0200) && now->uid == j->euid && type != S_IFLNK;
-    if (locked && change_mode(j->task->ring, s, (now->mode & 07777) | 0200) == 0) now->mode |= 0200;
+    opened = locked && change_mode(j->task->ring, s, (now->mode & 07777) | 0200) == 0;
+    if (opened) now->mode |= 0200;
     synced = fsy_attrs_sync(j->task, attrs_from, s, which, !now->attrs_possible, false, r);
     if (synced & FSY_SYNC_SET_ACCESS) now->mode_known = false;
   }
@@ -160,6 +162,8 @@ int fsy_meta_apply(fsy_job *j, fsy_subject s, const fsy_entry *want, fsy_state *
     /* a new file under a default ACL, neither modes nor ACLs preserved: what the directory gave it stays */
     bool leave = !(flags & FSY_OPT_PERMS) && !now->in_place && !now->replaces && j->default_acl;
     status = leave ? 0 : apply_mode(j, s, mode, now, r);
+    /* at least not left open */
+    if (opened && (leave || status || (r->warnings & FSY_WARN_MODE))) (void)try_mode(j->task->ring, s, mode_before & 07777);
     if (status) return fsy_fail(r, status, FSY_STAGE_META);
   }
   if (synced & FSY_SYNC_HAS_LATE) (void)fsy_attrs_sync(j->task, attrs_from, s, which, false, true, r);

@@ -183,6 +183,12 @@ static int open_directory(fsy_task *t, const char *path, uint32_t *batch_flags, 
   return writable;
 }
 
+/* Of a directory that nobody is told of: it is left as it was. */
+static void leave(int dir, uint32_t batch_flags, uint32_t mode_before) {
+  if (batch_flags & FSY_BATCH_MADE_WRITABLE) (void)fchmod(dir, mode_before & 07777);
+  close(dir);
+}
+
 /* By device, since each worker sees the same few again and again. */
 static uint32_t type_of_filesystem(fsy_worker *worker, int dir, uint32_t dev) {
   if (dev && worker->fs_dev == dev) return worker->fs_type;
@@ -207,7 +213,7 @@ int fsy_op_walk(fsy_task *t) {
   fsy_builder b;
   int status = fsy_builder_open(&b, t->ring, l.count, l.text_bytes);
   if (status) {
-    if (dir >= 0) close(dir);
+    if (dir >= 0) leave(dir, batch_flags, mode_before);
     return status;
   }
   if (dir >= 0) {
@@ -238,7 +244,7 @@ int fsy_op_walk(fsy_task *t) {
     }
     if (l.status == -ENOMEM) { /* a half-filled listing must not look like a listing */
       (void)fsy_heap_give(t->ring->heap, b.block);
-      close(dir);
+      leave(dir, batch_flags, mode_before);
       return -ENOMEM;
     }
   }

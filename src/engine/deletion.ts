@@ -4,12 +4,12 @@
  * was seen.
  */
 
-import { fchmodSync } from "node:fs";
 import { BatchFlag, type EntryBatch, FileType } from "../core/entry-batch.ts";
 import { E, errnoText, failureCode } from "../core/errno.ts";
 import type { Failure, RunEvent } from "../core/events.ts";
 import { joinPath } from "../core/paths.ts";
 import { type Backend, type DirHandle, NO_HANDLE, type PreparedSettings } from "../fs/backend.ts";
+import { GIVE_BACK, restoreMode } from "./directory-access.ts";
 import type { ExtraneousRecord } from "./extraneous.ts";
 
 export interface DeletionContext {
@@ -87,7 +87,11 @@ async function deleteIn(context: DeletionContext, record: ExtraneousRecord, fail
   });
   const deleted = rows.length === 0 ? 0 : await removeRows(context, record, handle, listing, rows, fail);
   if (deleted > 0 && record.restore !== undefined) await restoreTimes(context, record, handle, self.mode(self.self));
-  else if ((self.flags & BatchFlag.madeWritable) !== 0) fchmodSync(handle, self.mode(self.self) & 0o7777);
+  // Also where the times came first: what is stopped meanwhile sets neither.
+  if ((self.flags & BatchFlag.madeWritable) !== 0) {
+    const status = restoreMode(handle, self);
+    if (status < 0) fail(record.path, GIVE_BACK, status);
+  }
   if (self.dirfd >= 0) backend.close([self.dirfd]);
   backend.releaseBatch(self);
   backend.releaseBatch(listing);

@@ -34,9 +34,18 @@ export function markCreated(listing: EntryBatch): void {
   listing.u32[(listing.at >> 2) + 5] = listing.flags | BatchFlag.created;
 }
 
-/** Gives an open directory the mode that its listing shows. */
-export function restoreMode(handle: DirHandle, listing: EntryBatch): void {
-  fchmodSync(handle, listing.mode(listing.self) & 0o7777);
+/** What a directory that does not get its mode back has failed at. */
+export const GIVE_BACK = "give back the mode";
+
+/** Gives an open directory the mode that its listing shows. 0, or a negative errno. */
+export function restoreMode(handle: DirHandle, listing: EntryBatch): number {
+  try {
+    fchmodSync(handle, listing.mode(listing.self) & 0o7777);
+    return 0;
+  } catch (error) {
+    const { errno } = error as { errno?: unknown };
+    return typeof errno === "number" ? -Math.abs(errno) : -E.IO;
+  }
 }
 
 /**

@@ -9,6 +9,7 @@ import { deleteRecords } from "../engine/deletion.ts";
 import {
   deniesListing,
   deniesWriting,
+  GIVE_BACK,
   LIFT,
   makeDirectoryByUmask,
   markCreated,
@@ -29,6 +30,7 @@ import {
   type PreparedSettings,
   ROW_EXISTS,
   type WalkOptions,
+  Warning,
 } from "../fs/backend.ts";
 import { coarse } from "../fs/filesystems.ts";
 import type { LinkEnd } from "../link/loopback.ts";
@@ -38,7 +40,7 @@ import type { NeedId, SourceMessage, TargetMessage } from "./messages.ts";
 import { respelled, type SpellingGuess } from "./spellings.ts";
 import { isKept } from "./target-directory.ts";
 import { hasForeignNames } from "./target-links.ts";
-import { blameInodes } from "./target-report.ts";
+import { blameInodes, recordTargetFailure } from "./target-report.ts";
 import { stepTarget } from "./target-role.ts";
 import {
   BARE,
@@ -345,9 +347,13 @@ export class TargetRunner {
     const listing = await backend.walk(parent, name, options);
     if (made) markCreated(listing);
     if (!this.mayLift || !deniesListing(listing)) return listing;
+    const created = (listing.flags & BatchFlag.created) !== 0;
     if (listing.dirfd >= 0) backend.close([listing.dirfd]);
     backend.releaseBatch(listing);
-    return backend.walk(parent, name, { ...options, writable: true });
+    const opened = await backend.walk(parent, name, { ...options, writable: true });
+    // A umask may deny the owner what was just made.
+    if (created) markCreated(opened);
+    return opened;
   }
 
   /** Without --perms the system decides the mode of a new directory: by umask, default ACL and the set-gid bit above. */
@@ -410,9 +416,21 @@ export class TargetRunner {
 
   private async stamp(dir: TargetDir): Promise<ItemResults> {
     const results = await this.repairSelf(dir);
-    // Modes are not kept: it gets back the one it had.
-    if (dir.madeWritable && !this.context.options.preserve.perms) restoreMode(dir.handle, dir.target!);
+    const { perms } = this.context.options.preserve;
+    // Otherwise it gets back the one it had when it is closed.
+    if (perms && results.status(0) === 0 && (results.warnings(0) & Warning.mode) === 0) dir.madeWritable = false;
     return results;
+  }
+
+  /** An ordinary user's directory that was opened for changes, and got no mode from its source since. */
+  private giveModeBack(dir: TargetDir): void {
+    if (!dir.madeWritable || dir.handle < 0 || dir.target === undefined) return;
+    dir.madeWritable = false;
+    const status = restoreMode(dir.handle, dir.target);
+    if (status === 0) return;
+    const effects: TargetEffect[] = [];
+    recordTargetFailure(this.state, pathOf(dir), GIVE_BACK, status, effects);
+    for (const effect of effects) this.perform(effect);
   }
 
   private async makeLink(dir: TargetDir, row: number, leader: Uint8Array): Promise<number> {
@@ -684,6 +702,7 @@ export class TargetRunner {
 
   private closeListing(listing: EntryBatch): void {
     const { backend, root } = this.context;
+    if (listing.dirfd >= 0 && (listing.flags & BatchFlag.madeWritable) !== 0) restoreMode(listing.dirfd, listing);
     if (listing.dirfd >= 0 && listing.dirfd !== root) backend.close([listing.dirfd]);
     backend.releaseBatch(listing);
   }
@@ -697,10 +716,7 @@ export class TargetRunner {
         if (handle >= 0 && handle !== dir.handle) backend.close([handle]);
       });
     }
-    // An ordinary user's directory that was opened for changes, and not stamped since: the run was stopped, or its
-    // source has no mode to give.
-    if (dir.madeWritable && !dir.stamping && dir.handle >= 0 && dir.target !== undefined)
-      restoreMode(dir.handle, dir.target);
+    this.giveModeBack(dir);
     // A copy to a new name works in the root's own descriptor, which its opener closes.
     if (dir.handle >= 0 && dir.handle !== this.context.root) backend.close([dir.handle]);
     if (dir.target !== undefined) backend.releaseBatch(dir.target);

@@ -1,6 +1,8 @@
 /** Extended attributes and access control lists, entry by entry. */
 import { expect } from "bun:test";
-import { mkdirSync, statSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { chmodSync, mkdirSync, statSync } from "node:fs";
+import { join } from "node:path";
 import { DEFAULT_ACL, encodeAcl } from "../support/acl.ts";
 import { assertSameTrees } from "../support/diff.ts";
 import { getXattr, listXattrs, setXattr } from "../support/libc.ts";
@@ -182,5 +184,28 @@ describe.skipIf(ordinaryMissing !== undefined)(because("attributes of an ordinar
     const before = takeSnapshot(target, { content: false });
     expectNothingDone(await mirror(source, target, [], ORDINARY));
     expect(touched(before, target)).toEqual([]);
+  });
+
+  test.each(["read-only", "writable"])("B29 B34 of %s files and directories that are there change", async (kind) => {
+    using dir = ordinaryDir();
+    const [source, target] = [dir.join("source"), dir.join("target")];
+    const [file, directory] = kind === "read-only" ? [0o444, 0o555] : [0o644, 0o755];
+    for (const [root, value] of [
+      [source, "new"],
+      [target, "old"],
+    ] as const) {
+      const extraneous = root === target ? { "user.gone": "x" } : {};
+      const xattrs = { "user.u": value, ...extraneous };
+      const times = { mtimeNs: 5_000_000_000n };
+      new TreeBuilder(root)
+        .file("file", "x", { xattrs, ...times })
+        .dir("d", { xattrs, ...times })
+        .finish();
+      spawnSync("chown", ["-R", "65534:65534", dir.path]);
+      chmodSync(join(root, "file"), file);
+      chmodSync(join(root, "d"), directory);
+    }
+    await mirror(source, target, [], ORDINARY);
+    assertSameTrees(source, target);
   });
 });

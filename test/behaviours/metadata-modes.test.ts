@@ -1,5 +1,6 @@
 /** Permission bits, set-id bits and directory times, as root and as a user who is subject to them. */
 import { expect } from "bun:test";
+import { spawnSync } from "node:child_process";
 import { chmodSync, chownSync, mkdirSync, rmSync, statSync } from "node:fs";
 import { assertSameTrees } from "../support/diff.ts";
 import { lstat } from "../support/libc.ts";
@@ -302,5 +303,20 @@ describe.skipIf(behavioursMissing !== undefined)(because("no-perms", behavioursM
     const { gid, mode } = statSync(dir.join("target/d"));
     expect([gid, mode & 0o7777]).toEqual([4321, 0o2755]);
     expect(statSync(dir.join("target/d/file")).gid).toBe(4321);
+  });
+});
+
+describe.skipIf(ordinaryMissing !== undefined)(because("a umask that leaves nothing", ordinaryMissing), () => {
+  test("B25 B61 what is made counts as made, and has the source's modes", async () => {
+    using dir = ordinaryDir();
+    const [source, target] = [dir.join("source"), dir.join("target")];
+    new TreeBuilder(source).file("d/e/file", "x").file("d/other", "y").finish();
+    mkdirSync(target);
+    if (isRoot()) spawnSync("chown", ["-R", `${ORDINARY_USER}:${ORDINARY_USER}`, dir.path]);
+    const options = { ...ORDINARY, prefix: ["bash", "-c", 'umask 0777; exec "$@"', "bash"] };
+    const { summary } = await mirror(source, target, [], options);
+    expect(summary).toMatchObject({ created: 2, directories_created: 2, attribute_warnings: 0 });
+    assertSameTrees(source, target);
+    expectNothingDone(await mirror(source, target, [], options));
   });
 });

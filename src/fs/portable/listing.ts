@@ -102,6 +102,7 @@ export async function listDirectory(
       modeBefore = opened.modeBefore;
       flags |= BatchFlag.madeWritable;
     }
+    if (directory < 0) throw new StatusError(directory);
   } catch (error) {
     const status = statusOf(error);
     return { directory: NO_HANDLE, entries: [nothing(SELF, -E.ENOENT)], status, flags, filesystemType: 0 };
@@ -142,6 +143,7 @@ export function filesystemType(directory: DirHandle): number {
 }
 
 interface Opened {
+  /** Or a negative errno: it was made all the same, where `created` says so. */
   readonly directory: DirHandle;
   readonly created: boolean;
   /** The mode it had before it was made writable. */
@@ -186,7 +188,6 @@ function openToList(parent: DirHandle, name: Uint8Array, options: WalkOptions): 
     const writable = makeWritable(directory, parent, component);
     if (writable !== undefined) ({ directory, modeBefore } = writable);
   }
-  if (directory < 0) throw new StatusError(directory);
   return { directory, created, modeBefore };
 }
 

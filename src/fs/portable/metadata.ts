@@ -70,7 +70,12 @@ export function applyMetadata(
   const type = typeOf(want.mode);
   applyOwner(job, target, want, now, item);
   let hasLate = false;
+  let isOpened = false;
   if (wantsAttributes(job.wanted) && (mayHaveAttributes(want) || now.mayHaveAttributes)) {
+    // user.* wants write permission on the inode, also through an open descriptor; the mode is set again below.
+    const isOurs = !job.mayChown && now.isModeKnown && now.uid === job.euid && type !== FileType.symlink;
+    isOpened = isOurs && (now.mode & 0o200) === 0 && changeMode(target, (now.mode & 0o7777) | 0o200) === 0;
+    if (isOpened) now.mode |= 0o200;
     const synced = syncAttributes(source, target, job.wanted, !now.mayHaveAttributes, false, item);
     if (synced.changedMode) now.isModeKnown = false;
     hasLate = synced.hasLate;
@@ -79,7 +84,12 @@ export function applyMetadata(
     const mode = chooseMode(job, want, now, before, item);
     // A new file under a default ACL, neither modes nor ACLs preserved: what the directory gave it stays.
     const isLeft = !settings.perms && !now.inPlace && now.replaces === undefined && job.hasDefaultAcl;
-    if (!isLeft) applyMode(target, mode, now, item);
+    try {
+      if (!isLeft) applyMode(target, mode, now, item);
+    } finally {
+      // At least not left open.
+      if (isOpened && (now.mode & 0o7777) !== mode) changeMode(target, before.mode & 0o7777);
+    }
   }
   if (hasLate) syncAttributes(source, target, job.wanted, false, true, item);
   const wantsTimes =
@@ -147,11 +157,13 @@ function chooseMode(
   return mode & ~drop;
 }
 
+function changeMode({ fd, path }: Subject, mode: number): number {
+  return attempt(() => (fd === undefined ? fs.chmodSync(pathBuffer(path), mode) : fs.fchmodSync(fd, mode)));
+}
+
 function applyMode(target: Subject, mode: number, now: State, item: Item): void {
   if (now.isModeKnown && (now.mode & 0o7777) === mode) return;
-  const status = attempt(() =>
-    target.fd === undefined ? fs.chmodSync(pathBuffer(target.path), mode) : fs.fchmodSync(target.fd, mode),
-  );
+  const status = changeMode(target, mode);
   warnOrThrow(status, Warning.mode, item);
   if (status < 0) return;
   now.mode = (now.mode & FileType.mask) | mode;

@@ -1,8 +1,8 @@
 /** Runs of a scene in which one process fails or dies as planned: on one machine, or on either side of a connection. */
-import { existsSync } from "node:fs";
+import { chownSync, existsSync } from "node:fs";
 import { until } from "../../behaviours/moments.ts";
 import { daemonFor, type Placement, placed, type RunningDaemon, startDaemon } from "../../support/placement.ts";
-import { fastsyncCommand } from "../../support/program.ts";
+import { type Circumstances, fastsyncCommand } from "../../support/program.ts";
 import { describe as describeResult, type ProcessResult, start } from "../../support/run.ts";
 import { tempDir } from "../../support/temp.ts";
 import { faultEnvironment, faultyLibrary, type Plan, passesIn } from "./library.ts";
@@ -40,23 +40,25 @@ export interface Faulted {
 
 /** Runs the scene with the plan and waits until every process that has to do with it is done. */
 export async function runFaulted(
-  scene: Scene,
+  scene: Pick<Scene, "words">,
   role: Role,
   plans: readonly Plan[],
   extra: readonly string[] = [],
   isTraced = false,
+  who: Pick<Circumstances, "asUser"> = {},
 ): Promise<Faulted> {
   using scratch = tempDir();
+  if (who.asUser !== undefined) chownSync(scratch.path, who.asUser, who.asUser);
   const trace = scratch.join("trace");
   const env = faultEnvironment(plans, isTraced ? trace : undefined);
   const words = scene.words(extra);
   if (role.placement === undefined) {
-    const result = await command(words, env);
+    const result = await command(words, env, who);
     return { result, passes: traced(trace, isTraced), killed: result.signal === "SIGKILL" };
   }
-  const daemon = startDaemon({ env: role.inDaemon ? env : CLEAN });
+  const daemon = startDaemon({ ...who, env: role.inDaemon ? env : CLEAN });
   try {
-    const result = await command(placed(words, role.placement, daemon.port, "/"), role.inDaemon ? CLEAN : env);
+    const result = await command(placed(words, role.placement, daemon.port, "/"), role.inDaemon ? CLEAN : env, who);
     const killed = role.inDaemon ? !existsSync(`/proc/${daemon.pid}/exe`) : result.signal === "SIGKILL";
     // Whoever survives may still be at work on the target.
     if (!role.inDaemon || !killed) await sessionEnd(daemon);
@@ -73,8 +75,12 @@ function traced(trace: string, isTraced: boolean): ReadonlyMap<string, number> {
   return passes;
 }
 
-function command(words: readonly (string | Uint8Array)[], env: Record<string, string | undefined>) {
-  return start([...fastsyncCommand(), ...words], { env, timeoutMs: TIMEOUT_MS }).result;
+function command(
+  words: readonly (string | Uint8Array)[],
+  env: Record<string, string | undefined>,
+  who: Pick<Circumstances, "asUser"> = {},
+) {
+  return start([...fastsyncCommand(), ...words], { ...who, env, timeoutMs: TIMEOUT_MS }).result;
 }
 
 /** A session that was refused never began. */
