@@ -73,12 +73,13 @@ async function serveAsTarget(
   const module = admitTarget(session, open.target, options);
   const held = await session.openModule(module);
   const address = await session.dialable(delegation);
+  const own = targetFacts(held.root);
   const asked = {
     daemonRole: Role.SOURCE,
     sources: delegation.sources,
     options: encodeOptions(options),
     explains: open.explains,
-    targetFacts: encodeTargetFacts(targetFacts(held.root)),
+    targetFacts: encodeTargetFacts(own),
   };
   const other = await session.whileAwaited((signal) => openSession(address, asked, signal));
   const face = new CallersFace(session.stream, session.counters, open, {
@@ -112,7 +113,8 @@ async function serveAsTarget(
     );
     session.started(module, "target", open.target.path, open, options);
     const hooks = hooksOf(delegation, face);
-    const side = await prepareServedTarget(session, target, peer, other.oneMachine, options, hooks, link, true);
+    const told = own.openDirectories;
+    const side = await prepareServedTarget(session, target, peer, other.oneMachine, options, hooks, link, true, told);
     role = new CallerSession(
       other,
       session.backend!,

@@ -19,6 +19,7 @@ import {
 import { guardDirectories } from "../session/guard-directories.ts";
 import { type ModuleSource, openModuleSource, shownIn } from "../session/module-places.ts";
 import { sourceEnd } from "../session/network-link.ts";
+import { flushDirectories } from "../session/open-directories.ts";
 import { type SourceRoot, SourceRunner } from "../session/source-runner.ts";
 import { writeSettings } from "../session/target-side.ts";
 import { say } from "../session/wire-messages.ts";
@@ -161,6 +162,8 @@ export function sourceRunnerOf(
       payload: "streams",
       isNear: isNearLine(session.stream.descriptor),
       rootDev: directory.dev,
+      openMost: Math.min(facts.openDirectories, peer.openDirectories),
+      flushMost: flushDirectories(Math.min(facts.openDirectories, peer.openDirectories)),
       onPhase: (phase) => session.enter(phase),
     },
     link,

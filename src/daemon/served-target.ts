@@ -98,6 +98,7 @@ export async function prepareServedTarget(
   hooks: RunHooks,
   link: NetworkLink<TargetMessage, SourceMessage>,
   waitsForClosed: boolean,
+  toldDirectories = target.facts.openDirectories,
 ): Promise<TargetSide> {
   const backend = session.backend!;
   const { opened, decision, facts, backupRoot, temp } = target;
@@ -114,6 +115,7 @@ export async function prepareServedTarget(
     sourceDevice: { rotational: false, remote: false },
     doers: { source: peer.doer, target: doer("daemon") },
     payload: "streams",
+    openDirectories: Math.min(toldDirectories, peer.openDirectories),
     sharesInodes: oneMachine,
     waitsForClosed,
     privileged: facts.privileged && peer.privileged,

@@ -82,7 +82,12 @@ export async function examineDaemonPlace(place: DaemonEndpoint, options: RunOpti
         daemonRole: Role.SOURCE,
         sources: [{ module: place.module ?? "", path: place.path }],
         options: encodeOptions(options),
-        targetFacts: encodeTargetFacts({ makesDevices: false, privileged: false, chain: [] }),
+        targetFacts: encodeTargetFacts({
+          makesDevices: false,
+          privileged: false,
+          chain: [],
+          openDirectories: Infinity,
+        }),
         maxStreams: 1,
       },
       stop.signal,

@@ -4,6 +4,7 @@ import { BatchFlag } from "../core/entry-batch.ts";
 import { type Backend, type DirHandle, NO_HANDLE } from "../fs/backend.ts";
 import { coarse, timeKeeping } from "../fs/filesystems.ts";
 import { Capability, hasCapability } from "../fs/privileges.ts";
+import { directoriesThatFit } from "./open-directories.ts";
 import type { SourceArgument } from "./place-rules.ts";
 import type { SourceRoot } from "./source-runner.ts";
 
@@ -28,6 +29,8 @@ export interface SourceFacts {
   readonly privileged: boolean;
   /** Who it reads as, for people; empty: not told. */
   readonly doer: string;
+  /** As of the target. */
+  readonly openDirectories: number;
 }
 
 export interface TargetFacts {
@@ -36,6 +39,8 @@ export interface TargetFacts {
   readonly privileged: boolean;
   /** The directory that becomes the root of the run, where it exists, and those above it. */
   readonly chain: readonly DirectoryIdentity[];
+  /** That it can hold open at a time; Infinity: not told. */
+  readonly openDirectories: number;
 }
 
 export interface DirectoryFacts extends DirectoryIdentity {
@@ -94,6 +99,7 @@ export function sourceFacts(
     timeGranularityNs: coarseStepNs(facts),
     privileged: process.geteuid?.() === 0,
     doer,
+    openDirectories: directoriesThatFit(roots.length),
   };
 }
 
@@ -102,6 +108,8 @@ export function targetFacts(handle: DirHandle): TargetFacts {
     makesDevices: hasCapability(Capability.mknod),
     privileged: process.geteuid?.() === 0,
     chain: chainOf(handle, undefined),
+    // Each may have another one below --backup-dir.
+    openDirectories: directoriesThatFit(2),
   };
 }
 

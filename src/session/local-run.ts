@@ -12,6 +12,7 @@ import { isRotational } from "./device.ts";
 import { coarseStepNs, lookAt, lookAtSource } from "./facts.ts";
 import { mayRename } from "./may-rename.ts";
 import type { SourceMessage, TargetMessage } from "./messages.ts";
+import { directoriesThatFit } from "./open-directories.ts";
 import { OpenPlaces } from "./open-places.ts";
 import { ownersByRule } from "./owner-rules.ts";
 import type { Places } from "./places.ts";
@@ -79,6 +80,9 @@ export async function runLocally(request: LocalRunRequest): Promise<TargetState>
         payload: "handles",
         confine: undefined,
         rootDev: source.dev,
+        // In the source, in each further one that has it too, in the target, in --backup-dir.
+        openMost: directoriesThatFit(roots.length + (options.write.backup?.directory === undefined ? 1 : 2)),
+        flushMost: side.state.flushDirectories,
         owners,
       },
       link.first,

@@ -16,7 +16,7 @@ import { ToldSummary } from "./told-summary.ts";
 import { say } from "./wire-messages.ts";
 
 /** Until the target has told: the most that it can be. */
-const ANY_TARGET: TargetFacts = { makesDevices: true, privileged: true, chain: [] };
+const ANY_TARGET: TargetFacts = { makesDevices: true, privileged: true, chain: [], openDirectories: Infinity };
 
 export async function openRelay(
   attempt: Attempt,
@@ -61,7 +61,8 @@ export async function openRelay(
       from.bootId,
     );
     const their = to.accept.targetFacts === undefined ? ANY_TARGET : decodeTargetFacts(to.accept.targetFacts);
-    if (their.privileged !== ANY_TARGET.privileged || their.makesDevices !== ANY_TARGET.makesDevices) {
+    const isAny = their.privileged && their.makesDevices && their.openDirectories >= LIMITS.offeredDirectories;
+    if (!isAny) {
       // Both sides have to know the same of each other: the source is asked once more, now that the target is known.
       await leaveSession(from);
       from = await openSource(their);

@@ -43,6 +43,7 @@ import { lookAt, lookAtSource, sourceFacts, targetFacts } from "./facts.ts";
 import { guardDirectories } from "./guard-directories.ts";
 import { guardOwners } from "./guard-owners.ts";
 import { sourceEnd, targetEnd } from "./network-link.ts";
+import { flushDirectories } from "./open-directories.ts";
 import { OpenPlaces } from "./open-places.ts";
 import { guardOverlapByInodes, onGround } from "./overlap.ts";
 import { ownerMapOf } from "./owner-names.ts";
@@ -255,6 +256,8 @@ async function openPush(attempt: Attempt, places: readonly SourcePlace[], target
           isNear: isNearLine(session.stream.descriptor),
           confine: undefined,
           rootDev: facts.dev,
+          openMost: Math.min(own.openDirectories, their.openDirectories),
+          flushMost: flushDirectories(Math.min(own.openDirectories, their.openDirectories)),
         },
         link,
       );
@@ -377,6 +380,7 @@ async function openPull(attempt: Attempt, sources: readonly DaemonPlace[], targe
         sourceDevice: { rotational: false, remote: false },
         doers: { source: peer.doer, target: doer() },
         payload: "streams",
+        openDirectories: Math.min(before.openDirectories, peer.openDirectories),
         sharesInodes: session.oneMachine,
         privileged: own.privileged && peer.privileged,
         backupRoot: await opened.auxiliary(options.write.backup?.directory, decision.target, writes),

@@ -2,7 +2,7 @@
  * The source role as a step function: (state, event) -> effects. It touches no file and no socket.
  *
  *     keep a stack of directories still to be offered, the next one on top (depth first: bounds what is open)
- *     while fewer than the limit are unsettled: pop one, scan it
+ *     while fewer than the limit are unsettled, and no more open than there are descriptors for: pop one, scan it
  *     scanned: send its listing; push its subdirectories in reverse order
  *     settled: room for another scan
  *     released: close it
@@ -145,6 +145,7 @@ function onMessage<Handle>(state: SourceState<Handle>, message: TargetMessage, e
         state.unsettledEntries -= directory.scanned.listing.count;
       }
       state.open.delete(message.dir);
+      if (!state.prunesEmpty) state.whole.released();
       state.openEntries -= directory.scanned.listing.count + 1;
       effects.push({ kind: "release", id: message.dir, directory: directory.scanned });
       return;
@@ -208,14 +209,19 @@ function pushSubdirectories<Handle>(state: SourceState<Handle>, id: DirId, listi
   }
 }
 
+function hasRoom<Handle>(state: SourceState<Handle>): boolean {
+  const { entries, open = Infinity, flush = LIMITS.moveFlushDirectories } = state.window;
+  const unsettled = state.unsettledDirectories + state.scanning;
+  // A directory whose entries are being removed is still held.
+  const isFull = state.open.size + state.held.size + state.scanning + state.removing >= open;
+  // What was offered whole is released without more, in a move when there is enough of it.
+  if (isFull) return unsettled + state.removing === 0 && state.whole.count < (state.removesSources ? flush : 1);
+  return unsettled === 0 || (unsettled < state.directoriesMost && state.unsettledEntries < entries);
+}
+
 function pump<Handle>(state: SourceState<Handle>, effects: SourceEffect<Handle>[]): void {
   if (state.phase === "offering") {
-    while (
-      state.stack.length > 0 &&
-      (state.unsettledDirectories + state.scanning === 0 ||
-        (state.unsettledDirectories + state.scanning < state.directoriesMost &&
-          state.unsettledEntries < state.window.entries))
-    ) {
+    while (state.stack.length > 0 && hasRoom(state)) {
       const next = state.stack.pop()!;
       const parent = state.open.get(next.parent)?.scanned ?? state.held.get(next.parent)?.directory;
       state.scanning++;

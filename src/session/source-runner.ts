@@ -21,6 +21,7 @@ import { stepSource } from "./source-role.ts";
 import {
   FAR_WINDOW,
   FIRST_OFFERS_MS,
+  LOCAL_WINDOW,
   NEAR_WINDOW,
   type ScannedDirectory,
   type SourceEffect,
@@ -54,6 +55,9 @@ export interface SourceContext {
   readonly onPhase?: (phase: Phase) => void;
   /** `dev` of the first root, for --one-file-system. */
   readonly rootDev: number;
+  /** Directories that may be open at a time; see `OfferWindow`. */
+  readonly openMost: number;
+  readonly flushMost: number;
   /** Within one process: who owners are in the target. Between two the target finds out by itself. */
   readonly owners?: OwnerNumbers | undefined;
 }
@@ -116,7 +120,11 @@ export class SourceRunner {
     this.state = sourceState<SourceDirectory>({
       removesSources: context.options.verb === "move",
       prunesEmpty: context.options.pruneEmptyDirs,
-      ...(context.payload === "streams" ? { window: context.isNear ? NEAR_WINDOW : FAR_WINDOW } : {}),
+      window: {
+        ...(context.payload === "handles" ? LOCAL_WINDOW : context.isNear ? NEAR_WINDOW : FAR_WINDOW),
+        open: context.openMost,
+        flush: context.flushMost,
+      },
     });
     this.done = new Promise((resolve, reject) => {
       this.resolveDone = resolve;

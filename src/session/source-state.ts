@@ -1,9 +1,10 @@
 /** What the source role knows, what it hears and what it has done: for its step function, and for those that help it. */
 import type { ContentRange } from "../core/content-range.ts";
-import { type EntryBatch, FileType, RowFlag } from "../core/entry-batch.ts";
+import { type EntryBatch, FileType, Kind, RowFlag } from "../core/entry-batch.ts";
 import type { SkipCounts, SkipReason } from "../core/events.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { DirId, MergeFile, NeedId, NeedPurpose, SourceMessage, TargetMessage } from "./messages.ts";
+import { OfferedWhole } from "./open-directories.ts";
 
 /** What a scan found: made by the runner, kept by the state until the directory is released. */
 export interface ScannedDirectory<Handle> {
@@ -23,6 +24,9 @@ export interface OpenDirectory<Handle> {
   readonly parent: DirId;
   scanned: ScannedDirectory<Handle>;
   settled: boolean;
+  /** See `OfferedWhole`. */
+  unoffered: number;
+  unfinished: number;
   /** Rows that were said to be durable. */
   receipts: number;
 }
@@ -38,6 +42,13 @@ export interface OfferWindow {
   /** One directory may exceed it, so that any directory can be handled. */
   readonly entries: number;
   /**
+   * Directories that may be open, finished ones with unfinished ones below them included. Beyond it one is offered at a
+   * time, and only when those that are open wait for it: strictly depth first fewest are. Default: whatever is.
+   */
+  readonly open?: number;
+  /** Of a move: open ones that wait for nothing but to be made durable together, at most. Default: the usual number. */
+  readonly flush?: number;
+  /**
    * Directories at the very beginning, until the target has answered for one below the root or asked for something. Two
    * processes share what processors there are: listings by the hundred would keep the target from asking for the first
    * file, and this side from hearing of it.
@@ -46,7 +57,7 @@ export interface OfferWindow {
 }
 /** When such a beginning ends at the latest. */
 export const FIRST_OFFERS_MS = 60;
-const LOCAL_WINDOW: OfferWindow = { directories: LIMITS.unsettledDirectories, entries: LIMITS.unsettledEntries };
+export const LOCAL_WINDOW: OfferWindow = { directories: LIMITS.unsettledDirectories, entries: LIMITS.unsettledEntries };
 /** A long line needs more on its way. */
 export const FAR_WINDOW: OfferWindow = { directories: LIMITS.offeredDirectories, entries: LIMITS.unsettledEntries };
 /** On a short one an answer is there before the source misses it. */
@@ -68,6 +79,8 @@ export interface SourceState<Handle> {
   rootId: DirId;
   readonly stack: PendingDirectory[];
   readonly open: Map<DirId, OpenDirectory<Handle>>;
+  /** Not kept with `prunesEmpty`. */
+  readonly whole: OfferedWhole<DirId>;
   scanning: number;
   unsettledDirectories: number;
   unsettledEntries: number;
@@ -148,13 +161,15 @@ export function sourceState<Handle>(options: {
   window?: OfferWindow;
 }): SourceState<Handle> {
   const window = options.window ?? LOCAL_WINDOW;
+  const open: SourceState<Handle>["open"] = new Map();
   return {
     phase: "hello",
     pass: 1,
     nextId: 0,
     rootId: 0,
     stack: [],
-    open: new Map(),
+    open,
+    whole: new OfferedWhole(open),
     scanning: 0,
     unsettledDirectories: 0,
     unsettledEntries: 0,
@@ -182,7 +197,9 @@ export function offer<Handle>(
   effects: SourceEffect<Handle>[],
 ): void {
   const { listing, entered, owned, mergeFiles, skipped } = directory;
-  state.open.set(id, { id, parent, scanned: directory, settled: false, receipts: 0 });
+  const opened = { id, parent, scanned: directory, settled: false, unoffered: 0, unfinished: 0, receipts: 0 };
+  state.open.set(id, opened);
+  if (!state.prunesEmpty) state.whole.offered(opened, state.isStopped ? 0 : subdirectoriesOf(listing));
   state.openEntries += listing.count + 1;
   state.unsettledDirectories++;
   state.unsettledEntries += listing.count;
@@ -190,6 +207,13 @@ export function offer<Handle>(
     kind: "send",
     message: { kind: "directory", id, parent, parentRow, listing, entered, owned, mergeFiles, skipped },
   });
+}
+
+function subdirectoriesOf(listing: EntryBatch): number {
+  let count = 0;
+  for (let row = listing.mayHave(Kind.directory) ? listing.count - 1 : -1; row >= 0; row--)
+    if (isSubdirectory(listing, row)) count++;
+  return count;
 }
 
 /** Rows that follow as directories of their own; both roles must agree on this. */

@@ -221,8 +221,7 @@ function advance(state: TargetState, effects: TargetEffect[]): void {
 function flushMoves(state: TargetState, effects: TargetEffect[]): void {
   if (state.awaitingSync.length === 0 || state.syncing) return;
   const last = state.scanned !== undefined && state.dirs.size === state.awaitingSync.length;
-  const many =
-    state.awaitingSync.length >= LIMITS.moveFlushDirectories || state.awaitingEntries >= LIMITS.moveFlushEntries;
+  const many = state.awaitingSync.length >= state.flushDirectories || state.awaitingEntries >= LIMITS.moveFlushEntries;
   if (!last && !many) return;
   state.syncing = true;
   effects.push({ kind: "sync" });

@@ -13,6 +13,7 @@ import type { LinkEnd } from "../link/loopback.ts";
 import { isRotational } from "./device.ts";
 import { type DirectoryFacts, lookAt, type SourceFacts } from "./facts.ts";
 import type { SourceMessage, TargetMessage } from "./messages.ts";
+import { directoriesThatFit, flushDirectories } from "./open-directories.ts";
 import type { OpenTarget } from "./open-places.ts";
 import type { TargetDecision } from "./place-rules.ts";
 import { TargetRunner } from "./target-runner.ts";
@@ -34,6 +35,8 @@ export interface TargetSideRequest {
   readonly doers: NonNullable<TargetState["doers"]>;
   readonly payload: TargetState["payload"];
   readonly sharesInodes: boolean;
+  /** As both sides were told, the fewer; undefined: within one process. */
+  readonly openDirectories?: number;
   /** See `TargetState`; default true. */
   readonly waitsForClosed?: boolean;
   /** Both sides read and write trusted.* and security.* attributes; undefined: as this process may. */
@@ -102,7 +105,8 @@ export async function prepareTarget(request: TargetSideRequest): Promise<TargetS
     ),
     times,
     mayChown: hasCapability(Capability.chown),
-    groups: new Set(process.getgroups?.() ?? []),
+    // Its own group may stand apart from the others that it is in.
+    groups: new Set([process.getegid?.() ?? 0, ...(process.getgroups?.() ?? [])]),
     deletes: options.delete.enabled,
   };
   const state = targetState({
@@ -118,6 +122,7 @@ export async function prepareTarget(request: TargetSideRequest): Promise<TargetS
     asked: request.payload === "streams" ? askedOf(request.source.arguments) : undefined,
     sharesInodes: request.sharesInodes,
     waitsForClosed: request.waitsForClosed ?? true,
+    flushDirectories: flushDirectories(request.openDirectories ?? directoriesThatFit(2)),
   });
   await keep(state, backend, [backupRoot, temp]);
   const runner = new TargetRunner(

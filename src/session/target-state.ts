@@ -4,6 +4,7 @@ import type { CompareRules } from "../compare/rules.ts";
 import type { EntryBatch } from "../core/entry-batch.ts";
 import type { Counters, DeletionPlan, Failure, RunEvent, SkipReason } from "../core/events.ts";
 import type { ExitCode } from "../core/exit-codes.ts";
+import { LIMITS } from "../core/limits.ts";
 import type { RunOptions } from "../core/options.ts";
 import { joinPath } from "../core/paths.ts";
 import type { RowLoops } from "../core/row-loops.ts";
@@ -144,6 +145,8 @@ export interface TargetState {
   /** Moves: finished directories whose content is not yet durable. */
   awaitingSync: TargetDir[];
   awaitingEntries: number;
+  /** Directories of a move that are made durable at a time. */
+  readonly flushDirectories: number;
   syncing: boolean;
   stopped: boolean;
   /** A condition of the whole target (full, read-only) that ended the run. */
@@ -236,6 +239,7 @@ export function targetState(options: {
   asked?: TargetState["asked"];
   sharesInodes?: boolean;
   waitsForClosed?: boolean;
+  flushDirectories?: number;
 }): TargetState {
   return {
     phase: "hello",
@@ -278,6 +282,7 @@ export function targetState(options: {
     deletionRefused: undefined,
     awaitingSync: [],
     awaitingEntries: 0,
+    flushDirectories: Math.min(options.flushDirectories ?? Infinity, LIMITS.moveFlushDirectories),
     syncing: false,
     stopped: false,
     fatal: undefined,

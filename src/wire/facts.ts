@@ -28,16 +28,20 @@ interface SourceFields {
   readonly timeGranularityNs: number;
   readonly privileged: boolean;
   readonly doer: string;
+  readonly openDirectories: number;
 }
 interface TargetFields {
   readonly makesDevices: boolean;
   readonly privileged: boolean;
   readonly chain: readonly Identity[];
+  /** Infinity: not told. */
+  readonly openDirectories: number;
 }
 
 /** Characters that are shown of whoever reads there. */
 const DOER_MOST = 300;
 const COARSEST_NS = 10_000_000_000;
+const UINT32_MOST = 0xffffffff;
 
 export function encodeSourceFacts(facts: SourceFields): SourceMessage {
   return create(SourceFactsSchema, {
@@ -50,6 +54,7 @@ export function encodeSourceFacts(facts: SourceFields): SourceMessage {
     timeGranularityNs: BigInt(facts.timeGranularityNs),
     privileged: facts.privileged,
     doer: facts.doer,
+    openDirectories: Math.min(facts.openDirectories, UINT32_MOST),
   });
 }
 
@@ -67,6 +72,7 @@ export function decodeSourceFacts(
     timeGranularityNs: Math.min(COARSEST_NS, Number(message.timeGranularityNs)),
     privileged: message.privileged,
     doer: told(message.doer.slice(0, DOER_MOST)),
+    openDirectories: directoriesIn(message),
   };
 }
 
@@ -79,6 +85,7 @@ export function encodeTargetFacts(facts: TargetFields): TargetMessage {
     makesDevices: facts.makesDevices,
     privileged: facts.privileged,
     chain: facts.chain.map(encodeIdentity),
+    openDirectories: Math.min(facts.openDirectories, UINT32_MOST),
   });
 }
 
@@ -87,7 +94,12 @@ export function decodeTargetFacts(message: TargetMessage): TargetFields {
     makesDevices: message.makesDevices,
     privileged: message.privileged,
     chain: decodeChain(message.chain),
+    openDirectories: directoriesIn(message),
   };
+}
+
+function directoriesIn({ openDirectories }: { readonly openDirectories: number }): number {
+  return openDirectories === 0 ? Infinity : openDirectories;
 }
 
 function encodeIdentity({ dev, inoLow, inoHigh }: Identity): IdentityMessage {

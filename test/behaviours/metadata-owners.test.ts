@@ -1,6 +1,6 @@
 /** Owners and groups: kept, mapped, left alone where they cannot be given, and never root by accident. */
 import { expect } from "bun:test";
-import { existsSync, statSync } from "node:fs";
+import { chownSync, existsSync, statSync } from "node:fs";
 import { assertSameTrees } from "../support/diff.ts";
 import { isRoot, ORDINARY_USER } from "../support/run.ts";
 import { takeSnapshot } from "../support/snapshot.ts";
@@ -188,6 +188,20 @@ describe.skipIf(needsRoot !== undefined)(because("owners as root", needsRoot), (
 });
 
 describe.skipIf(ordinaryMissing !== undefined)(because("owners as an ordinary user", ordinaryMissing), () => {
+  test.skipIf(!isRoot())("B28 the user's own group is given, also where it is the only one", async () => {
+    using dir = ordinaryDir();
+    const [source, target] = [dir.join("source"), dir.join("target")];
+    const uid = ORDINARY_USER;
+    for (const [root, gid] of [
+      [source, ORDINARY_USER],
+      [target, 4321],
+    ] as const)
+      new TreeBuilder(root).file("d/file", "x", { uid, gid, mtimeNs: 5n }).dir("d", { uid, gid }).finish();
+    for (const root of [source, target]) chownSync(root, uid, uid);
+    await mirror(source, target, [], ORDINARY);
+    assertSameTrees(source, target);
+  });
+
   test("B28 --chown that cannot be obeyed is not passed over in silence", async () => {
     using dir = ordinaryDir();
     new TreeBuilder(dir.join("source")).file("file", "x").finish();

@@ -11,8 +11,10 @@ import type { Collected, ExtraneousRecord } from "../../src/engine/extraneous.ts
 import { compileFilter } from "../../src/filter/compile.ts";
 import type { ItemResults } from "../../src/fs/backend.ts";
 import type { NeedPurpose, SourceMessage, TargetMessage } from "../../src/session/messages.ts";
+import { flushDirectories } from "../../src/session/open-directories.ts";
 import { stepSource } from "../../src/session/source-role.ts";
 import {
+  LOCAL_WINDOW,
   NEAR_WINDOW,
   type ScannedDirectory,
   type SourceEffect,
@@ -158,6 +160,8 @@ export interface Simulation {
   readonly pruneEmptyDirs?: boolean;
   /** Default: by seed, even ones in frames that answer a need, as between two processes. */
   readonly payload?: "handles" | "streams";
+  /** Directories that may be open at a time; default: whatever is. */
+  readonly openMost?: number;
   /** Hears every message when it is delivered. */
   readonly hear?: (
     said:
@@ -174,6 +178,8 @@ export interface SimulationResult {
   readonly maxUnsettled: number;
   /** The same, until the target had answered for anything but the root. */
   readonly maxUnsettledFirst: number;
+  /** Directories of the source that were open at a time. */
+  readonly maxOpen: number;
   readonly leftOpen: number;
 }
 
@@ -254,10 +260,15 @@ export function simulate(simulation: Simulation): SimulationResult {
   };
   const filter = compileFilter(NO_FILTER, { deleteExcluded: false });
   const payload = simulation.payload ?? (simulation.seed % 2 === 0 ? "streams" : "handles");
+  const { openMost = Infinity } = simulation;
   const source: SourceState<Handle> = sourceState<Handle>({
     removesSources: simulation.verb === "move",
     prunesEmpty: options.pruneEmptyDirs,
-    ...(payload === "streams" ? { window: NEAR_WINDOW } : {}),
+    window: {
+      ...(payload === "streams" ? NEAR_WINDOW : LOCAL_WINDOW),
+      open: openMost,
+      flush: flushDirectories(openMost),
+    },
   });
   const target = targetState({
     options,
@@ -267,6 +278,7 @@ export function simulate(simulation: Simulation): SimulationResult {
     counters: newCounters(),
     payload,
     sharesInodes: payload === "handles",
+    flushDirectories: flushDirectories(openMost),
   });
   /** Answers that the target expects, by need: they come on a lane of their own. */
   const expected = new Map<number, () => void>();
@@ -289,6 +301,7 @@ export function simulate(simulation: Simulation): SimulationResult {
   let targetFinished = false;
   let maxUnsettled = 0;
   let maxFirst = 0;
+  let maxOpen = 0;
   let targetAnswered = false;
   const parents = new Map<ModelNode, { parent: ModelNode; name: string }>();
 
@@ -313,6 +326,7 @@ export function simulate(simulation: Simulation): SimulationResult {
   const feedSource = (event: SourceEvent<Handle>): void => {
     for (const effect of stepSource(source, event)) performSource(effect);
     maxUnsettled = Math.max(maxUnsettled, source.unsettledDirectories);
+    maxOpen = Math.max(maxOpen, source.open.size);
     if (!targetAnswered) maxFirst = Math.max(maxFirst, source.unsettledDirectories);
   };
   const feedTarget = (event: TargetEvent): void => {
@@ -620,6 +634,7 @@ export function simulate(simulation: Simulation): SimulationResult {
     steps,
     maxUnsettled,
     maxUnsettledFirst: maxFirst,
+    maxOpen,
     leftOpen: openTargets.size,
   };
 }

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { LIMITS } from "../../src/core/limits.ts";
+import { flushDirectories } from "../../src/session/open-directories.ts";
 import { NEAR_WINDOW } from "../../src/session/source-state.ts";
 import {
   describeTree,
@@ -286,5 +287,31 @@ describe("both roles over a simulated link", () => {
     // Few until the target has asked for something, and then all that the window holds.
     expect(remote.maxUnsettledFirst).toBe(NEAR_WINDOW.first!);
     expect(remote.maxUnsettled).toBeGreaterThan(LIMITS.unsettledDirectories);
+  });
+
+  test("with few descriptors every run ends, whatever the tree, and no more is open than there has to be", () => {
+    for (let seed = 1; seed <= RUNS; seed++) {
+      const verb = (["copy", "mirror", "move"] as const)[seed % 3]!;
+      const random = randomGenerator(seed * 31);
+      const source = randomTree(random, 6);
+      const whole = describeTree(source);
+      const target = verb === "mirror" ? randomTree(random, 3) : modelDirectory();
+      const openMost = 1 + (seed % 12);
+      const result = simulate({ source, target, verb, seed, openMost });
+      expect([seed, result.finished, result.leftOpen]).toEqual([seed, true, 0]);
+      expect(describeTree(target)).toEqual(whole);
+    }
+    const chain = (depth: number): ModelNode =>
+      modelDirectory({ f: modelFile("f", 1), ...(depth > 0 ? { d: chain(depth - 1) } : {}) });
+    for (const verb of ["copy", "move"] as const) {
+      for (const payload of ["handles", "streams"] as const) {
+        const children = Object.fromEntries(Array.from({ length: 150 }, (_, i) => [`d${i}`, chain(3)]));
+        const [source, openMost] = [modelDirectory(children), 40];
+        const result = simulate({ source, target: modelDirectory(), verb, seed: 5, payload, openMost });
+        expect(result.finished).toBe(true);
+        // The chain that is offered next; of a move those that are made durable together.
+        expect(result.maxOpen).toBeLessThanOrEqual(openMost + 4 + (verb === "move" ? flushDirectories(openMost) : 0));
+      }
+    }
   });
 });

@@ -30,6 +30,7 @@ const VOLATILE: Readonly<Record<string, string>> = {
   timeGranularityNs: "<ns>",
   makesDevices: "<as it may>",
   privileged: "<as it may>",
+  openDirectories: "<as it may>",
   doer: "<who>",
   filesystemType: "<type>",
   inodes: "<inodes>",
