@@ -23,6 +23,8 @@ const sameWithEither = [
   // A command line up to the run, which is made up (test/cli/fake-run.ts) or of no concern.
   ...["endings", "flags", "launcher", "numbers", "operator-file"].map((name) => `test/cli/${name}.test.ts`),
   ...["config", "jobs", "settings"].map((name) => `test/cli/${name}.test.ts`),
+  // The portable twin knows one method.
+  "test/cli/methods.test.ts",
   // Noted by the program, whichever backend moved the data.
   ...["cp-sync", "history"].map((name) => `test/cli/${name}.test.ts`),
   "test/docs/commands-schema.test.ts",

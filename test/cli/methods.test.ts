@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { randomBytes } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
+import { isNativeOff } from "../../src/fs/native-switch.ts";
 import { fastsyncJson } from "../support/run.ts";
 import { type TempDir, tempDir } from "../support/temp.ts";
 
@@ -30,14 +31,18 @@ async function methodsOf(name: string, ...flags: string[]): Promise<string[]> {
   return Object.keys(summary["methods"] as object);
 }
 
-test("files below 64 KiB go by read and write, from there on the kernel copies", async () => {
+const portable = isNativeOff(process.env["FASTSYNC_NATIVE"]);
+/** The portable twin knows one method. */
+const native = portable ? " (skipped: FASTSYNC_NATIVE turns the native library off)" : "";
+
+test.skipIf(portable)(`files below 64 KiB go by read and write, from there on the kernel copies${native}`, async () => {
   expect(await methodsOf("below")).toEqual(["read_write"]);
   const [method, ...others] = await methodsOf("small");
   expect(others).toEqual([]);
   expect(["clone", "copy_file_range", "sendfile"]).toContain(method!);
 });
 
-test.each([
+test.skipIf(portable).each([
   [["--bwlimit", "200M"], "large"],
   [["--bwlimit", "200M"], "small"],
   [["--resume"], "large"],
