@@ -292,6 +292,20 @@ describe("words for a daemon", () => {
       expect([verb, exitCode, stderr.includes(expected) ? expected : stderr]).toEqual([verb, 1, expected]);
     }
   });
+  test("a host that cannot be found, and has a remote's name, was meant for the remote", async () => {
+    const file = dir.join("slash.toml");
+    writeFileSync(file, `[remotes.nowhere-zzqx]\nendpoint = "${host()}:/m"\n`, { mode: 0o644 });
+    for (const words of [
+      ["ls", "nowhere-zzqx:/tree"],
+      ["copy", "-n", "nowhere-zzqx:/tree", dir.join("here")],
+    ]) {
+      const { exitCode, stderr } = await fastsync([...words, "--config", file]);
+      expect([exitCode, stderr]).toEqual([
+        10,
+        expect.stringContaining("cannot be resolved; nowhere-zzqx is a configured remote, too: nowhere-zzqx:PATH"),
+      ]);
+    }
+  });
   test("--no-config knows no remote", async () => {
     for (const verb of [["jobs", "list"], ["list-modules"]]) {
       const words = [...verb, "disk.invalid", "--no-config"];

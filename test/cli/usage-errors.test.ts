@@ -316,6 +316,9 @@ describe("what is odd is no mistake", () => {
       "--bwlimit is 1,000 B/s, since it counts bytes; what rsync calls 1000 is 1000K here",
     ],
     ["copy -n --bwlimit 16K A/ B", ""],
+    ["mirror --detach A/ B", "--detach without --yes: nobody can be asked, so nothing is deleted"],
+    ["mirror --detach --yes A/ B", ""],
+    ["copy --detach A/ B", ""],
     ["check --trace-data-plane A/ B", "--trace-data-plane: both places are on this machine, and no connection"],
   ])("fastsync %s", async (line, said) => {
     const { code, err } = await answered(line.split(" "));

@@ -21,7 +21,7 @@ import { wrap } from "../report/screen.ts";
 import { isTerminal } from "../report/terminal.ts";
 import { TextPrinter } from "../report/text-printer.ts";
 import { settingNotes } from "../settings/notes.ts";
-import { configureRun, explained } from "../settings/of-run.ts";
+import { configureRun, explained, minding } from "../settings/of-run.ts";
 import { unknownVariables } from "../settings/variables.ts";
 import { onStopSignals } from "../stop-signals.ts";
 import { takeHint } from "../text/hints.ts";
@@ -33,7 +33,7 @@ import { UsageError } from "../words/usage-error.ts";
 export const treeCommand = defineCommand({
   async run({ data }: { data?: CommandContext }) {
     const context = data!;
-    const { args, places, origins } = configureRun(context.args, process.env);
+    const { args, places, origins, remotes } = configureRun(context.args, process.env);
     const resolved = await resolveOptions(args).catch((error: unknown) => {
       throw error instanceof UsageError ? explained(error, origins) : error;
     });
@@ -83,7 +83,7 @@ export const treeCommand = defineCommand({
         await noteInHistory(summary, resolved, places, reporter.phases);
     } catch (error) {
       if (error instanceof RunError) {
-        reporter.refuse(error);
+        reporter.refuse(minding(remotes, hostsOf(places), error));
       } else {
         throw error;
       }
@@ -100,7 +100,7 @@ export const treeCommand = defineCommand({
 const SLOW_RATE = 16 * 1024;
 
 /** What is odd about the line, and no reason to refuse it. */
-function warningsBefore({ options }: Resolved, places: readonly Place[], line: ParsedArgs): string[] {
+function warningsBefore({ options, network }: Resolved, places: readonly Place[], line: ParsedArgs): string[] {
   const links = options.copyLinks ? [] : places.slice(0, -1).map(heldOpen);
   const rate = options.write.rateBytesPerSecond;
   return [
@@ -108,6 +108,9 @@ function warningsBefore({ options }: Resolved, places: readonly Place[], line: P
     ...links.filter((link) => link !== undefined),
     ...(rate > 0 && rate < SLOW_RATE
       ? [`--bwlimit is ${formatRate(rate)}, since it counts bytes; what rsync calls ${rate} is ${rate}K here`]
+      : []),
+    ...(network.detach && options.delete.enabled && !network.acceptsDeletions
+      ? ["--detach without --yes: nobody can be asked, so nothing is deleted"]
       : []),
     ...(line.has("trace-data-plane") && places.every(isLocal)
       ? ["--trace-data-plane: both places are on this machine, and no connection carries content"]
@@ -260,8 +263,12 @@ function onResize(live: LiveLine | undefined): Disposable {
   };
 }
 
+function hostsOf(places: readonly Endpoint[]): string[] {
+  return places.flatMap((place) => (place.kind === "daemon" ? [place.host] : []));
+}
+
 function connectingText(places: readonly Endpoint[]): string | undefined {
-  const daemons = places.flatMap((place) => (place.kind === "daemon" ? [place.host] : []));
+  const daemons = hostsOf(places);
   return daemons.length === 0 ? undefined : `connecting to ${[...new Set(daemons)].join(" and ")}`;
 }
 

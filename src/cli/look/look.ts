@@ -15,7 +15,8 @@ import { DENIED_WAY, tellEnding } from "../report/ending-text.ts";
 import { formatCount } from "../report/format.ts";
 import type { Output } from "../report/output.ts";
 import { plain } from "../report/text-printer.ts";
-import { daemonWords, placesOf } from "../settings/of-run.ts";
+import type { Remote } from "../settings/load.ts";
+import { daemonWords, minding, placesOf } from "../settings/of-run.ts";
 import { onStopSignals } from "../stop-signals.ts";
 import type { FlagName } from "../words/flags.ts";
 import type { ParsedArgs } from "../words/parse-args.ts";
@@ -33,6 +34,8 @@ export class Looking {
   /** Numbers for the summary, by name. */
   readonly counts: Record<string, number | boolean> = {};
   failures = 0;
+  /** Of the configuration. */
+  remotes: ReadonlyMap<string, Remote> = new Map();
   /** Lines on failures that were printed, where a verb looks twice; undefined: it looks once. */
   saidBefore: Set<string> | undefined;
   private readonly verb: string;
@@ -106,7 +109,7 @@ export class Looking {
         this.done++;
       } catch (error) {
         if (!(error instanceof RunError)) throw error;
-        this.refuse(error);
+        this.refuse(place.kind === "module" ? minding(this.remotes, [place.address.host], error) : error);
       }
     }
   }
@@ -178,7 +181,8 @@ export async function look(
   run: (looking: Looking, places: readonly LookPlace[]) => Promise<void>,
 ): Promise<void> {
   await framed(context, async (looking) => {
-    const places = placesOf(context.args, process.env);
+    const { places, remotes } = placesOf(context.args, process.env);
+    looking.remotes = remotes;
     await run(looking, places.length > 0 || context.args.verb === "rm" ? places : [HERE]);
   });
 }

@@ -1,6 +1,7 @@
 /** The settings of one run of a tree verb: loaded, checked, and joined with its command line. */
 import { DEFAULT_PORT } from "../../core/default-port.ts";
 import { bytesOf, printable } from "../../core/paths.ts";
+import { RunError } from "../../core/run-error.ts";
 import { parseHost as parseDaemon } from "../../endpoints/host.ts";
 import { type Endpoint, EndpointError, parseHost } from "../../endpoints/parse.ts";
 import type { DaemonAddress } from "../../link/dial.ts";
@@ -18,6 +19,15 @@ export interface ConfiguredRun extends Applied {
   readonly places: readonly Endpoint[];
   /** Files that were read, the nearest first. */
   readonly files: readonly string[];
+  readonly remotes: Settings["remotes"];
+}
+
+/** A host that has a remote's name and cannot be found was meant for the remote. */
+export function minding(remotes: Settings["remotes"], hosts: readonly string[], error: RunError): RunError {
+  const name = hosts.find((host) => remotes.has(host) && error.message.startsWith(`the name of ${host}:`));
+  if (name === undefined || error.reason !== "connect_failed") return error;
+  const way = `${name} is a configured remote, too: ${name}:PATH, without a slash behind the colon, is below it`;
+  return new RunError(error.exitCode, error.reason, `${error.message}; ${way}`);
 }
 
 export function requestOf(args: ParsedArgs, env: SettingsRequest["env"]): SettingsRequest {
@@ -43,19 +53,20 @@ export function configureRun(args: ParsedArgs, env: SettingsRequest["env"]): Con
   const places = args.places.map((word) => placeWithRemotes(word, settings.remotes, remotes));
   const applied = applySettings(args, layersInOrder(settings, layersOf([...remotes])));
   checkNeeds(applied.args);
-  return { ...applied, places, files: settings.files };
+  return { ...applied, places, files: settings.files, remotes: settings.remotes };
 }
 
 /** What the places of a verb that looks are. Remotes are known; settings of runs do not concern it. */
-export function placesOf(args: ParsedArgs, env: SettingsRequest["env"]): LookPlace[] {
-  if (args.places.length === 0) return [];
-  const { remotes } = usable(loadSettings(requestOf(args, env)));
-  return args.places.map((word) => {
+export function placesOf(args: ParsedArgs, env: SettingsRequest["env"]) {
+  const remotes: Settings["remotes"] =
+    args.places.length === 0 ? new Map() : usable(loadSettings(requestOf(args, env))).remotes;
+  const places = args.places.map((word): LookPlace => {
     const host = daemonWord(word, remotes);
     if (host !== undefined) return { kind: "host", address: host, shown: word.bytes };
     const endpoint = placeWithRemotes(word, remotes, new Set());
     return endpoint.kind === "local" ? { ...endpoint, shown: endpoint.path } : modulePlace(endpoint);
   });
+  return { places, remotes };
 }
 
 /** A daemon as such, where the word is none of a remote's and no local path that exists. Throws UsageError. */
