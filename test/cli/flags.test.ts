@@ -231,7 +231,9 @@ function text(bytes: Uint8Array | undefined): string | undefined {
 /** Flags whose effect shows only with others, or outside of the options; each has a test of its own. */
 const DAEMON = flagsOf("daemon").flatMap(({ name, verbs }) => (verbs.length === 1 ? [name] : []));
 const SETTINGS = ["profile", "preset", "config", "no-config", "project"];
-const LOOK = FLAGS.flatMap(({ name, verbs }) => (verbs.every(isUtility) ? [name] : []));
+const LOOK = FLAGS.flatMap(({ name, verbs }) =>
+  verbs.every((verb) => isUtility(verb) || verb === "jobs") ? [name] : [],
+);
 const ELSEWHERE: readonly string[] = [
   ...["help", "version", "wait", "suffix", "from0", "zero-copy"],
   // test/cli/settings.test.ts

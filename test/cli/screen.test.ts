@@ -53,6 +53,7 @@ describe("a table", () => {
 describe("screens", () => {
   let dir: TempDir;
   let daemon: TestDaemon;
+  let runs = 0;
   const env = (): Record<string, string | undefined> => ({
     XDG_STATE_HOME: dir.join("state"),
     FASTSYNC_CONFIG: dir.join("config.toml"),
@@ -93,6 +94,7 @@ describe("screens", () => {
     ["config show", () => ["config", "show"]],
     ["config check", () => ["config", "check"]],
     ["a guard", () => ["mirror", "-n", "empty/", "to/"]],
+    ["statistics", () => ["copy", "--stats", "--no-progress", "from/", daemon.place(`x${runs++}/`)]],
     ["settings of a verbose run", () => ["copy", "-nv", "empty/", "to/"]],
     ["jobs list", () => ["jobs", "list", `127.0.0.1:${daemon.port}`]],
     ["list-modules", () => ["list-modules", `127.0.0.1:${daemon.port}`]],

@@ -168,6 +168,8 @@ const CASES: readonly (readonly [line: string, message: string])[] = [
     "utils copy A B",
     "fastsync utils: 'copy' is none of the utilities\n  Write: fastsync copy ...\n  See: fastsync utils",
   ],
+  ["jobs list --limit 0", "fastsync jobs: --limit: '0' is not a whole number from 1"],
+  ["jobs watch --limit 3", "fastsync jobs: --limit is for list"],
   ["find --name a/b A", "fastsync find: --name: 'a/b' has a slash, which no name has\n  --path is matched"],
   [
     "explain check A B",

@@ -93,6 +93,8 @@ describe("list", () => {
       () => daemon.log("session_start").length === 3,
       () => "the third session",
     );
+    const first = await jobs(daemon, ["list", "--limit", "1"]);
+    expect(first.lines).toMatchObject([{ state: "running", path: "slow/" }]);
     const { lines } = await jobs(daemon, ["list"]);
     expect(lines).toMatchObject([
       { state: "running", verb: "mirror", role: "target", module: "m", path: "slow/", peer: "127.0.0.1" },

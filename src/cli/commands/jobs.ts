@@ -13,8 +13,9 @@ import { StatusLine } from "../report/status-line.ts";
 import { type DaemonWords, daemonWords } from "../settings/of-run.ts";
 import { onStopSignals } from "../stop-signals.ts";
 import { endText, jobFields, jobTable, progressOf, stateText, whatText } from "../text/job-text.ts";
-import { quoted, unknownWord } from "../words/parse-args.ts";
+import { type ParsedArgs, quoted, unknownWord } from "../words/parse-args.ts";
 import type { Argument } from "../words/raw-args.ts";
+import { parseCount } from "../words/sizes.ts";
 import { UsageError } from "../words/usage-error.ts";
 
 const ACTIONS = ["list", "watch", "cancel"] as const;
@@ -38,14 +39,27 @@ export const jobsCommand = defineCommand({
         "--quiet is for watch ID and for cancel: what list and watch print is their answer",
         "For the exit code alone write >/dev/null",
       );
+    if (args.has("limit") && request.action !== "list")
+      throw new UsageError("--limit is for list: of watch and cancel there is nothing to cut");
+    const limit = parsedLimit(args);
     const stop = new AbortController();
     using _signals = onStopSignals({
       onFirst: () => stop.abort(),
       onSecond: () => process.exit(ExitCode.interrupted),
     });
-    context.exitCode = await ACT[request.action](request, { json: args.has("json"), quiet }, outputs, stop.signal);
+    context.exitCode = await ACT[request.action](
+      request,
+      { json: args.has("json"), quiet, limit },
+      outputs,
+      stop.signal,
+    );
   },
 });
+
+function parsedLimit(args: ParsedArgs): number {
+  const given = args.value("limit");
+  return given === undefined ? Number.POSITIVE_INFINITY : parseCount(given.text, "limit", 1, 0xffff_ffff);
+}
 
 /** `[ACTION] [HOST] [ID]`; the daemon of this machine where no HOST is named. */
 export function jobsRequest(places: readonly Argument[], { isRemote, daemonOf }: DaemonWords): JobsRequest {
@@ -86,16 +100,22 @@ interface Face {
   readonly json: boolean;
   /** Nothing but errors. */
   readonly quiet: boolean;
+  /** Jobs that are listed. */
+  readonly limit: number;
 }
 type Act = (request: JobsRequest, face: Face, outputs: Outputs, signal: AbortSignal) => Promise<number>;
 
 const ACT: Readonly<Record<Action, Act>> = {
-  list: async ({ address }, { json }, { out, err }, signal) => {
+  list: async ({ address }, { json, limit }, { out, err }, signal) => {
     const { listJobs } = await import("../../session/daemon-jobs.ts");
     let listed = 0;
+    let isMore = false;
     const { forgetsBeyond, wasCut } = await listJobs(
       address,
-      (jobs) => {
+      (all) => {
+        // Few enough are remembered to hear of all of them.
+        const jobs = all.slice(0, limit - listed);
+        isMore ||= jobs.length < all.length;
         if (json) for (const job of jobs) out.line(jsonText(jobFields(job, written(address))));
         else if (jobs.length > 0) for (const line of jobTable(jobs, widthOf(out), listed === 0)) out.line(line);
         listed += jobs.length;
@@ -104,6 +124,7 @@ const ACT: Readonly<Record<Action, Act>> = {
       signal,
     );
     if (listed === 0 && !json) err.line(`The daemon at ${written(address)} tells of no jobs that are yours.`);
+    else if (isMore) err.line(`There is more than --limit ${limit} lets through`);
     else if (wasCut) err.line("The list ends here: what came before was forgotten while it was read.");
     else if (listed > 0 && forgetsBeyond !== undefined)
       err.line(`The daemon remembers the last ${plural(forgetsBeyond, "job")} that ended, of all its callers.`);

@@ -12,7 +12,7 @@ import type { PhaseTimes, Printer, RunFacts } from "./printer.ts";
 import type { LiveLine } from "./progress-line.ts";
 import { progressText } from "./progress-line.ts";
 import type { Progress } from "./progress-meter.ts";
-import { flowing, proseWidthOf } from "./screen.ts";
+import { flowing, hanging, proseWidthOf, widthOf } from "./screen.ts";
 import { statsLines } from "./stats-text.ts";
 import { attributeLines, failureLine, failureLines, summaryLines } from "./summary-text.ts";
 
@@ -117,6 +117,14 @@ export class TextPrinter implements Printer {
     } else if (this.#options.verbose) this.#note(plain(message));
   }
 
+  /** `Transferred  2 files, 3 B`: what goes on stands below the second column. */
+  #row(line: string): void {
+    const width = widthOf(this.#out);
+    const [, head = "", text = line] = /^([A-Z][a-z]+(?: [a-z]+)? {2,})(\S.*)$/.exec(line) ?? [];
+    const lines = line.length <= width ? [line] : head === "" ? flowing(line, width) : hanging(head, text, width);
+    for (const one of lines) this.#out.line(one);
+  }
+
   /** A record, for grep(1) and its like: never wrapped. */
   #trace(text: string): void {
     this.#out.flush();
@@ -164,10 +172,10 @@ export class TextPrinter implements Printer {
     }
     // A run that was refused before it began has nothing to count.
     if (!this.#options.quiet && this.#started) {
-      for (const line of summaryLines(summary, this.#facts, this.#options.verbose, !this.#options.stats))
-        this.#out.line(line);
-      if (this.#options.stats && summary.job === undefined)
-        for (const line of ["", ...statsLines(summary, this.#facts, phases)]) this.#out.line(line);
+      const counted = summaryLines(summary, this.#facts, this.#options.verbose, !this.#options.stats);
+      const stats =
+        this.#options.stats && summary.job === undefined ? ["", ...statsLines(summary, this.#facts, phases)] : [];
+      for (const line of [...counted, ...stats]) this.#row(line);
     }
     this.#out.flush();
     // That two trees differ is the answer of a check, not trouble.

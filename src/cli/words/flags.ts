@@ -222,10 +222,11 @@ const TABLE = [
   },
   {
     name: "limit",
-    verbs: ["ls", "find"],
+    verbs: ["ls", "find", "jobs"],
     value: { hint: "N" },
     group: "Output",
     help: "stop after N entries",
+    helpIn: { jobs: "of list: show the N latest" },
   },
   { name: "after", verbs: ["ls"], value: { hint: "NAME" }, group: "Output", help: "begin behind this name" },
 
