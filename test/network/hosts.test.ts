@@ -242,6 +242,8 @@ describe.skipIf(missing !== undefined)(`three hosts${missing === undefined ? "" 
     const asked = dialler === "target" ? run.to : run.from;
     const other = dialler === "target" ? run.from : run.to;
     await other.logged("session_start");
+    // It begins when the other one has: who leaves before that is refused.
+    await asked.logged("session_start");
     running.kill("SIGKILL");
     expect((await asked.logged("session_end"))["exit_reason"]).toBe("connection_lost");
     await other.logged("session_end");
