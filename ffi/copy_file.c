@@ -46,6 +46,13 @@ int fsy_open_source(fsy_job *j, const char *name, bool follow) {
 
 int fsy_reading_check(fsy_job *j, fsy_reading *in, bool whole, fsy_result *r) {
   struct stat st;
+  /* What is made when it is read (in proc, by some FUSE servers) says that it is empty, and is not. */
+  if (whole && in->want.size == 0) {
+    char byte;
+    ssize_t got = FSY_TRY(read, pread(in->fd, &byte, 1, 0));
+    if (got < 0) return fsy_fail(r, -errno, FSY_STAGE_READ);
+    whole = got == 0;
+  }
   if (FSY_TRY(stat_source, fstat(in->fd, &st)) < 0) return fsy_fail(r, -errno, FSY_STAGE_READ);
   int moved = FSY_FAULT(changed);
   if (whole && !moved && fsy_entry_same(&in->want, &st)) {

@@ -7,6 +7,7 @@ import {
   lstatSync,
   mkdirSync,
   openSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -21,7 +22,7 @@ import { join } from "node:path";
 import { assertSameTrees } from "../support/diff.ts";
 import { type JsonEvent, type ProcessResult, startFastsync } from "../support/run.ts";
 import { noise } from "../support/tree.ts";
-import { because, behavioursMissing, mirror } from "./behaviour.ts";
+import { because, behavioursMissing, mirror, run } from "./behaviour.ts";
 import { MIB, pair, quickDir, temporariesIn, temporaryBytes, until } from "./moments.ts";
 import { describe, test } from "./placed-test.ts";
 
@@ -300,3 +301,22 @@ function writeAt(path: string, at: number, text: string): void {
   writeSync(fd, text, at);
   closeSync(fd);
 }
+
+/** Made when it is read, it says that it has no bytes, and has some. */
+const MADE_WHEN_READ = "/proc/sys/kernel/ostype";
+const madeMissing = behavioursMissing ?? (existsSync(MADE_WHEN_READ) ? undefined : `there is no ${MADE_WHEN_READ}`);
+
+describe.skipIf(madeMissing !== undefined)(because("files that are made when they are read", madeMissing), () => {
+  test.each([[[]], [["--verify"]], [["--copy-method=sendfile"]]] as const)(
+    "B57 B60 one that says it is empty is not taken for empty: %p",
+    async (flags) => {
+      using dir = quickDir();
+      const { target } = pair(dir);
+      writeFileSync(join(dir.path, "empty"), "");
+      const words = [...flags, MADE_WHEN_READ, join(dir.path, "empty"), `${target}/`];
+      const { summary } = await run("copy", words, { exitCode: 23 });
+      expect(summary["failures"]).toMatchObject([{ path: "ostype", code: "changed_while_reading", side: "source" }]);
+      expect(readdirSync(target)).toEqual(["empty"]);
+    },
+  );
+});

@@ -7,7 +7,7 @@ import { Method, Stage } from "../../../ffi/fsy.ts";
 import { FileType, RowFlag } from "../../core/entry-batch.ts";
 import { ItemFlag } from "../backend.ts";
 import { type AttributeSource, attributesAt, wantsAttributes } from "./attributes.ts";
-import { copyDifferences, copyRange, copySparse, openFlow, verifyContent } from "./copy-data.ts";
+import { copyDifferences, copyRange, copySparse, openFlow, readFull, verifyContent } from "./copy-data.ts";
 import { below, closeHandle, descriptorPath, fstat, O_NOFOLLOW, O_NONBLOCK } from "./directories.ts";
 import { type Entry, entryOfStat, isSameInode, isUnchanged, typeOf } from "./entry.ts";
 import { again, E, StatusError, statusOf } from "./errno.ts";
@@ -63,8 +63,10 @@ export class Reading {
   /** True when the pass counts, false to read again; throws -EBUSY when it changed again. */
   settle(job: Job, isWhole: boolean, item: Item): boolean {
     item.doing = Stage.read;
+    // What is made when it is read (in proc, by some FUSE servers) says that it is empty, and is not.
+    const isAll = isWhole && (this.want.size > 0 || readFull(this.fd, new Uint8Array(1), 0) === 0);
     const stats = fstat(this.fd);
-    if (isWhole && isUnchanged(this.want, stats)) {
+    if (isAll && isUnchanged(this.want, stats)) {
       if (this.isRetry) item.flags |= ItemFlag.retried;
       return true;
     }
