@@ -43,6 +43,12 @@ static void check_list(const uint8_t *list, size_t bytes, uint32_t which) {
   free(buffer.at);
 }
 
+static bool blob_has(const uint8_t *blob, size_t bytes, const char *name) {
+  for (size_t i = 0; i < bytes; i += 8 + fsy_get32(blob + i) + fsy_get32(blob + i + 4))
+    if (fsy_get32(blob + i) == strlen(name) && memcmp(blob + i + 8, name, strlen(name)) == 0) return true;
+  return false;
+}
+
 /* Nothing of a class that was not asked for, and what the filesystem took as it was sent. */
 static void check_applied(int fd, const uint8_t *blob, size_t bytes, uint32_t which, const fsy_result *r) {
   static char list[65536], value[65537];
@@ -67,6 +73,8 @@ static void apply(const uint8_t *blob, size_t bytes, uint32_t which, bool direct
   int fd = directory ? openat(place, "d", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
                      : openat(place, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
   HOLDS(fd >= 0);
+  /* what the peer has not goes, where it is of a class that was asked for */
+  bool old = (which & FSY_ATTR_XATTRS) && fsetxattr(fd, "user.old", "it was there", 12, 0) == 0;
   fsy_attrs_from from = fsy_attrs_of(FSY_BY_FD, FSY_NO_FD);
   from.blob = blob;
   from.bytes = bytes;
@@ -75,6 +83,7 @@ static void apply(const uint8_t *blob, size_t bytes, uint32_t which, bool direct
     memset(&r, 0, sizeof(r));
     (void)fsy_attrs_sync(&task, from, (fsy_subject){FSY_BY_FD, fd, ""}, which, false, late, &r);
     if (!late) check_applied(fd, blob, bytes, which, &r);
+    if (old && r.warnings == 0) HOLDS(blob_has(blob, bytes, "user.old") == (fgetxattr(fd, "user.old", NULL, 0) >= 0));
   }
   /* what is there then travels in a form that is taken */
   ssize_t again = fsy_attrs_gather(&task, (fsy_subject){FSY_BY_FD, fd, ""}, which, &worker->values, 0);

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # run.sh TARGET|all [SECONDS]: fuzzes with libFuzzer under ASan and UBSan (needs clang), SECONDS (30) for each target.
 # run.sh seeds: writes the seeds of corpus/ anew.
-# FSY_FUZZ_OUT: a directory where found inputs and grown corpora stay. FSY_FUZZ_COVERAGE=1: says which lines were not reached.
+# FSY_FUZZ_OUT: a directory where found inputs and grown corpora stay. FSY_FUZZ_COVERAGE=1: says how much
+# was reached, and in unreached.txt there which lines were not.
 # The last line is `N passed, N failed`; the exit code is 0 only when nothing was found. An input that was found goes, when
 # its cause is mended, into corpus/TARGET, which the C tests run.
 set -uo pipefail
@@ -56,7 +57,9 @@ done
 if [ "${FSY_FUZZ_COVERAGE:-0}" != 0 ]; then
   version=$("$CC" -dumpversion | cut -d. -f1)
   "llvm-profdata-$version" merge -o "$out/all.profdata" "$out"/*.profraw &&
-    "llvm-cov-$version" report "$work/fuzz" -instr-profile="$out/all.profdata" "$ffi"/*.c
+    "llvm-cov-$version" report "$work/fuzz" -instr-profile="$out/all.profdata" "$ffi"/*.c &&
+    "llvm-cov-$version" show "$work/fuzz" -instr-profile="$out/all.profdata" "$ffi"/*.c |
+    grep -E '^/|^ +[0-9]+\| +0\|' >"$out/unreached.txt"
 fi
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

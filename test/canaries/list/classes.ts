@@ -43,6 +43,12 @@ const comparing: readonly Mutation[] = [
     check: behaviour("live-source", "B57 a file grows between the scan and its turn"),
     says: "m: size",
   },
+  {
+    title: "live sources: a size of 0 is believed",
+    edits: edit("ffi/copy_file.c", "if (whole && in->want.size == 0) {", "if (0) {"),
+    check: behaviour("live-source", "B57 B60 one that says it is empty is not taken for empty: []"),
+    says: "expected 23",
+  },
 ];
 
 const writing: readonly Mutation[] = [
@@ -138,6 +144,32 @@ const writing: readonly Mutation[] = [
 ];
 
 const metadata: readonly Mutation[] = [
+  {
+    title: "metadata: a directory that was opened for a change stays open after a stop",
+    edits: edit(
+      "src/session/target-runner.ts",
+      "const status = restoreMode(dir.handle, dir.target);",
+      "const status = 0;",
+    ),
+    check: behaviour("atomicity", "B52 a directory that was opened for a change has its mode back after a stop"),
+    says: "493",
+  },
+  {
+    title: "times: steps are not known where a range is not",
+    edits: edit(
+      "src/fs/filesystems.ts",
+      "if (stepNs === 0) return",
+      "if (stepNs === 0 || earliestSec >= latestSec) return",
+    ),
+    check: { file: "src/fs/filesystems.test.ts", test: "a range that wrapped around is not known, its step is" },
+    says: "(fail)",
+  },
+  {
+    title: "descriptors: as many directories are open as the window holds",
+    edits: edit("src/session/source-role.ts", "  if (isFull) return", "  if (false as boolean) return"),
+    check: { file: "test/session/simulator.test.ts", test: "with few descriptors every run ends" },
+    says: "Expected: <=",
+  },
   {
     title: "metadata: the owner after the mode, which takes setuid away",
     edits: [
