@@ -481,12 +481,12 @@ class Parser {
     if (count > maxPlaces) {
       const extra = quoted(this.places[maxPlaces]!);
       const several =
-        this.#verb === "mirror" ? " Several sources: use copy, or mirror each into a target of its own." : "";
+        this.#verb === "mirror" ? ". Several sources: use copy, or mirror each into a target of its own." : "";
       throw new UsageError(
         maxPlaces === 0
           ? `${this.#verb} takes no arguments; ${extra} is too many`
           : `${extra} is one argument too many`,
-        `Usage: ${usage}.${several}`,
+        `Usage: ${usage}${several}`,
       );
     }
     if (maxPlaces === 1) throw new UsageError(`${this.#verb} needs an argument`, `Usage: ${usage}`);
