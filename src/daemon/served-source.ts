@@ -116,13 +116,13 @@ export async function serveSource(
   session.dispatch(link, () => false);
   runner.onUnwanted = () => session.carriers!.stop();
   runner.start();
-  // Nothing was asked yet, so there is nothing that was interrupted.
+  // Of a check nothing was asked yet, and nobody is waited for.
   const left = Promise.withResolvers<void>();
   try {
     const stop = (): void => {
       session.carriers!.stop();
       runner.stop();
-      if (session.hasLeft) left.resolve();
+      if (options.verb === "check" && session.hasLeft) left.resolve();
     };
     await session.untilDone(Promise.race([runner.done, left.promise]), stop, true);
     await session.carriers!.end(!session.isStopped);
@@ -130,6 +130,7 @@ export async function serveSource(
   } finally {
     await runner.dispose();
   }
+  // Whoever left before anything else was said did not interrupt anything.
   return session.endOf(
     session.isStopped && !session.hasLeft
       ? { exitCode: ExitCode.interrupted, exitReason: "interrupted", message: "the caller stopped the run" }

@@ -71,16 +71,18 @@ const LEAVE_MS = 2_000;
 
 /**
  * Ends a session that was only opened, in order, so that the daemon counts no failure; one that does not close it is left
- * all the same.
+ * all the same. `role`: the daemon's, where it waits for this side's words before it ends.
  */
-export async function leaveSession({ stream }: OpenedSession): Promise<void> {
+export async function leaveSession({ stream }: OpenedSession, role?: "source" | "target"): Promise<void> {
   const closed = Promise.withResolvers<void>();
   stream.onMessage(({ body }) => {
-    if (body.case === "closed" || body.case === "refusal") closed.resolve();
+    if (body.case === "finished" && role === "target") stream.send(say({ case: "closed", value: {} }));
+    if (body.case === "closed" || body.case === "summary" || body.case === "refusal") closed.resolve();
   });
   const patience = setTimeout(() => closed.resolve(), LEAVE_MS);
   void stream.ended.then(() => closed.resolve());
   stream.send(say({ case: "stop", value: {} }));
+  if (role === "source") stream.send(say({ case: "finished", value: {} }));
   await closed.promise;
   clearTimeout(patience);
   stream.finish();

@@ -64,11 +64,11 @@ export async function openRelay(
     const isAny = their.privileged && their.makesDevices && their.openDirectories >= LIMITS.offeredDirectories;
     if (!isAny) {
       // Both sides have to know the same of each other: the source is asked once more, now that the target is known.
-      await leaveSession(from);
+      await leaveSession(from, "source");
       from = await openSource(their);
     }
   } catch (error) {
-    await Promise.all([from, to].map((session) => session && leaveSession(session)));
+    await Promise.all([leaveSession(from, "source"), to && leaveSession(to, "target")]);
     throw error;
   }
   const [source, sink] = [from, to];
