@@ -35,7 +35,7 @@ bool fsy_falls(int error) {
   }
 }
 
-/* Refusals that speak of the filesystems, not of this file. */
+/* Refusals that speak of the filesystems, not of this file; EAGAIN speaks of this moment. */
 static bool is_lasting(int error) {
   return error == EXDEV || error == ENOSYS || error == EOPNOTSUPP || error == ENOTSUP || error == ENOTTY;
 }
@@ -47,7 +47,7 @@ static void refuse(fsy_flow *f, uint32_t method, int error) {
   if (error) f->refused_errno = error;
   fsy_pair *pair = f->job->pair;
   if (is_lasting(error)) atomic_fetch_or(&pair->refused, bit);
-  else if (error && atomic_fetch_add(&pair->doubts[method], 1) + 1 >= FSY_DOUBTS_MAX)
+  else if (error && error != EAGAIN && atomic_fetch_add(&pair->doubts[method], 1) + 1 >= FSY_DOUBTS_MAX)
     atomic_fetch_or(&pair->refused, bit);
 }
 
@@ -77,7 +77,7 @@ int fsy_flow_clone(fsy_flow *f, int64_t size) {
     __atomic_fetch_add(&f->job->task->ring->control->bytes_done, (uint64_t)size, __ATOMIC_RELAXED);
     return 0;
   }
-  if (!fsy_falls(-status)) return status;
+  if (status != -EAGAIN && !fsy_falls(-status)) return status;
   bool only = f->allowed == bit;
   refuse(f, FSY_METHOD_CLONE, -status);
   return only ? status : 1;

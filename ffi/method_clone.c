@@ -4,8 +4,14 @@
 
 #include <sys/ioctl.h>
 
+/* EAGAIN is not waited for: ZFS says so until blocks of the source that were just written lie on disk, which takes
+ * seconds; copying them does not. */
 int fsy_method_clone(int source, int target) {
-  return FSY_TRY(clone, ioctl(target, FSY_FICLONE, source)) < 0 ? -errno : 0;
+  for (;;) {
+    int error = FSY_FAULT(clone);
+    if (!error && ioctl(target, FSY_FICLONE, source) < 0) error = errno;
+    if (error != EINTR) return -error;
+  }
 }
 
 int64_t fsy_clone_basis(int directory, const char *name, int target) {

@@ -178,6 +178,27 @@ TEST(refused_methods_fall_through_and_are_remembered) {
   close_pair(&p);
 }
 
+TEST(a_clone_that_would_have_to_wait_is_a_copy_and_the_next_is_tried_again) {
+  pair p = open_pair(dirfd, FSY_OPT_TIMES);
+  make_file(p.d.source, "large", 3000000, 2);
+  uint32_t can = 0;
+  for (int i = 0; i < 8; i++) { /* more often than other doubts are forgiven */
+    fault(i < 7 ? "clone:1:11" : NULL);
+    copied k = run_rows(&p.c, FSY_OP_COPY, p.d, 0);
+    const fsy_result *r = result_of(&k, "large");
+    CHECK_EQ(r->status, 0);
+    CHECK(same_file(p.d.source, "large", p.d.target, "large"));
+    uint32_t refused = r->refused & (1u << FSY_METHOD_CLONE);
+    if (i < 7) CHECK_EQ(refused, 1u << FSY_METHOD_CLONE);
+    if (i < 7) CHECK(r->method != FSY_METHOD_CLONE);
+    else can = refused ? r->refused_errno : 0;
+    copied_free(&p.c, &k, false);
+  }
+  fault(NULL);
+  CHECK(can == 0 || can == EOPNOTSUPP); /* asked again, whatever this filesystem says */
+  close_pair(&p);
+}
+
 TEST(write_errors_leave_nothing) {
   static const char *plans[] = {"create:1:28", "write:1:28",   "read:1:5",     "meta:1:5",       "publish:1:5",
                                 "rename:1:5",  "link_temp:1:5", "fsync:1:5",   "open_source:1:13", "verify:1:1"};

@@ -3,7 +3,13 @@ import { afterAll, beforeAll, expect } from "bun:test";
 import { chownSync, mkdirSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { utf8Of } from "../../src/core/paths.ts";
-import { canMount, type FilesystemKind, type MountedFilesystem, mountFilesystem } from "../support/filesystems.ts";
+import {
+  canMount,
+  FILESYSTEMS,
+  type FilesystemKind,
+  type MountedFilesystem,
+  mountFilesystem,
+} from "../support/filesystems.ts";
 import { libcMissing } from "../support/libc.ts";
 import {
   type Argument,
@@ -91,7 +97,7 @@ export function jsonPath(path: Uint8Array): string {
   return utf8Of(path) ?? Buffer.from(path).toString("base64");
 }
 
-const KINDS: readonly FilesystemKind[] = ["xfs", "ext4", "btrfs", "tmpfs"];
+const KINDS: readonly FilesystemKind[] = FILESYSTEMS.filter((kind) => kind !== "xfs-noreflink");
 
 /** Repeats a group of tests on every filesystem, each mounted once. `scratch` makes a directory on it. */
 export function onEachFilesystem(

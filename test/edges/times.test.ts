@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { because, expectNothingDone, touched } from "../behaviours/behaviour.ts";
 import { assertSameTrees } from "../support/diff.ts";
-import type { FilesystemKind } from "../support/filesystems.ts";
+import { FILESYSTEMS, type FilesystemKind } from "../support/filesystems.ts";
 import { lstat, setTimes } from "../support/libc.ts";
 import { stopDaemons } from "../support/placement.ts";
 import { takeSnapshot } from "../support/snapshot.ts";
@@ -62,7 +62,10 @@ function keptTimes(directory: string): Record<string, bigint> {
   return kept;
 }
 
-const TARGETS: readonly FilesystemKind[] = ["xfs", "xfs-2038", "ext4", "ext4-128", "btrfs", "tmpfs", "vfat", "exfat"];
+const TARGETS: readonly FilesystemKind[] = [
+  ...(["xfs", "xfs-2038", "ext4", "ext4-128", "btrfs", "tmpfs", "vfat", "exfat"] as const),
+  ...FILESYSTEMS.filter((kind) => kind === "zfs"),
+];
 /** They have the owner and mode of the mount, and no links. */
 const PLAIN: ReadonlySet<FilesystemKind> = new Set(["vfat", "exfat"]);
 /** How they keep times is found out by a run that writes. */

@@ -21,6 +21,7 @@ export type FilesystemKind =
   | "xfs-noreflink"
   | "ext4"
   | "btrfs"
+  | "zfs"
   | "tmpfs"
   | "ramfs"
   /* Narrower ones, for what a copy has to do without. */
@@ -33,13 +34,19 @@ export type FilesystemKind =
 /** They need no image. */
 type MemoryKind = "tmpfs" | "ramfs";
 
+/** Few kernels have it: those that do also test on it. */
+const HAS_ZFS = existsSync("/dev/zfs");
+
 /** Those that a copy should do well on; ramfs is for its lack of extended attributes and ACLs. */
-export const FILESYSTEMS: readonly FilesystemKind[] = ["xfs", "xfs-noreflink", "ext4", "btrfs", "tmpfs"];
+export const FILESYSTEMS: readonly FilesystemKind[] = [
+  ...(["xfs", "xfs-noreflink", "ext4", "btrfs", "tmpfs"] as const),
+  ...(HAS_ZFS ? (["zfs"] as const) : []),
+];
 
 const SHARED_MEMORY = "/dev/shm";
 
 /** Each maker with its options; the image's path goes last. */
-const MAKERS: Readonly<Record<Exclude<FilesystemKind, MemoryKind>, readonly [string, ...string[]]>> = {
+const MAKERS: Readonly<Record<Exclude<FilesystemKind, MemoryKind | "zfs">, readonly [string, ...string[]]>> = {
   xfs: ["mkfs.xfs", "-q", "-m", "reflink=1"],
   "xfs-noreflink": ["mkfs.xfs", "-q", "-m", "reflink=0"],
   /* Without lazy initialisation nothing writes in the background of a measurement. */
@@ -75,6 +82,11 @@ export interface MountedFilesystem extends AsyncDisposable {
 export function canMount(kind: FilesystemKind): string | undefined {
   if (process.platform !== "linux") return "mounting needs Linux";
   if (process.getuid?.() !== 0) return "mounting needs root";
+  if (kind === "zfs") {
+    if (!HAS_ZFS) return "the kernel has no ZFS";
+    if (findTool("zpool") === null) return "zpool is not installed";
+    return existsSync(SHARED_MEMORY) ? undefined : `there is no ${SHARED_MEMORY}`;
+  }
   if (!isMemory(kind) && findTool(MAKERS[kind][0]) === null) return `${MAKERS[kind][0]} is not installed`;
   const server = FUSE_SERVERS[kind];
   if (server !== undefined && findTool(server) === null) return `${server} is not installed`;
@@ -90,7 +102,7 @@ function isMemory(kind: FilesystemKind): kind is MemoryKind {
   return kind === "tmpfs" || kind === "ramfs";
 }
 
-/** `size` as truncate(1) writes it: 512M, 2G. XFS wants at least 300M. `options`: of mount(8). */
+/** `size` as truncate(1) writes it: 512M, 2G. XFS wants at least 300M. `options`: of mount(8), of ZFS its properties. */
 export async function mountFilesystem(
   kind: FilesystemKind,
   size: string,
@@ -100,7 +112,7 @@ export async function mountFilesystem(
   if (reason !== undefined) throw new Error(`cannot mount ${kind}: ${reason}`);
   const path = mkdtempSync(join(tmpdir(), `fastsync-${kind}.`));
   const image = join(SHARED_MEMORY, `${basename(path)}.img`);
-  const mounted: Mounted = { path, image };
+  const mounted: Mounted = { kind, path, image };
   try {
     /* ramfs takes a size and ignores it. */
     if (isMemory(kind)) run("mount", "-t", kind, "-o", [`size=${size},mode=755`, ...options].join(), kind, path);
@@ -121,6 +133,7 @@ export async function mountFilesystem(
 }
 
 interface Mounted {
+  readonly kind: FilesystemKind;
   readonly path: string;
   readonly image: string;
 }
@@ -136,11 +149,29 @@ function makeAndMount(
   if (bavail * bsize < bytes) throw new Error(`${SHARED_MEMORY} has no ${size} left`);
   writeFileSync(image, "");
   truncateSync(image, bytes);
+  if (kind === "zfs") {
+    makePool(path, image, options);
+    return;
+  }
   const [maker, ...words] = MAKERS[kind];
   run(findTool(maker)!, ...words, image);
   const server = FUSE_SERVERS[kind];
   if (server !== undefined) serve(server, options, image, path);
   else run("mount", "-t", TYPES[kind] ?? kind, "-o", ["loop", ...options].join(), image, path);
+}
+
+/**
+ * A pool on the image, with one dataset that is mounted there. ACLs and attributes as they are advised for Linux; the
+ * pool is known to this machine only while it is there (`cachefile`).
+ */
+function makePool(path: string, image: string, options: readonly string[]): void {
+  const properties = ["acltype=posixacl", "xattr=sa", `mountpoint=${path}`, ...options];
+  const words = ["create", "-f", "-o", "cachefile=none", ...properties.flatMap((one) => ["-O", one])];
+  run(findTool("zpool")!, ...words, poolOf(path), image);
+}
+
+function poolOf(path: string): string {
+  return basename(path);
 }
 
 /** The loop device goes with the server that holds it. */
@@ -204,15 +235,22 @@ function releaseAll(): void {
 /** A process that was just killed may still hold the mount for a moment. */
 async function releasePatiently(mounted: Mounted): Promise<void> {
   for (let attempt = 0; attempt < 20; attempt++) {
-    if (spawnSync("umount", [mounted.path]).status === 0) break;
+    if (unmount(mounted)) break;
     await Bun.sleep(25);
   }
   release(mounted);
 }
 
-function release({ path, image }: Mounted): void {
+/** False when somebody is still in it. */
+function unmount({ kind, path }: Mounted): boolean {
+  const [tool, ...words] = kind === "zfs" ? [findTool("zpool")!, "destroy", "-f", poolOf(path)] : ["umount", path];
+  return spawnSync(tool!, words).status === 0;
+}
+
+function release(mounted: Mounted): void {
+  const { path, image } = mounted;
   const isMounted = spawnSync("mountpoint", ["-q", path]).status === 0;
-  if (isMounted && spawnSync("umount", [path]).status !== 0) spawnSync("umount", ["-l", path]);
+  if (isMounted && !unmount(mounted)) spawnSync("umount", ["-l", path]);
   rmSync(image, { force: true });
   try {
     rmdirSync(path);
