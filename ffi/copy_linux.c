@@ -131,14 +131,26 @@ int fsy_flow_range(fsy_flow *f, int64_t offset, int64_t length) {
   return 0;
 }
 
+/* Whether the target has no data in a range. `dense` goes to the end of the data that was found: behind that it is asked
+ * again, and not before, since ZFS answers for a file that is being written only after its next transaction group. */
+static bool is_bare(int target, int64_t offset, int64_t length, int64_t *dense) {
+  if (offset < *dense) return false;
+  off_t data = lseek(target, offset, SEEK_DATA);
+  if (data < 0) return errno == ENXIO;
+  if (data >= offset + length) return true;
+  off_t hole = lseek(target, data, SEEK_HOLE);
+  if (hole > 0) *dense = hole;
+  return false;
+}
+
 int fsy_flow_delta(fsy_flow *f, int64_t offset, int64_t length) {
   fsy_ring *ring = f->job->task->ring;
+  int64_t dense = 0;
   while (length > 0) {
     int64_t most = fsy_slice_bytes(ring);
     int64_t slice = length < most ? length : most;
     /* where the target has a hole there is nothing to compare with */
-    off_t data = lseek(f->target, offset, SEEK_DATA);
-    bool bare = data < 0 ? errno == ENXIO : data >= offset + slice;
+    bool bare = is_bare(f->target, offset, slice, &dense);
     f->position = -1;
     if (bare) {
       int status = fsy_flow_range(f, offset, slice);
@@ -220,6 +232,13 @@ int fsy_flow_sparse(fsy_flow *f, int64_t offset, int64_t length, bool compare) {
   return 0;
 }
 
+/* Where data begins, at most `size`; -1: the filesystem cannot tell. */
+static int64_t data_from(int fd, int64_t at, int64_t size) {
+  off_t data = lseek(fd, at, SEEK_DATA);
+  if (data < 0) return errno == ENXIO ? size : -1;
+  return data < size ? data : size;
+}
+
 int fsy_verify(fsy_task *t, int source, int target, int64_t size, bool readback) {
   if (readback) {
     if (FSY_TRY(sync_data, fdatasync(target)) < 0) return -errno;
@@ -233,15 +252,13 @@ int fsy_verify(fsy_task *t, int source, int target, int64_t size, bool readback)
   if (!fsy_reserve(io, FSY_IO_BYTES)) return -ENOMEM;
   for (int64_t at = 0; at < size;) {
     if (fsy_cancelled(t->ring)) return -ECANCELED;
-    /* both read as zeros up to the nearer data: skip */
-    off_t ours = lseek(source, at, SEEK_DATA);
-    int ours_error = ours < 0 ? errno : 0;
-    off_t theirs = lseek(target, at, SEEK_DATA);
-    int theirs_error = theirs < 0 ? errno : 0;
-    if (ours_error == ENXIO) ours = size;
-    if (theirs_error == ENXIO) theirs = size;
-    int64_t next = ours < theirs ? ours : theirs;
-    if ((!ours_error || ours_error == ENXIO) && (!theirs_error || theirs_error == ENXIO) && next > at) {
+    /* both read as zeros up to the nearer data: skip. Where the source has data the target is not asked: see is_bare */
+    int64_t next = data_from(source, at, size);
+    if (next > at) {
+      int64_t theirs = data_from(target, at, size);
+      if (theirs < next) next = theirs;
+    }
+    if (next > at) {
       at = next;
       continue;
     }

@@ -1,6 +1,7 @@
 /* What the items of one writing request share, and the loop over its rows. */
 #include "internal.h"
 
+#include <sys/statfs.h>
 #include <sys/sysmacros.h>
 
 #define CAP_CHOWN_BIT 0
@@ -91,6 +92,17 @@ bool fsy_in_group(fsy_job *j, uint32_t gid) {
 fsy_pair *fsy_job_pair(fsy_job *j, uint32_t source_dev) {
   if (!j->pair || j->pair->source_dev != source_dev) j->pair = fsy_pair_of(j->task->ring, source_dev, j->target_dev);
   return j->pair;
+}
+
+uint32_t fsy_target_type(fsy_job *j) {
+  if (!j->target_pair) return 0;
+  uint32_t type = atomic_load_explicit(&j->target_pair->target_type, memory_order_relaxed);
+  struct statfs fs;
+  if (!type && fstatfs(j->temp_dir, &fs) == 0) {
+    type = (uint32_t)fs.f_type;
+    atomic_store_explicit(&j->target_pair->target_type, type, memory_order_relaxed);
+  }
+  return type;
 }
 
 void fsy_warn(fsy_result *r, uint32_t bit, int error) {

@@ -5,7 +5,6 @@
  * setgid are given only to a file that really belongs to whom they were meant for. */
 #include "internal.h"
 
-#include <sys/statfs.h>
 
 #define FUSE_MAGIC 0x65735546u /* FUSE_SUPER_MAGIC */
 
@@ -37,14 +36,7 @@ static int change_mode(fsy_ring *ring, fsy_subject s, uint32_t mode) {
 
 /* The atime stays, but for FUSE: servers made with libfuse 2 ignore a new mtime that comes without an atime. */
 static long atime_for(fsy_job *j) {
-  if (!j->target_pair) return UTIME_OMIT;
-  uint32_t type = atomic_load_explicit(&j->target_pair->target_type, memory_order_relaxed);
-  struct statfs fs;
-  if (!type && fstatfs(j->target_dir, &fs) == 0) {
-    type = (uint32_t)fs.f_type;
-    atomic_store_explicit(&j->target_pair->target_type, type, memory_order_relaxed);
-  }
-  return type == FUSE_MAGIC ? UTIME_NOW : UTIME_OMIT;
+  return fsy_target_type(j) == FUSE_MAGIC ? UTIME_NOW : UTIME_OMIT;
 }
 
 static int try_times(fsy_job *j, fsy_subject s, const fsy_entry *want) {

@@ -86,6 +86,7 @@ static void probe_methods(fsy_job *j, fsy_probe *p) {
     switch (m) {
       case FSY_METHOD_CLONE:
         moved = fsy_method_clone(from, to);
+        if (moved == -EAGAIN && syncfs(from) == 0) moved = fsy_method_clone(from, to); /* ZFS: what is on disk */
         if (moved == 0) moved = length;
         break;
       case FSY_METHOD_COPY_FILE_RANGE: moved = fsy_method_copy_file_range(&flow, 0, length); break;

@@ -3,7 +3,8 @@
  *   new name:      linkat(temp fd -> name); EEXIST means somebody was faster: go on as for an existing name, unless the
  *                  directory lists it under another spelling (it ignores case or Unicode forms): that one stays
  *   existing name: keep a backup when asked; lock the fd, linkat to .fastsync.<16 hex>.tmp, rename over the name
- *   no O_TMPFILE:  the temp has its name from the start (O_CREAT | O_EXCL, 0600, locked)
+ *   no O_TMPFILE:  the temp has its name from the start (O_CREAT | O_EXCL, 0600, locked); on ZFS too, where a link to an
+ *                  anonymous file waits for the next transaction group: from a tenth of a second to several, for each
  *   EXDEV (the temp directory is on another filesystem), or a filesystem with O_TMPFILE and without hard links:
  *                  copy into a temp of the target's directory, publish that
  *
@@ -17,6 +18,7 @@
 #include <sys/sysmacros.h>
 
 #define TRIES 100
+#define ZFS_MAGIC 0x2fc12fc1u /* of OpenZFS; linux/magic.h has none */
 
 static uint64_t mix(uint64_t x) { /* splitmix64: a bijection, so that different counters give different names */
   x += 0x9e3779b97f4a7c15ull;
@@ -108,7 +110,7 @@ int fsy_temp_open(fsy_job *j, uint32_t mode, fsy_temp *temp, fsy_state *now) {
   temp->named = false;
   now->mode_known = true;
   uint32_t known = atomic_load_explicit(&j->target_pair->refused, memory_order_relaxed);
-  if (!(known & FSY_PAIR_NO_TMPFILE)) {
+  if (!(known & FSY_PAIR_NO_TMPFILE) && fsy_target_type(j) != ZFS_MAGIC) {
     /* no name yet, so no stranger can open it: its permission bits may be there from the start */
     uint32_t asked = mode & 0777;
     temp->fd = FSY_TRY(create, openat(j->temp_dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, asked));

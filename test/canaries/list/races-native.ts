@@ -75,7 +75,11 @@ export const RACES_NATIVE: readonly Mutation[] = [
       "temp->fd = FSY_TRY(create, openat(j->temp_dir, temp->name, flags, 0600));",
       "temp->fd = open(naive(j->temp_dir, temp->name), flags, 0600);",
     ),
-    { file: "ffi/publish.c", find: "if (!(known & FSY_PAIR_NO_TMPFILE)) {", replace: "if (known == UINT32_MAX) {" },
+    {
+      file: "ffi/publish.c",
+      find: "if (!(known & FSY_PAIR_NO_TMPFILE) && fsy_target_type(j) != ZFS_MAGIC) {",
+      replace: "if (known == UINT32_MAX) {",
+    },
   ]),
   race("made", LOCAL_USER, "a temporary without a name is given one by its path", LINK_BY_PATH),
   race("made", PUSH, "a temporary without a name is given one by its path", LINK_BY_PATH),
