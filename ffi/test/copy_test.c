@@ -8,6 +8,7 @@
 #include <sys/xattr.h>
 
 void test_forget_tmpfile(fsy_ring *ring, int dir);
+void test_believe_type(fsy_ring *ring, int dir, uint32_t type);
 
 typedef struct pair {
   client c;
@@ -196,6 +197,26 @@ TEST(a_clone_that_would_have_to_wait_is_a_copy_and_the_next_is_tried_again) {
   }
   fault(NULL);
   CHECK(can == 0 || can == EOPNOTSUPP); /* asked again, whatever this filesystem says */
+  close_pair(&p);
+}
+
+TEST(on_zfs_no_file_begins_without_a_name) {
+  pair p = open_pair(dirfd, FSY_OPT_TIMES);
+  make_file(p.d.source, "small", 5000, 1);
+  make_file(p.d.source, "large", 3000000, 2);
+  make_file(p.d.target, "large", 77, 9);
+  for (int zfs = 0; zfs < 2; zfs++) {
+    if (zfs) test_believe_type(p.c.ring, p.d.target, 0x2fc12fc1u);
+    fault("link_new:1+:5,link_temp:1+:5"); /* the calls that would wait there */
+    copied k = run_rows(&p.c, FSY_OP_COPY, p.d, 0);
+    fault(NULL);
+    CHECK_EQ(result_of(&k, "small")->status, zfs ? 0 : -5);
+    CHECK_EQ(result_of(&k, "large")->status, zfs ? 0 : -5);
+    copied_free(&p.c, &k, false);
+  }
+  CHECK(same_file(p.d.source, "small", p.d.target, "small"));
+  CHECK(same_file(p.d.source, "large", p.d.target, "large"));
+  CHECK_EQ(temps_in(p.d.target), 0);
   close_pair(&p);
 }
 
