@@ -15,6 +15,7 @@ import {
   markCreated,
   restoreMode,
 } from "../engine/directory-access.ts";
+import { EmptyBackups } from "../engine/empty-backups.ts";
 import { ExtraneousWalker } from "../engine/extraneous.ts";
 import { copyLargeFile, failedItem, type Ranging } from "../engine/large-file.ts";
 import { sweepLeftovers } from "../engine/leftovers.ts";
@@ -125,6 +126,7 @@ export class TargetRunner {
     this.link = link;
     const { backend, settings } = context;
     this.mayLift = !touchesNothing(state) && process.geteuid?.() !== 0;
+    this.emptyBackups = new EmptyBackups(backend, context.backupRoot);
     this.withoutAttributes = backend.prepare({ ...settings.settings, xattrs: false, acls: false });
     this.withoutFollowing = backend.prepare({ ...settings.settings, follow: false });
     this.copySlots =
@@ -684,10 +686,18 @@ export class TargetRunner {
     if (this.context.backupRoot < 0) return dir.handle;
     let opened = this.backups.get(dir);
     if (opened === undefined) {
-      opened = this.backupFor(pathOf(dir), dir.handle);
+      const path = pathOf(dir);
+      opened = this.emptyBackups.note(path).then(() => this.backupFor(path, dir.handle));
       this.backups.set(dir, opened);
     }
     return opened;
+  }
+
+  private readonly emptyBackups: EmptyBackups;
+
+  /** Of --backup-dir, after an orderly end. */
+  tidyBackups(): Promise<void> {
+    return this.emptyBackups.remove();
   }
 
   private async backupFor(path: Uint8Array, directory: DirHandle): Promise<DirHandle> {

@@ -56,7 +56,7 @@ export interface TargetSideRequest {
 export interface TargetSide {
   readonly state: TargetState;
   readonly runner: TargetRunner;
-  /** Removes what died in the temporary directory; after an orderly end. */
+  /** Removes what died in the temporary directory, and backup directories without backups; after an orderly end. */
   tidy(): Promise<void>;
 }
 
@@ -151,7 +151,9 @@ export async function prepareTarget(request: TargetSideRequest): Promise<TargetS
     state,
     runner,
     tidy: async () => {
-      if (temp >= 0 && !signal.aborted && state.fatal === undefined) await sweepLeftovers(backend, temp);
+      if (signal.aborted || state.fatal !== undefined) return;
+      if (temp >= 0) await sweepLeftovers(backend, temp);
+      await runner.tidyBackups();
     },
   };
 }

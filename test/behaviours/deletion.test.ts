@@ -207,6 +207,20 @@ describe.skipIf(behavioursMissing !== undefined)(because("backups", behavioursMi
     },
   );
 
+  test("B47 --backup-dir has no directories in which nothing is kept, but those that were there", async () => {
+    using dir = tempDir();
+    const { source, target } = pair(dir);
+    new TreeBuilder(source)
+      .file("a/b/c/new", "new")
+      .file("a/changed", "new")
+      .file("there/new", "new")
+      .file("x/y", "new");
+    new TreeBuilder(target).file("a/changed", "the old one").dir("old/there");
+    await mirror(source, target, ["--backup-dir=old"]);
+    assertSameTrees(source, target, { except: (path) => path === "" || path.startsWith("old") });
+    expect([...takeSnapshot(join(target, "old")).keys()].sort()).toEqual(["", "a", "a/changed", "there"]);
+  });
+
   const reason = canMount("tmpfs");
   test.skipIf(reason !== undefined)(because("B47 --backup-dir on another filesystem", reason), async () => {
     using dir = tempDir();
