@@ -351,9 +351,16 @@ export interface Backend {
   ): Promise<ItemResults>;
   /**
    * Gives the file at `leader` (relative to `root`) the name `name` in `directory`, in the place of what stands there.
-   * 0 or a negative errno. `exists`: the name is listed there.
+   * 0 or a negative errno. `exists`: the name is listed there. `kept`: where what stands there is kept.
    */
-  link(root: DirHandle, leader: Uint8Array, directory: DirHandle, name: Uint8Array, exists: boolean): Promise<number>;
+  link(
+    root: DirHandle,
+    leader: Uint8Array,
+    directory: DirHandle,
+    name: Uint8Array,
+    exists: boolean,
+    kept?: { readonly backup: DirHandle; readonly settings: PreparedSettings },
+  ): Promise<number>;
   hash(
     directory: DirHandle,
     batch: EntryBatch,

@@ -438,8 +438,12 @@ export class TargetRunner {
   private async makeLink(dir: TargetDir, row: number, leader: Uint8Array): Promise<number> {
     if (this.context.signal.aborted || this.state.stopped) return -E.CANCELED;
     await this.lift(dir);
+    const { backend, root, settings } = this.context;
     const exists = dir.difference!.targetRows[row]! >= 0;
-    return this.context.backend.link(this.context.root, leader, dir.handle, dir.source.name(row), exists);
+    const backup = await this.backupHandle(dir);
+    if (backup !== undefined && backup < 0) return backup;
+    const kept = backup === undefined ? undefined : { backup, settings };
+    return backend.link(root, leader, dir.handle, dir.source.name(row), exists, kept);
   }
 
   private async open(effect: Extract<TargetEffect, { kind: "open" }>): Promise<EntryBatch> {

@@ -207,6 +207,19 @@ describe.skipIf(behavioursMissing !== undefined)(because("backups", behavioursMi
     },
   );
 
+  test.each(["--backup", "--backup-dir=old"])("B47 B20 %s keeps what becomes a name of another file", async (flag) => {
+    using dir = tempDir();
+    const { source, target } = pair(dir);
+    new TreeBuilder(source).file("a", "new").hardlink("d/b", "a").hardlink("d/there", "a").finish();
+    new TreeBuilder(target).file("d/b", "the old one").symlink("d/there", "elsewhere").finish();
+    await mirror(source, target, [flag]);
+    const names = ["a", "d/b", "d/there"].map((name) => lstatSync(join(target, name)).ino);
+    expect(new Set(names).size).toBe(1);
+    const at = (name: string): string => (flag === "--backup" ? `${name}~` : `old/${name}`);
+    expect(readFileSync(join(target, at("d/b")), "utf8")).toBe("the old one");
+    expect(readlinkSync(join(target, at("d/there")))).toBe("elsewhere");
+  });
+
   test("B47 --backup-dir has no directories in which nothing is kept, but those that were there", async () => {
     using dir = tempDir();
     const { source, target } = pair(dir);

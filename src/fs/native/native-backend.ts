@@ -303,7 +303,14 @@ export class NativeBackend implements Backend {
     return this.sendItems(at, items);
   }
 
-  link(root: DirHandle, leader: Uint8Array, directory: DirHandle, name: Uint8Array, exists: boolean): Promise<number> {
+  link(
+    root: DirHandle,
+    leader: Uint8Array,
+    directory: DirHandle,
+    name: Uint8Array,
+    exists: boolean,
+    kept?: { readonly backup: DirHandle; readonly settings: PreparedSettings },
+  ): Promise<number> {
     const { ring } = this;
     const paths = [leader, name];
     const path = this.packPaths(paths);
@@ -311,6 +318,8 @@ export class NativeBackend implements Backend {
     const word = request >> 2;
     ring.i32[word + (Q.fd0 >> 2)] = root;
     ring.i32[word + (Q.fd1 >> 2)] = directory;
+    ring.i32[word + (Q.fd2 >> 2)] = kept?.backup ?? NO_FD;
+    ring.u32[word + (Q.options >> 2)] = kept?.settings.token ?? 0;
     ring.u32[word + (Q.flags >> 2)] = exists ? LINK_EXISTS : 0;
     ring.u32[word + (Q.count >> 2)] = 2;
     ring.u32[word + (Q.path >> 2)] = path;

@@ -196,12 +196,20 @@ export class PortableBackend implements Backend {
     );
   }
 
-  link(root: DirHandle, leader: Uint8Array, directory: DirHandle, name: Uint8Array, exists: boolean): Promise<number> {
+  link(
+    root: DirHandle,
+    leader: Uint8Array,
+    directory: DirHandle,
+    name: Uint8Array,
+    exists: boolean,
+    kept?: { readonly backup: DirHandle; readonly settings: PreparedSettings },
+  ): Promise<number> {
     const [from, to] = [leader.slice(), name.slice()];
     return this.slices.run(async () => {
       try {
         if (this.slices.canceled) return -E.ECANCELED;
-        const job = openJob(this.slices, PLAIN_SETTINGS, { source: root, target: directory });
+        const directories = { source: root, target: directory, backup: kept?.backup ?? NO_HANDLE };
+        const job = openJob(this.slices, kept?.settings.settings ?? PLAIN_SETTINGS, directories);
         await linkEntry(job, root, from, to, exists);
         return 0;
       } catch (error) {
