@@ -53,7 +53,7 @@ function buildSparse(root: string): void {
     .finish();
 }
 
-onEachFilesystem("sparse files", ({ scratch }) => {
+onEachFilesystem("sparse files", ({ kind, scratch }) => {
   test("B32 stay sparse by the usual way and by read and write, and are equal", async () => {
     using dir = scratch();
     const source = dir.join("source");
@@ -91,7 +91,8 @@ onEachFilesystem("sparse files", ({ scratch }) => {
     await mirror(source, target, ["--no-sparse", "--copy-method", "read_write"]);
     assertSameTrees(source, target, { ignore: ["sparse"] });
     const { size, allocatedBytes } = takeSnapshot(target, { content: false }).get("hole-only")!;
-    expect(allocatedBytes).toBeGreaterThanOrEqual(size - 4 * KIB);
+    // ZFS makes holes of zeros by itself.
+    if (kind !== "zfs") expect(allocatedBytes).toBeGreaterThanOrEqual(size - 4 * KIB);
     expectNothingDone(await mirror(source, target, ["--no-sparse"]));
   });
 

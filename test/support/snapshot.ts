@@ -2,7 +2,8 @@
  * What a filesystem records about a tree. The walk holds a descriptor per level and reaches entries through
  * /proc/self/fd, so that paths beyond PATH_MAX are seen too; names are bytes throughout.
  */
-import { closeSync, readdirSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { closeSync, existsSync, readdirSync, statfsSync } from "node:fs";
 import { ACCESS_ACL, DEFAULT_ACL, decodeAcl } from "./acl.ts";
 import { hashContent } from "./content.ts";
 import {
@@ -70,9 +71,14 @@ const TYPES: Readonly<Record<number, EntryType>> = {
 /** A label of the security module, not of the tree; and the ACLs, which XFS shows to root a second time. */
 const FOREIGN_XATTRS = new Set(["security.selinux", "trusted.SGI_ACL_FILE", "trusted.SGI_ACL_DEFAULT"]);
 
+/** OpenZFS counts a file's blocks when they are on disk. */
+const ZFS_MAGIC = 0x2fc12fc1;
+const HAS_ZFS = existsSync("/dev/zfs");
+
 export function takeSnapshot(root: string | Uint8Array, options: SnapshotOptions = {}): Snapshot {
   const entries: Draft[] = [];
   const rootPath = Buffer.from(root);
+  if (HAS_ZFS && statfsSync(rootPath).type === ZFS_MAGIC) spawnSync("sync");
   entries.push(record(rootPath, Buffer.alloc(0), options));
   if (entries[0]!.type === "directory") walk(AT_FDCWD, rootPath, Buffer.alloc(0), options, entries);
   const keyed = entries.map((entry): [string, Draft] => [Buffer.from(entry.path).toString("latin1"), entry]);
