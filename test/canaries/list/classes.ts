@@ -155,6 +155,16 @@ const metadata: readonly Mutation[] = [
     says: "493",
   },
   {
+    title: "backups: what becomes a name of another file is not kept",
+    edits: edit(
+      "src/session/target-runner.ts",
+      "const kept = backup === undefined ? undefined : { backup, settings };",
+      "const kept = undefined;",
+    ),
+    check: behaviour("deletion", "B47 B20 --backup keeps what becomes a name of another file"),
+    says: "b~",
+  },
+  {
     title: "times: steps are not known where a range is not",
     edits: edit(
       "src/fs/filesystems.ts",
