@@ -130,7 +130,7 @@ async function midway(
   how: ProcessOptions,
   happens: () => void | Promise<void>,
 ) {
-  const running = startFastsync(["mirror", "--yes", "--json", "--bwlimit=1M", ...words], how);
+  const running = startFastsync(["mirror", "--yes", "--json", "--bwlimit=2M", ...words], how);
   await until(() => existsSync(join(target, "file03")), "the first files");
   await happens();
   return await running.result;

@@ -29,6 +29,7 @@ export type FilesystemKind =
   | "ext4-128"
   | "ext4-casefold"
   | "ext2"
+  | "btrfs-few-links"
   | "vfat"
   | "exfat";
 /** They need no image. */
@@ -59,6 +60,8 @@ const MAKERS: Readonly<Record<Exclude<FilesystemKind, MemoryKind | "zfs">, reado
   "ext4-casefold": ["mkfs.ext4", "-q", "-F", "-O", "casefold"],
   /* Files of 16 GiB at the most. */
   ext2: ["mkfs.ext2", "-q", "-F", "-b", "1024"],
+  /* The names of an inode in one directory have to fit into a block of metadata. */
+  "btrfs-few-links": ["mkfs.btrfs", "-q", "-O", "^extref"],
   vfat: ["mkfs.vfat", "-F", "32"],
   exfat: ["mkfs.exfat"],
 };
@@ -69,6 +72,7 @@ const TYPES: Partial<Readonly<Record<FilesystemKind, string>>> = {
   "ext4-128": "ext4",
   "ext4-casefold": "ext4",
   "xfs-noreflink": "xfs",
+  "btrfs-few-links": "btrfs",
 };
 /** exFAT comes through FUSE. */
 const FUSE_SERVERS: Partial<Readonly<Record<FilesystemKind, string>>> = { exfat: "mount.exfat-fuse" };
