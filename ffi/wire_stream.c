@@ -11,6 +11,8 @@
  * Locks: the ring's queue_lock, then the wire lock, then done_lock. */
 #include "wire.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -171,6 +173,19 @@ int fsy_stream_sendfile(fsy_stream *s, int file, int64_t offset, int64_t bytes, 
   return 0;
 }
 
+/* The end of what comes, without goodbye. Who opened the socket has it too, and its event loop may have taken the error
+ * that tells why; then only the connection's state is left. A peer that hung up leaves CLOSE_WAIT; one that did not answer
+ * what was sent again and again leaves CLOSE, and the count of that. */
+static int ended(fsy_stream *s, int status) {
+  struct tcp_info info;
+  socklen_t bytes = sizeof(info);
+  memset(&info, 0, sizeof(info));
+  bool is_known = getsockopt(s->fd, IPPROTO_TCP, TCP_INFO, &info, &bytes) == 0;
+  if (is_known && info.tcpi_state == TCP_CLOSE && (info.tcpi_retransmits || info.tcpi_probes))
+    return fsy_stream_fail(s, -ETIMEDOUT, FSY_REASON_SOCKET);
+  return fsy_stream_fail(s, status, FSY_REASON_CLOSED);
+}
+
 /* Some bytes, at least one. FSY_TOLD, -errno; `between`: the wait may last. */
 static ssize_t receive_some(fsy_stream *s, uint8_t *to, size_t room, bool between) {
   for (;;) {
@@ -180,7 +195,7 @@ static ssize_t receive_some(fsy_stream *s, uint8_t *to, size_t room, bool betwee
       count(s, got);
       return got;
     }
-    if (got == 0) return fsy_stream_fail(s, -ECONNRESET, FSY_REASON_CLOSED);
+    if (got == 0) return ended(s, -ECONNRESET);
     if (errno == EINTR) continue;
     if (errno != EAGAIN) return fsy_stream_fail(s, -errno, FSY_REASON_SOCKET);
     int status = wait_for(s, POLLIN, !between);
@@ -252,7 +267,7 @@ static int listen_to(fsy_stream *s) {
   uint8_t byte;
   ssize_t got = recv(s->fd, &byte, 1, MSG_DONTWAIT | MSG_PEEK);
   if (got > 0) return fsy_stream_fail(s, -EPROTO, FSY_REASON_TALKS);
-  if (got == 0) return fsy_stream_fail(s, -EPIPE, FSY_REASON_CLOSED);
+  if (got == 0) return ended(s, -EPIPE);
   return errno == EAGAIN || errno == EINTR ? 0 : fsy_stream_fail(s, -errno, FSY_REASON_SOCKET);
 }
 
