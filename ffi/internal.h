@@ -343,7 +343,8 @@ void fsy_job_whole(fsy_job *whole, const fsy_job *of, int source_dir, int target
 bool fsy_may_chown(void);
 bool fsy_in_group(fsy_job *j, uint32_t gid);
 fsy_pair *fsy_job_pair(fsy_job *j, uint32_t source_dev);
-uint32_t fsy_target_type(fsy_job *j); /* statfs f_type of where its temporaries are made; 0: not known */
+uint32_t fsy_target_type(fsy_job *j); /* statfs f_type of the target; 0: not known */
+uint32_t fsy_temp_type(fsy_job *j);   /* of where its temporaries are made, which --temp-dir may put elsewhere */
 void fsy_warn(fsy_result *r, uint32_t bit, int error);
 /* Sets status and stage; returns the status. */
 int fsy_fail(fsy_result *r, int status, uint32_t stage);

@@ -94,16 +94,20 @@ fsy_pair *fsy_job_pair(fsy_job *j, uint32_t source_dev) {
   return j->pair;
 }
 
+static uint32_t type_below(int directory) {
+  struct statfs fs;
+  return fstatfs(directory, &fs) == 0 ? (uint32_t)fs.f_type : 0;
+}
+
 uint32_t fsy_target_type(fsy_job *j) {
   if (!j->target_pair) return 0;
   uint32_t type = atomic_load_explicit(&j->target_pair->target_type, memory_order_relaxed);
-  struct statfs fs;
-  if (!type && fstatfs(j->temp_dir, &fs) == 0) {
-    type = (uint32_t)fs.f_type;
+  if (!type && (type = type_below(j->target_dir)))
     atomic_store_explicit(&j->target_pair->target_type, type, memory_order_relaxed);
-  }
   return type;
 }
+
+uint32_t fsy_temp_type(fsy_job *j) { return j->temp_dir == j->target_dir ? fsy_target_type(j) : type_below(j->temp_dir); }
 
 void fsy_warn(fsy_result *r, uint32_t bit, int error) {
   if (!r->warnings) r->warning_errno = error;

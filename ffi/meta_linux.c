@@ -5,7 +5,6 @@
  * setgid are given only to a file that really belongs to whom they were meant for. */
 #include "internal.h"
 
-
 #define FUSE_MAGIC 0x65735546u /* FUSE_SUPER_MAGIC */
 
 static bool is_refusal(int error) {

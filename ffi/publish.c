@@ -110,7 +110,7 @@ int fsy_temp_open(fsy_job *j, uint32_t mode, fsy_temp *temp, fsy_state *now) {
   temp->named = false;
   now->mode_known = true;
   uint32_t known = atomic_load_explicit(&j->target_pair->refused, memory_order_relaxed);
-  if (!(known & FSY_PAIR_NO_TMPFILE) && fsy_target_type(j) != ZFS_MAGIC) {
+  if (!(known & FSY_PAIR_NO_TMPFILE) && fsy_temp_type(j) != ZFS_MAGIC) {
     /* no name yet, so no stranger can open it: its permission bits may be there from the start */
     uint32_t asked = mode & 0777;
     temp->fd = FSY_TRY(create, openat(j->temp_dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, asked));

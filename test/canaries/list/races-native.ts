@@ -77,7 +77,7 @@ export const RACES_NATIVE: readonly Mutation[] = [
     ),
     {
       file: "ffi/publish.c",
-      find: "if (!(known & FSY_PAIR_NO_TMPFILE) && fsy_target_type(j) != ZFS_MAGIC) {",
+      find: "if (!(known & FSY_PAIR_NO_TMPFILE) && fsy_temp_type(j) != ZFS_MAGIC) {",
       replace: "if (known == UINT32_MAX) {",
     },
   ]),
